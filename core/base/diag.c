@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/base/diag.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/assert.h"
+#include "core/base/limit.h"
+
+enum { NEAREST_NAME_MAX = 64 };
+
+int sl_diag_set(struct sl_diag *diag, const char *code, struct sl_pos pos, const char *fmt, ...)
+{
+    sl_assert(code != NULL);
+    sl_assert(fmt != NULL);
+    if (diag == NULL) return -EINVAL;
+    memset(diag, 0, sizeof(*diag));
+    diag->pos = pos;
+    (void)snprintf(diag->code, sizeof(diag->code), "%s", code);
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(diag->text, sizeof(diag->text), fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+void sl_diag_hint(struct sl_diag *diag, const char *fmt, ...)
+{
+    if (diag == NULL) return;
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(diag->hint, sizeof(diag->hint), fmt, args);
+    va_end(args);
+}
+
+void sl_diag_file(struct sl_diag *diag, const char *file)
+{
+    if (diag == NULL) return;
+    (void)snprintf(diag->file, sizeof(diag->file), "%s", file ? file : "");
+}
+
+struct sl_diag *sl_diags_push(struct sl_diags *diags, const struct sl_diag *diag)
+{
+    sl_assert(diags != NULL);
+    sl_assert(diag != NULL);
+    if (diag->level == SL_DIAG_ERROR) diags->errors_count++;
+    if (diags->count == SL_DIAGS_MAX) {
+        diags->dropped_count++;
+        return NULL;
+    }
+    if (diags->count == diags->cap) {
+        size_t cap = diags->cap ? diags->cap * 2 : 8;
+        struct sl_diag *items = realloc(diags->items, cap * sizeof(*items));
+        if (items == NULL) {
+            diags->dropped_count++;
+            return NULL;
+        }
+        diags->items = items;
+        diags->cap = cap;
+    }
+    diags->items[diags->count] = *diag;
+    return &diags->items[diags->count++];
+}
+
+void sl_diags_fini(struct sl_diags *diags)
+{
+    if (diags == NULL) return;
+    free(diags->items);
+    *diags = (struct sl_diags){0};
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* Levenshtein's distance with one row; names beyond NEAREST_NAME_MAX are never near. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t a_size = strlen(a);
+    size_t b_size = strlen(b);
+    if (a_size > NEAREST_NAME_MAX || b_size > NEAREST_NAME_MAX) return SIZE_MAX;
+    size_t row[NEAREST_NAME_MAX + 1];
+    for (size_t j = 0; j <= b_size; j++) row[j] = j;
+    for (size_t i = 1; i <= a_size; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_size; j++) {
+            size_t above = row[j];
+            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[b_size];
+}
+
+const char *sl_diag_nearest(const char *name, const char *const *names, size_t count)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(name) / 3 + 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(name, names[i]);
+        if (distance <= best_distance && (best == NULL || distance < best_distance)) {
+            best = names[i];
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+size_t sl_diag_format(const struct sl_diag *diag, char *buf, size_t buf_size)
+{
+    sl_assert(buf_size > 0);
+    char place[SL_DIAG_FILE_SIZE + 32] = "";
+    if (diag->file[0] != '\0' && diag->pos.line > 0) {
+        (void)snprintf(place, sizeof(place), "%s:%u:%u: ", diag->file, diag->pos.line,
+                       diag->pos.column);
+    } else if (diag->file[0] != '\0') {
+        (void)snprintf(place, sizeof(place), "%s: ", diag->file);
+    } else if (diag->pos.line > 0) {
+        (void)snprintf(place, sizeof(place), "%u:%u: ", diag->pos.line, diag->pos.column);
+    }
+    int used = snprintf(buf, buf_size, "%s%s: %s\n%s%s%s", place,
+                        diag->level == SL_DIAG_ERROR ? "error" : "warning", diag->text,
+                        diag->hint[0] ? "  hint: " : "", diag->hint, diag->hint[0] ? "\n" : "");
+    return (size_t)used < buf_size ? (size_t)used : buf_size - 1;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One interface for every language a snippet can be written in.
+ *
+ *   control thread            each shard                         each packet
+ *   compile(text) → script ─┬ attach → instance ── run(value, deadline) → value or error
+ *                           └ attach → instance
+ *
+ * A script is immutable and shared by all shards. An instance belongs to one shard. Constants
+ * (json, yaml, text) have a value at once and are never run.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codecs/flat/flat.h"
+#include "core/base/clock.h"
+#include "core/base/diag.h"
+#include "core/base/slice.h"
+
+struct sl_mem;
+struct sl_engine;
+
+/* What a language is told when a text is compiled. All borrowed for the call. */
+struct sl_script_source {
+    struct sl_slice code;
+    const char *file;      /* where the text stands; may be "" */
+    struct sl_pos pos;     /* of its first character in that file */
+    uint32_t indent;       /* columns cut from each line after the first (block scalars) */
+    const char *name;      /* of the node, for messages */
+    struct sl_value env;   /* Map of bound values, or cell == NULL; copied if kept */
+    bool unpack;           /* CEL: the payload's keys are names too */
+    bool allow_eval;       /* JavaScript: strings may be evaluated */
+    uint32_t timeout_ms;   /* 0: the language's default */
+    size_t memory_max;     /* bytes; 0: SL_SCRIPT_MEMORY */
+};
+
+/* First member of every language's compiled script. */
+struct sl_script {
+    const struct sl_engine *engine;
+    struct sl_value constant; /* cell != NULL: the result of every run (immortal) */
+    uint64_t cost_max;        /* bound on the cost of a run where the language knows it, or 0 */
+};
+
+/* One call. The engine reads the first group and fills the second. */
+struct sl_script_call {
+    struct sl_value input;
+    const struct sl_value *args; /* more inputs (reduce …): array of args_count, or NULL */
+    uint32_t args_count;
+    struct sl_mem *mem;       /* the shard's: results are made here */
+    struct sl_clock *clock;
+    uint64_t deadline_ns;     /* of clock; UINT64_MAX: only the script's own timeout */
+};
+
+struct sl_engine {
+    const char *name;
+    const char *const *aliases; /* NULL-terminated, or NULL */
+
+    /*
+     * Compile on a control thread. Syntax is fully checked here.
+     * returns  0; -EINVAL with reterr filled (position in the file of the spec); -ENOMEM
+     */
+    int (*compile)(const struct sl_script_source *source, struct sl_script **ret_script,
+                   struct sl_diag *reterr);
+    void (*script_free)(struct sl_script *script); /* control thread; no instance left */
+
+    /*
+     * Make the instance of one shard, on that shard's thread; NULL where the language needs none.
+     * `shard_state` is the engine's own pointer of this shard, NULL at the first call, freed by
+     * shard_fini on that thread. 0, -ENOMEM, or -EINVAL with reterr.
+     */
+    int (*attach)(struct sl_script *script, void **shard_state, void **ret_instance,
+                  struct sl_diag *reterr);
+    void (*detach)(struct sl_script *script, void *shard_state, void *instance);
+    void (*shard_fini)(void *shard_state);
+
+    /*
+     * Run once. The result is a value with one count for the caller: the answer, or an Error value
+     * (script_deadline, script_memory, script_error …). cell == NULL only for no memory.
+     */
+    struct sl_value (*run)(struct sl_script *script, void *instance, struct sl_script_call *call);
+
+    /*
+     * Run as a condition: 1 true, 0 false, -1 error with *ret_error set (one count). NULL: the
+     * caller uses run and takes what is not null, false, zero or empty for true.
+     */
+    int (*test)(struct sl_script *script, void *instance, struct sl_script_call *call,
+                struct sl_value *ret_error);
+};
+
+/*
+ * The engine of a language by name or alias, or NULL. Languages that were not built in are not
+ * there. The table is filled once at start by nodes/kinds.c, before any thread runs.
+ */
+const struct sl_engine *sl_engine_get(const char *language);
+
+/* Names of all registered languages: array of *ret_count, static. */
+const char *const *sl_engine_names(size_t *ret_count);
+
+/* Add a language; at most SL_ENGINES_MAX. Before threads start. */
+void sl_engine_register(const struct sl_engine *engine);
+
+enum { SL_ENGINES_MAX = 16 };
