@@ -71,7 +71,14 @@ enum {
     SL_CELL_POINTER = 2, /* in memory only: word is an address */
 };
 
-enum { SL_ERROR_CODE, SL_ERROR_MESSAGE, SL_ERROR_CAUSE, SL_ERROR_DATA, SL_ERROR_STATUS, SL_ERROR_CELLS };
+enum {
+    SL_ERROR_CODE,
+    SL_ERROR_MESSAGE,
+    SL_ERROR_CAUSE,
+    SL_ERROR_DATA,
+    SL_ERROR_STATUS,
+    SL_ERROR_CELLS
+};
 
 struct sl_cell {
     uint8_t kind;  /* enum sl_value_kind */
@@ -82,8 +89,8 @@ struct sl_cell {
         uint64_t word;
         int64_t i64;
         double f64;
-        const uint8_t *ptr;  /* SL_CELL_POINTER */
-        struct sl_buf *ref;  /* SL_VALUE_REF */
+        const uint8_t *ptr; /* SL_CELL_POINTER */
+        struct sl_buf *ref; /* SL_VALUE_REF */
     };
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Assertions, slices and the log: the parts of the base that need a body. */
-#include "core/base/assert.h"
+#include "core/base/assertion.h"
 #include "core/base/log.h"
 #include "core/base/slice.h"
 

@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "core/base/assert.h"
+#include "core/base/assertion.h"
 
 static uint64_t system_now_ns(struct sl_clock *clock)
 {

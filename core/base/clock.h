@@ -13,8 +13,8 @@
 #define SL_NS_PER_SEC UINT64_C(1000000000)
 
 struct sl_clock {
-    uint64_t (*now_ns)(struct sl_clock *clock);  /* monotonic, from an arbitrary start */
-    int64_t (*wall_ns)(struct sl_clock *clock);  /* since 1970-01-01T00:00:00Z */
+    uint64_t (*now_ns)(struct sl_clock *clock); /* monotonic, from an arbitrary start */
+    int64_t (*wall_ns)(struct sl_clock *clock); /* since 1970-01-01T00:00:00Z */
     void (*random)(struct sl_clock *clock, void *buf, size_t size); /* fit for keys and UUIDs */
 };
 

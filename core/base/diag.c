@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/assert.h"
+#include "core/base/assertion.h"
 #include "core/base/limit.h"
 
 enum { NEAREST_NAME_MAX = 64 };

@@ -22,24 +22,24 @@ enum {
 
     /* Specifications. */
     SL_SPEC_NAME_MAX = 255,
-    SL_SPEC_PORTS_MAX = 256,  /* indexed ports of one node */
-    SL_SPEC_EDGES_MAX = 64,   /* edges of one port */
+    SL_SPEC_PORTS_MAX = 256,   /* indexed ports of one node */
+    SL_SPEC_EDGES_MAX = 64,    /* edges of one port */
     SL_SPEC_NODES_MAX = 65536, /* nodes of one program, children of blocks counted */
     SL_SPEC_BLOCK_DEPTH_MAX = 16,
     SL_SPEC_FILE_SIZE_MAX = 64 * 1024 * 1024,
     SL_YAML_ALIAS_NODES_MAX = 100000, /* nodes made by expanding aliases, a document */
 
     /* Processes and frames. */
-    SL_PROCESS_FRAMES_MAX = 1024,      /* frames alive in one process */
-    SL_PROCESS_HOPS_MAX = 1000000,     /* node calls of one process */
-    SL_PROCESS_TURN_HOPS_MAX = 256,    /* node calls before other processes get their turn */
+    SL_PROCESS_FRAMES_MAX = 1024,   /* frames alive in one process */
+    SL_PROCESS_HOPS_MAX = 1000000,  /* node calls of one process */
+    SL_PROCESS_TURN_HOPS_MAX = 256, /* node calls before other processes get their turn */
     SL_PROCESS_CHILDREN_MAX = 1024,
     SL_PROCESS_HOOKS_MAX = 256,
-    SL_PROCESS_DEADLINE_MS = 30000,    /* default deadline of a process */
+    SL_PROCESS_DEADLINE_MS = 30000, /* default deadline of a process */
     SL_SHARD_PROCESSES_MAX = 65536,
 
     /* Scripts. */
-    SL_SCRIPT_TIMEOUT_MS = 20,          /* default, inline */
+    SL_SCRIPT_TIMEOUT_MS = 20,           /* default, inline */
     SL_SCRIPT_TIMEOUT_PROCESS_MS = 1000, /* default, worker process */
     SL_SCRIPT_MEMORY = 64 * 1024 * 1024,
     SL_SCRIPT_SOURCE_SIZE_MAX = 4 * 1024 * 1024,
@@ -47,30 +47,31 @@ enum {
     SL_CEL_COST_MAX = 10000000,
 
     /* HTTP. */
-    SL_HTTP_HEAD_SIZE_MAX = 16 * 1024,       /* default: request line and headers, bytes */
+    SL_HTTP_HEAD_SIZE_MAX = 16 * 1024, /* default: request line and headers, bytes */
     SL_HTTP_HEADERS_MAX = 128,
-    SL_HTTP_BODY_SIZE_MAX = 1024 * 1024,     /* default, bytes */
-    SL_HTTP_CHUNK_LINE_SIZE_MAX = 256,       /* chunk size and extensions, bytes */
-    SL_HTTP_CONNECTIONS_MAX = 65536,         /* a shard */
-    SL_HTTP_PIPELINE_MAX = 64,               /* requests in flight on one connection */
+    SL_HTTP_BODY_SIZE_MAX = 1024 * 1024, /* default, bytes */
+    SL_HTTP_CHUNK_LINE_SIZE_MAX = 256,   /* chunk size and extensions, bytes */
+    SL_HTTP_CONNECTIONS_MAX = 65536,     /* a shard */
+    SL_HTTP_PIPELINE_MAX = 64,           /* requests in flight on one connection */
     SL_HTTP_TIMEOUT_IDLE_MS = 60000,
     SL_HTTP_TIMEOUT_HEADER_MS = 10000,
     SL_HTTP_TIMEOUT_BODY_MS = 30000,
 
     /* Rings. */
-    SL_RING_SIZE = 1024 * 1024,              /* bytes, between two shards */
-    SL_RING_RECORD_SIZE_MAX = 64 * 1024,     /* larger packets go through the slab */
+    SL_RING_SIZE = 1024 * 1024,          /* bytes, between two shards */
+    SL_RING_RECORD_SIZE_MAX = 64 * 1024, /* larger packets go through the slab */
     SL_PACKET_SIZE_MAX = 64 * 1024 * 1024,
 
     /* Registry. */
     SL_REGISTRY_HISTORY_REVISIONS = 10000,
     SL_REGISTRY_SPEC_SIZE_MAX = 8 * 1024 * 1024,
-    SL_REGISTRY_QUEUE_MAX = 1024,            /* operations waiting for the control thread */
+    SL_REGISTRY_QUEUE_MAX = 1024, /* operations waiting for the control thread */
 
     /* Control socket. */
     SL_SOCKET_PATH_MAX = 107, /* bytes without the zero byte: sockaddr_un */
 };
 
-static_assert(SL_HTTP_CHUNK_LINE_SIZE_MAX < SL_HTTP_HEAD_SIZE_MAX, "a chunk line fits the head buffer");
+static_assert(SL_HTTP_CHUNK_LINE_SIZE_MAX < SL_HTTP_HEAD_SIZE_MAX,
+              "a chunk line fits the head buffer");
 static_assert(SL_RING_RECORD_SIZE_MAX * 4 <= SL_RING_SIZE, "a ring holds several records");
 static_assert(SL_HTTP_BODY_SIZE_MAX <= SL_PAYLOAD_BYTES_MAX, "a body fits a payload");

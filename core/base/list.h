@@ -12,7 +12,7 @@ struct sl_list {
     struct sl_list *prev;
 };
 
-#define sl_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define sl_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void sl_list_init(struct sl_list *list)
 {

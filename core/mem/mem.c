@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/assert.h"
+#include "core/base/assertion.h"
 
 #ifdef SL_HAVE_MIMALLOC
 #include <mimalloc.h>
@@ -53,7 +53,7 @@ static_assert(sizeof(struct mem_chunk) == 32, "blocks behind a chunk header stay
 
 struct sl_mem {
     struct mem_free_block *classes[MEM_CLASSES_COUNT];
-    uint8_t *chunk_at;  /* next free byte of the open chunk */
+    uint8_t *chunk_at; /* next free byte of the open chunk */
     uint8_t *chunk_end;
     struct mem_chunk chunks; /* ring of all chunks; this one is the head */
     struct sl_mem_stats stats;

@@ -61,21 +61,21 @@ struct sl_addr {
 };
 
 struct sl_poller_config {
-    uint32_t entries;       /* submission queue, power of two; 0: default 1024 */
-    uint32_t bufs_count;    /* receive buffers, power of two; 0: default 256 */
-    uint32_t buf_size;      /* bytes of a receive buffer; 0: default 16384 */
-    uint32_t spin_us;       /* busy-poll so long before sleeping; 0: never */
-    uint32_t backlog;       /* listen(2); 0: default 4096 */
+    uint32_t entries;    /* submission queue, power of two; 0: default 1024 */
+    uint32_t bufs_count; /* receive buffers, power of two; 0: default 256 */
+    uint32_t buf_size;   /* bytes of a receive buffer; 0: default 16384 */
+    uint32_t spin_us;    /* busy-poll so long before sleeping; 0: never */
+    uint32_t backlog;    /* listen(2); 0: default 4096 */
 };
 
 /* Counters, written by the owner thread, read by anyone (relaxed). */
 struct sl_poller_stats {
-    uint64_t waits;         /* calls of wait */
-    uint64_t sleeps;        /* waits that could block */
+    uint64_t waits;  /* calls of wait */
+    uint64_t sleeps; /* waits that could block */
     uint64_t syscalls;
     uint64_t events;
-    uint64_t enobufs;       /* receive found no buffer */
-    uint64_t rearms;        /* multishot operations armed again */
+    uint64_t enobufs; /* receive found no buffer */
+    uint64_t rearms;  /* multishot operations armed again */
     uint64_t cq_overflows;
     uint64_t short_sends;
     uint64_t accepts;

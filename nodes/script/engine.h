@@ -26,15 +26,15 @@ struct sl_engine;
 /* What a language is told when a text is compiled. All borrowed for the call. */
 struct sl_script_source {
     struct sl_slice code;
-    const char *file;      /* where the text stands; may be "" */
-    struct sl_pos pos;     /* of its first character in that file */
-    uint32_t indent;       /* columns cut from each line after the first (block scalars) */
-    const char *name;      /* of the node, for messages */
-    struct sl_value env;   /* Map of bound values, or cell == NULL; copied if kept */
-    bool unpack;           /* CEL: the payload's keys are names too */
-    bool allow_eval;       /* JavaScript: strings may be evaluated */
-    uint32_t timeout_ms;   /* 0: the language's default */
-    size_t memory_max;     /* bytes; 0: SL_SCRIPT_MEMORY */
+    const char *file;    /* where the text stands; may be "" */
+    struct sl_pos pos;   /* of its first character in that file */
+    uint32_t indent;     /* columns cut from each line after the first (block scalars) */
+    const char *name;    /* of the node, for messages */
+    struct sl_value env; /* Map of bound values, or cell == NULL; copied if kept */
+    bool unpack;         /* CEL: the payload's keys are names too */
+    bool allow_eval;     /* JavaScript: strings may be evaluated */
+    uint32_t timeout_ms; /* 0: the language's default */
+    size_t memory_max;   /* bytes; 0: SL_SCRIPT_MEMORY */
 };
 
 /* First member of every language's compiled script. */
@@ -49,9 +49,9 @@ struct sl_script_call {
     struct sl_value input;
     const struct sl_value *args; /* more inputs (reduce …): array of args_count, or NULL */
     uint32_t args_count;
-    struct sl_mem *mem;       /* the shard's: results are made here */
+    struct sl_mem *mem; /* the shard's: results are made here */
     struct sl_clock *clock;
-    uint64_t deadline_ns;     /* of clock; UINT64_MAX: only the script's own timeout */
+    uint64_t deadline_ns; /* of clock; UINT64_MAX: only the script's own timeout */
 };
 
 struct sl_engine {
