@@ -161,5 +161,12 @@ enum { SL_POLLER_IOV_MAX = 16 };
 struct sl_poller {
     const struct sl_poller_ops *ops;
     struct sl_clock *clock;
+    /*
+     * Set by the loop, may be NULL: wait calls it once each time, after the kernel returned and
+     * before the first event is delivered (also when there is none). The loop reads the clock
+     * and comes back online in it.
+     */
+    void (*woken)(struct sl_poller *poller);
+    void *owner; /* the loop */
     struct sl_poller_stats stats;
 };

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/shard/loop.h"
+
+#include "core/base/assertion.h"
+#include "core/mem/mem.h"
+
+unsigned sl_mailbox_run(struct sl_mailbox *mailbox)
+{
+    struct sl_mail *mail = atomic_exchange_explicit(&mailbox->head, NULL, memory_order_acquire);
+    struct sl_mail *oldest = NULL;
+    unsigned count = 0;
+    while (mail != NULL) {
+        struct sl_mail *next = mail->next;
+        mail->next = oldest;
+        oldest = mail;
+        mail = next;
+    }
+    while (oldest != NULL) {
+        struct sl_mail *next = oldest->next;
+        oldest->fn(oldest);
+        oldest = next;
+        count++;
+    }
+    return count;
+}
+
+/* The poller is back from the kernel: time has passed, and events are about to run. */
+static void loop_woken(struct sl_poller *poller)
+{
+    struct sl_loop *loop = poller->owner;
+    loop->now_ns = sl_clock_now_ns(loop->clock);
+    loop->waited_ns = loop->now_ns;
+    if (loop->sleeping && loop->online != NULL) loop->online(loop);
+    loop->sleeping = false;
+}
+
+void sl_loop_init(struct sl_loop *loop, struct sl_poller *poller, struct sl_clock *clock,
+                  struct sl_mem *mem)
+{
+    sl_assert(loop != NULL);
+    sl_assert(poller != NULL);
+    sl_assert(clock != NULL);
+    *loop = (struct sl_loop){.poller = poller, .clock = clock, .mem = mem};
+    loop->now_ns = sl_clock_now_ns(clock);
+    loop->waited_ns = loop->now_ns;
+    sl_timers_init(&loop->timers, loop->now_ns);
+    sl_list_init(&loop->tasks);
+    sl_list_init(&loop->late_tasks);
+    sl_mailbox_init(&loop->mailbox);
+    poller->owner = loop;
+    poller->woken = loop_woken;
+}
+
+void sl_loop_fini(struct sl_loop *loop)
+{
+    sl_assert(loop != NULL);
+    if (loop->poller != NULL) loop->poller->ops->free(loop->poller);
+    loop->poller = NULL;
+    loop->mem = sl_mem_free(loop->mem);
+}
+
+/* Run the tasks that are queued now; what they queue waits for the next round. */
+static void tasks_run(struct sl_loop *loop, struct sl_list *queue)
+{
+    if (sl_list_is_empty(queue)) return;
+    struct sl_list batch = *queue;
+    batch.next->prev = &batch;
+    batch.prev->next = &batch;
+    sl_list_init(queue);
+    while (!sl_list_is_empty(&batch)) {
+        struct sl_task *task = sl_container_of(batch.next, struct sl_task, link);
+        sl_list_remove(&task->link);
+        loop->stats.tasks++;
+        task->fn(task);
+    }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How long the wait may last: not at all while anything is left to do. */
+static uint64_t wait_deadline(struct sl_loop *loop, uint64_t deadline_ns)
+{
+    if (!sl_list_is_empty(&loop->tasks) || !sl_list_is_empty(&loop->late_tasks)) return 0;
+    if (!sl_mailbox_is_empty(&loop->mailbox)) return 0;
+    uint64_t timers_ns = sl_timers_next_ns(&loop->timers);
+    uint64_t until = earlier(deadline_ns, timers_ns);
+    return until <= loop->now_ns ? 0 : until;
+}
+
+static __attribute__((cold)) void turn_stalled(struct sl_loop *loop, uint64_t ns)
+{
+    loop->stats.stalls++;
+    if (ns > loop->stats.stall_ns_max) loop->stats.stall_ns_max = ns;
+    if (loop->stalled != NULL) loop->stalled(loop, ns);
+}
+
+void sl_loop_turn(struct sl_loop *loop, uint64_t deadline_ns)
+{
+    sl_assert(loop != NULL);
+    loop->stats.turns++;
+    (void)sl_timers_run(&loop->timers, loop->now_ns);
+    loop->stats.mails += sl_mailbox_run(&loop->mailbox);
+    tasks_run(loop, &loop->tasks);
+    tasks_run(loop, &loop->late_tasks);
+    if (loop->quiescent != NULL) loop->quiescent(loop);
+
+    uint64_t until = wait_deadline(loop, deadline_ns);
+    if (loop->stall_ns != 0) {
+        uint64_t busy = sl_clock_now_ns(loop->clock) - loop->waited_ns;
+        if (busy > loop->stall_ns) turn_stalled(loop, busy);
+    }
+    loop->sleeping = until != 0;
+    if (loop->sleeping && loop->offline != NULL) loop->offline(loop);
+    (void)loop->poller->ops->wait(loop->poller, until);
+    sl_assert(!loop->sleeping); /* the poller called woken */
+}
+
+void sl_loop_run(struct sl_loop *loop)
+{
+    loop->stopping = false;
+    while (!loop->stopping) sl_loop_turn(loop, UINT64_MAX);
+}
+
+void sl_loop_stop(struct sl_loop *loop)
+{
+    loop->stopping = true;
+}
+
+void sl_loop_post(struct sl_loop *loop, struct sl_mail *mail)
+{
+    sl_assert(mail->fn != NULL);
+    if (sl_mailbox_push(&loop->mailbox, mail)) loop->poller->ops->wake(loop->poller);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/shard/shard.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/assertion.h"
+#include "core/base/diag.h"
+#include "core/mem/mem.h"
+
+static void shard_offline(struct sl_loop *loop)
+{
+    struct sl_shard *shard = sl_shard_of(loop);
+    sl_epoch_offline(shard->epoch, shard->index);
+}
+
+static void shard_online(struct sl_loop *loop)
+{
+    struct sl_shard *shard = sl_shard_of(loop);
+    sl_epoch_online(shard->epoch, shard->index);
+}
+
+static void shard_quiescent(struct sl_loop *loop)
+{
+    struct sl_shard *shard = sl_shard_of(loop);
+    sl_epoch_quiescent(shard->epoch, shard->index);
+}
+
+int sl_shard_init(struct sl_shard *shard, const struct sl_shard_config *cfg,
+                  struct sl_poller *poller)
+{
+    sl_assert(shard != NULL);
+    sl_assert(cfg != NULL);
+    sl_assert(poller != NULL);
+    struct sl_mem *mem = sl_mem_new(cfg->memory_max);
+    if (mem == NULL) return -ENOMEM;
+    if (cfg->memory_reserve > 0 && sl_mem_reserve(mem, cfg->memory_reserve) < 0) {
+        mem = sl_mem_free(mem);
+        return -ENOMEM;
+    }
+    sl_loop_init(&shard->loop, poller, cfg->clock, mem);
+    shard->loop.stall_ns = cfg->stall_ns;
+    shard->index = cfg->index;
+    shard->cpu = cfg->cpu;
+    shard->epoch = cfg->epoch;
+    shard->control = cfg->control;
+    sl_list_init(&shard->sources);
+    sl_list_init(&shard->processes);
+    atomic_store_explicit(&shard->program, NULL, memory_order_relaxed);
+    if (cfg->epoch != NULL) {
+        shard->loop.offline = shard_offline;
+        shard->loop.online = shard_online;
+        shard->loop.quiescent = shard_quiescent;
+        sl_epoch_online(cfg->epoch, cfg->index);
+    }
+    return 0;
+}
+
+void sl_shard_fini(struct sl_shard *shard)
+{
+    sl_assert(sl_list_is_empty(&shard->processes));
+    if (shard->epoch != NULL) sl_epoch_offline(shard->epoch, shard->index);
+    sl_loop_fini(&shard->loop);
+}
+
+/* What the starting thread hands over; it lives on the stack of sl_shard_start. */
+struct shard_start {
+    struct sl_shard *shard;
+    const struct sl_shard_config *cfg;
+};
+
+static void thread_pin(int cpu)
+{
+    if (cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    /* A cpu outside our cpuset cannot be pinned to; the shard then floats. */
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static int shard_setup(struct sl_shard *shard, const struct sl_shard_config *cfg)
+{
+    struct sl_poller *poller = cfg->poller_new(cfg->poller_ctx, cfg->clock, shard->start_diag);
+    if (poller == NULL) return -EINVAL;
+    int r = sl_shard_init(shard, cfg, poller);
+    if (r < 0) {
+        poller->ops->free(poller);
+        sl_diag_set(shard->start_diag, "no_memory", (struct sl_pos){0, 0},
+                    "shard %u: no memory for %zu bytes", cfg->index, cfg->memory_reserve);
+    }
+    return r;
+}
+
+static void *shard_main(void *arg)
+{
+    struct shard_start *start = arg;
+    struct sl_shard *shard = start->shard;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "sluice/%u", start->cfg->index);
+    (void)pthread_setname_np(pthread_self(), name);
+    thread_pin(start->cfg->cpu);
+    int r = shard_setup(shard, start->cfg);
+    /* After this store `start` may be gone. */
+    atomic_store_explicit(&shard->start_result, r, memory_order_release);
+    if (r < 0) return NULL;
+    sl_loop_run(&shard->loop);
+    sl_shard_fini(shard);
+    return NULL;
+}
+
+int sl_shard_start(struct sl_shard *shard, const struct sl_shard_config *cfg,
+                   struct sl_diag *reterr)
+{
+    sl_assert(shard != NULL);
+    sl_assert(cfg->poller_new != NULL);
+    struct shard_start start = {shard, cfg};
+    struct sl_diag diag = {0};
+    shard->start_diag = &diag;
+    atomic_store_explicit(&shard->start_result, 1, memory_order_relaxed);
+    int r = pthread_create(&shard->thread, NULL, shard_main, &start);
+    if (r != 0) {
+        return sl_diag_set(reterr, "no_thread", (struct sl_pos){0, 0},
+                           "cannot start the thread of shard %u (error %d)", cfg->index, r);
+    }
+    /* The thread needs a few milliseconds to make its ring; nothing else can be done meanwhile. */
+    while ((r = atomic_load_explicit(&shard->start_result, memory_order_acquire)) == 1) {
+        (void)sched_yield();
+    }
+    shard->start_diag = NULL;
+    if (r < 0) {
+        (void)pthread_join(shard->thread, NULL);
+        if (reterr != NULL) *reterr = diag;
+        return r;
+    }
+    shard->has_thread = true;
+    return 0;
+}
+
+struct shard_stop {
+    struct sl_mail mail;
+    struct sl_shard *shard;
+};
+
+static void mail_stop(struct sl_mail *mail)
+{
+    struct shard_stop *stop = sl_container_of(mail, struct shard_stop, mail);
+    sl_loop_stop(&stop->shard->loop);
+}
+
+void sl_shard_stop(struct sl_shard *shard)
+{
+    if (!shard->has_thread) return;
+    struct shard_stop stop = {.mail = {.fn = mail_stop}, .shard = shard};
+    sl_loop_post(&shard->loop, &stop.mail);
+    (void)pthread_join(shard->thread, NULL);
+    shard->has_thread = false;
+}
