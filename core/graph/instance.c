@@ -50,50 +50,57 @@ static int seat_open(struct sl_node *node, struct sl_shard *shard, struct sl_dia
     return 0;
 }
 
-static void instance_free(struct sl_instance *instance, uint32_t seats_count)
+static struct sl_instance *instance_new(struct sl_program *program, struct sl_shard *shard)
 {
-    struct sl_program *program = instance->program;
-    for (uint32_t i = 0; i < seats_count; i++) {
-        seat_close(program->symbols[i].node, instance->shard);
-    }
-    free(instance->seats);
-    free(instance);
-}
-
-int sl_instance_open(struct sl_program *program, struct sl_shard *shard, struct sl_diag *reterr)
-{
-    sl_assert(program != NULL);
-    sl_assert(shard->index < program->shards_count);
-    sl_assert(program->instances[shard->index] == NULL);
     struct sl_instance *instance = aligned_alloc(128, sizeof(*instance));
-    if (instance == NULL) return -ENOMEM;
+    if (instance == NULL) return NULL;
     memset(instance, 0, sizeof(*instance));
     instance->program = program;
     instance->shard = shard;
     instance->seats = calloc(program->symbols_count + 1U, sizeof(struct sl_seat *));
     if (instance->seats == NULL) {
         free(instance);
-        return -ENOMEM;
-    }
-    for (uint32_t i = 0; i < program->symbols_count; i++) {
-        int r = seat_open(program->symbols[i].node, shard, reterr);
-        if (r < 0) {
-            instance_free(instance, i);
-            return r;
-        }
-        instance->seats[i] = program->symbols[i].node->seats[shard->index];
+        return NULL;
     }
     program->instances[shard->index] = instance;
-    return 0;
+    return instance;
 }
 
-void sl_instance_close(struct sl_program *program, struct sl_shard *shard)
+int sl_instance_open(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns,
+                     struct sl_diag *reterr)
+{
+    sl_assert(program != NULL);
+    sl_assert(shard->index < program->shards_count);
+    struct sl_instance *instance = program->instances[shard->index];
+    if (instance == NULL) instance = instance_new(program, shard);
+    if (instance == NULL) return -ENOMEM;
+    uint64_t until = sl_clock_now_ns(shard->loop.clock) + budget_ns;
+    while (instance->seats_count < program->symbols_count) {
+        uint32_t i = instance->seats_count;
+        struct sl_node *node = program->symbols[i].node;
+        int r = seat_open(node, shard, reterr);
+        if (r < 0) return r;
+        instance->seats[i] = node->seats[shard->index];
+        instance->seats_count++;
+        if (sl_clock_now_ns(shard->loop.clock) >= until) break;
+    }
+    return instance->seats_count < program->symbols_count;
+}
+
+int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns)
 {
     struct sl_instance *instance = program->instances[shard->index];
-    if (instance == NULL) return;
+    if (instance == NULL) return 0;
     sl_assert(atomic_load_explicit(&instance->pins, memory_order_relaxed) == 0);
+    uint64_t until = sl_clock_now_ns(shard->loop.clock) + budget_ns;
+    while (instance->seats_count > 0) {
+        seat_close(program->symbols[--instance->seats_count].node, shard);
+        if (instance->seats_count > 0 && sl_clock_now_ns(shard->loop.clock) >= until) return 1;
+    }
     program->instances[shard->index] = NULL;
-    instance_free(instance, program->symbols_count);
+    free(instance->seats);
+    free(instance);
+    return 0;
 }
 
 struct sl_instance *sl_instance_current(struct sl_shard *shard)

@@ -66,22 +66,47 @@ struct sl_node *sl_node_unref(struct sl_node *node)
     return NULL;
 }
 
-static bool program_alloc(struct sl_program *program, const struct sl_link *links,
-                          uint32_t links_count, uint32_t *ports_counts)
+/* What linking needs besides the program: links in order of their source, ports of each node. */
+struct linking {
+    struct sl_link *links; /* array of links_count, grouped by source, else in the given order */
+    uint32_t links_count;
+    uint32_t *links_first;  /* by node: first of its links; one more than nodes */
+    uint32_t *ports_counts; /* by node */
+};
+
+static void linking_fini(struct linking *linking)
 {
-    uint32_t ports_total = 0;
+    free(linking->links);
+    free(linking->links_first);
+    free(linking->ports_counts);
+}
+
+/* Group the links by their source with a counting sort, which keeps the order within a source. */
+static int linking_init(struct linking *linking, const struct sl_link *links, uint32_t links_count,
+                        uint32_t nodes_count)
+{
+    linking->links_count = links_count;
+    linking->links = calloc(links_count + 1U, sizeof(*linking->links));
+    linking->links_first = calloc(nodes_count + 2U, sizeof(*linking->links_first));
+    linking->ports_counts = calloc(nodes_count + 1U, sizeof(*linking->ports_counts));
+    if (!linking->links || !linking->links_first || !linking->ports_counts) return -ENOMEM;
     for (uint32_t i = 0; i < links_count; i++) {
-        sl_assert(links[i].source < program->symbols_count);
-        sl_assert(links[i].target < program->symbols_count);
-        if (links[i].port == SL_PORT_ERROR) continue;
-        if (links[i].port >= ports_counts[links[i].source]) {
-            ports_counts[links[i].source] = links[i].port + 1;
+        uint32_t source = links[i].source;
+        sl_assert(source < nodes_count);
+        sl_assert(links[i].target < nodes_count);
+        linking->links_first[source + 2]++;
+        if (links[i].port != SL_PORT_ERROR && links[i].port >= linking->ports_counts[source]) {
+            linking->ports_counts[source] = links[i].port + 1;
         }
     }
-    for (uint32_t i = 0; i < program->symbols_count; i++) ports_total += ports_counts[i];
-    program->ports = calloc(ports_total + 1U, sizeof(*program->ports));
-    program->edges = calloc(links_count + 1U, sizeof(*program->edges));
-    return program->ports != NULL && program->edges != NULL;
+    for (uint32_t i = 2; i < nodes_count + 2; i++) {
+        linking->links_first[i] += linking->links_first[i - 1];
+    }
+    /* links_first[s + 1] is the next free place of source s, and in the end the first of s + 1. */
+    for (uint32_t i = 0; i < links_count; i++) {
+        linking->links[linking->links_first[links[i].source + 1]++] = links[i];
+    }
+    return 0;
 }
 
 /* Gather the edges of one port, in the order of the links. Returns the end of what was written. */
@@ -103,32 +128,28 @@ static struct sl_edge *port_link(struct sl_program *program, struct sl_port *por
     return edge;
 }
 
-static int link_compare(const void *a, const void *b)
+static int symbols_link(struct sl_program *program, const struct linking *linking)
 {
-    const struct sl_link *x = a;
-    const struct sl_link *y = b;
-    return (x->source > y->source) - (x->source < y->source);
-}
-
-static void symbols_link(struct sl_program *program, const struct sl_link *links,
-                         uint32_t links_count, const uint32_t *ports_counts)
-{
+    uint32_t ports_total = 0;
+    for (uint32_t i = 0; i < program->symbols_count; i++) ports_total += linking->ports_counts[i];
+    program->ports = calloc(ports_total + 1U, sizeof(*program->ports));
+    program->edges = calloc(linking->links_count + 1U, sizeof(*program->edges));
+    if (program->ports == NULL || program->edges == NULL) return -ENOMEM;
     struct sl_edge *edge = program->edges;
     struct sl_port *ports = program->ports;
-    uint32_t first = 0;
     for (uint32_t i = 0; i < program->symbols_count; i++) {
         struct sl_symbol *symbol = &program->symbols[i];
-        uint32_t count = 0;
-        while (first + count < links_count && links[first + count].source == i) count++;
+        const struct sl_link *links = linking->links + linking->links_first[i];
+        uint32_t count = linking->links_first[i + 1] - linking->links_first[i];
         symbol->ports = ports;
-        symbol->ports_count = ports_counts[i];
+        symbol->ports_count = linking->ports_counts[i];
         for (uint32_t p = 0; p < symbol->ports_count; p++) {
-            edge = port_link(program, &ports[p], edge, links + first, count, i, p);
+            edge = port_link(program, &ports[p], edge, links, count, i, p);
         }
-        edge = port_link(program, &symbol->error, edge, links + first, count, i, SL_PORT_ERROR);
+        edge = port_link(program, &symbol->error, edge, links, count, i, SL_PORT_ERROR);
         ports += symbol->ports_count;
-        first += count;
     }
+    return 0;
 }
 
 static int sources_collect(struct sl_program *program)
@@ -151,24 +172,14 @@ static int sources_collect(struct sl_program *program)
     return 0;
 }
 
-struct sl_program *sl_program_new(const char *name_space, uint64_t revision,
-                                  struct sl_node *const *nodes, uint32_t nodes_count,
-                                  const struct sl_link *links, uint32_t links_count,
-                                  uint32_t shards_count)
+static int program_fill(struct sl_program *program, const char *name_space,
+                        struct sl_node *const *nodes, uint32_t nodes_count,
+                        const struct linking *linking)
 {
-    sl_assert(shards_count >= 1);
-    sl_assert(shards_count <= SL_SHARDS_MAX);
-    struct sl_program *program =
-        calloc(1, sizeof(*program) + shards_count * sizeof(program->instances[0]));
-    uint32_t *ports_counts = calloc(nodes_count + 1U, sizeof(*ports_counts));
-    struct sl_link *sorted = calloc(links_count + 1U, sizeof(*sorted));
-    if (program == NULL || ports_counts == NULL || sorted == NULL) goto fail;
-    program->revision = revision;
-    program->shards_count = shards_count;
     program->deadline_ns = (uint64_t)SL_PROCESS_DEADLINE_MS * SL_NS_PER_MS;
     program->name_space = strdup(name_space);
     program->symbols = calloc(nodes_count + 1U, sizeof(*program->symbols));
-    if (program->name_space == NULL || program->symbols == NULL) goto fail;
+    if (program->name_space == NULL || program->symbols == NULL) return -ENOMEM;
     for (uint32_t i = 0; i < nodes_count; i++) {
         program->symbols[i] = (struct sl_symbol){
             .run = nodes[i]->kind->run,
@@ -179,20 +190,27 @@ struct sl_program *sl_program_new(const char *name_space, uint64_t revision,
         };
         program->symbols_count++;
     }
-    if (links_count > 0) memcpy(sorted, links, links_count * sizeof(*sorted));
-    /* Stable for equal sources: links of one source keep the author's order in mergesort. */
-    qsort(sorted, links_count, sizeof(*sorted), link_compare);
-    if (!program_alloc(program, sorted, links_count, ports_counts)) goto fail;
-    symbols_link(program, sorted, links_count, ports_counts);
-    if (sources_collect(program) < 0) goto fail;
-    free(ports_counts);
-    free(sorted);
-    return program;
+    int r = symbols_link(program, linking);
+    return r < 0 ? r : sources_collect(program);
+}
 
-fail:
-    free(ports_counts);
-    free(sorted);
-    return sl_program_free(program);
+struct sl_program *sl_program_new(const char *name_space, uint64_t revision,
+                                  struct sl_node *const *nodes, uint32_t nodes_count,
+                                  const struct sl_link *links, uint32_t links_count,
+                                  uint32_t shards_count)
+{
+    sl_assert(shards_count >= 1);
+    sl_assert(shards_count <= SL_SHARDS_MAX);
+    struct sl_program *program =
+        calloc(1, sizeof(*program) + shards_count * sizeof(program->instances[0]));
+    if (program == NULL) return NULL;
+    program->revision = revision;
+    program->shards_count = shards_count;
+    struct linking linking = {0};
+    int r = linking_init(&linking, links, links_count, nodes_count);
+    if (r == 0) r = program_fill(program, name_space, nodes, nodes_count, &linking);
+    linking_fini(&linking);
+    return r < 0 ? sl_program_free(program) : program;
 }
 
 int sl_program_add_source(struct sl_program *program, const char *key,

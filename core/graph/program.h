@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "core/base/list.h"
 #include "core/graph/kind.h"
 
 struct sl_mem;
@@ -88,6 +89,7 @@ struct sl_instance {
     struct sl_program *program;
     struct sl_shard *shard;
     struct sl_seat **seats; /* array of symbols_count */
+    uint32_t seats_count;   /* those that are open */
     /* Processes that run on it: written by the shard, read by the control thread. */
     alignas(128) _Atomic uint64_t pins;
 };
@@ -119,8 +121,9 @@ struct sl_link {
  * Make a node around a filled config, which it owns from now on (config_fini, then free).
  *
  * path, id, file   copied
- * spec             a counted value; the node keeps an immortal copy… see returns
- * returns          one reference for the caller, or NULL for no memory
+ * spec             what the config borrows from: an immortal value, freed with the node, or a
+ *                  counted one of the control thread, whose count moves in
+ * returns          one reference for the caller, or NULL for no memory (nothing moved in)
  */
 struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char *path,
                             const char *id, const char *file, struct sl_pos pos,
@@ -154,13 +157,19 @@ const struct sl_symbol *sl_program_find(const struct sl_program *program, const 
 /* On a shard                                                                                   */
 
 /*
- * Make the instance of `program` on `shard`: seats and states of its nodes. Sources are not
- * touched. 0, -ENOMEM, or -EINVAL with reterr; nothing is left behind on error.
+ * Make the instance of `program` on `shard`, a part at a time, so that no call stalls the shard:
+ * seats and states of its nodes until `budget_ns` is used up. Sources are not touched.
+ *
+ * returns  1 call again; 0 done; -ENOMEM, or -EINVAL with reterr (sl_instance_close cleans up)
  */
-int sl_instance_open(struct sl_program *program, struct sl_shard *shard, struct sl_diag *reterr);
+int sl_instance_open(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns,
+                     struct sl_diag *reterr);
 
-/* Undo it: states whose last instance this was are freed. No process runs on it. */
-void sl_instance_close(struct sl_program *program, struct sl_shard *shard);
+/*
+ * Undo it, a part at a time: states whose last instance this was are freed. No process runs on it.
+ * returns  1 call again; 0 done
+ */
+int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns);
 
 /* The instance that new processes of this shard use; NULL before the first program. */
 struct sl_instance *sl_instance_current(struct sl_shard *shard);
