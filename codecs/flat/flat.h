@@ -13,11 +13,12 @@
  * Float     0                        IEEE 754 bits
  * String    bytes                    byte offset; UTF-8 is not guaranteed, codecs check it
  * Binary    bytes                    byte offset
- * List      children                 index of the first child cell
+ * List      children                 index of the first child cell (0 where there is none)
  * Map       pairs                    index of the first key cell; key, value, key, value … in
  *                                    insertion order. Keys are Strings; their hash field is set.
  *                                    With SL_CELL_INDEXED one Binary cell follows the pairs:
- *                                    len/4 pair numbers (uint32, little endian) sorted by key
+ *                                    len/4 pair numbers (uint32, little endian), sorted by the
+ *                                    key's hash, then its bytes, then its length
  * Error     5                        index of: code String, message String, cause (Error or
  *                                    Null), data (any), status (Int or Null)
  * Time      nanoseconds 0..999999999 seconds since 1970-01-01T00:00:00Z, int64
@@ -45,6 +46,7 @@
 #include <stdint.h>
 
 #include "core/base/diag.h"
+#include "core/base/limit.h"
 #include "core/base/slice.h"
 
 struct sl_mem;
@@ -117,23 +119,30 @@ struct sl_lazy {
 
 #define SL_BUF_IMMORTAL UINT32_MAX
 
+/*
+ * The header stands in one block with its cells and bytes as long as they fit: an Int value is one
+ * block of 96 bytes. Whoever reads needs `cells`, `bytes` and the counts; the rest is bookkeeping.
+ */
 struct sl_buf {
     uint32_t refs; /* plain counter of the owner thread, or SL_BUF_IMMORTAL */
     uint32_t cells_count;
-    uint32_t cells_cap;
+    uint32_t cells_cap; /* 0: `cells` belong to somebody else (sl_flat_open_borrow) */
     uint32_t bytes_size;
-    uint32_t bytes_cap;
+    uint32_t bytes_cap; /* 0: `bytes` belong to somebody else */
     uint16_t owners_count;
-    uint16_t owners_cap;
-    struct sl_cell *cells; /* array of cells_cap */
-    uint8_t *bytes;        /* array of bytes_cap */
-    struct sl_buf **owners;
+    uint16_t lazies_count;
+    struct sl_cell *cells;  /* array of cells_count */
+    uint8_t *bytes;         /* array of bytes_size */
+    struct sl_buf **owners; /* array of owners_count, each counted once an entry */
     struct sl_lazy *lazies; /* array of lazies_count, or NULL */
     struct sl_pos *pos;     /* array of cells_cap, or NULL: where each cell stood in its source */
     struct sl_mem *mem;     /* where it all goes back to; NULL: the heap */
-    uint32_t lazies_count;
-    uint32_t depth; /* greatest depth of any value in it, Refs followed */
+    uint16_t block_units;   /* size of the header's block, in units of 16 bytes */
+    uint16_t depth;         /* no value in it nests deeper, Refs followed; scalars are 0 */
+    uint32_t weight;        /* no value in it has more cells, Refs followed */
 };
+
+static_assert(sizeof(struct sl_buf) == 80, "a buffer of one cell fits a block of 96 bytes");
 
 /* Drop one count; frees at zero, with the counts on its owners. NULL and immortals are fine. */
 void sl_buf_unref(struct sl_buf *buf);
@@ -160,20 +169,25 @@ void sl_buf_free_immortal(struct sl_buf *buf);
  */
 struct sl_builder {
     struct sl_buf *buf;
-    struct sl_mem *mem;    /* NULL: the heap */
-    struct sl_cell *stack; /* array of stack_cap */
-    struct sl_pos *stack_pos;
+    struct sl_mem *mem;       /* NULL: the heap */
+    struct sl_cell *stack;    /* array of stack_cap; stack_inline at first */
+    struct sl_pos *stack_pos; /* array of stack_cap, if track */
     uint32_t stack_count;
     uint32_t stack_cap;
     uint32_t depth;      /* open containers */
     int error;           /* 0, -ENOMEM, or -E2BIG: a limit of core/base/limit.h */
     bool track;          /* keep positions */
+    bool exact;          /* Refs are weighed by walking them: the bound alone was too much */
     struct sl_pos pos;   /* position given to the next value or key, if track */
     uint32_t duplicates; /* map keys that stood twice; the last value won */
-    uint32_t open[128];  /* stack_count at each open container; SL_PAYLOAD_DEPTH_MAX deep */
-    uint8_t open_kind[128];
     uint32_t depth_max;
+    uint64_t refs_weight; /* cells behind the Refs built so far */
+    uint32_t open[128];   /* stack_count behind each open container's own cell */
+    struct sl_cell stack_inline[32];
 };
+
+static_assert(sizeof(((struct sl_builder *)0)->open) / sizeof(uint32_t) == SL_PAYLOAD_DEPTH_MAX,
+              "one entry for each open container");
 
 /* Start a builder; hints in cells and bytes avoid growing. It never fails by itself. */
 void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
@@ -221,7 +235,11 @@ void sl_build_string_borrow(struct sl_builder *builder, struct sl_buf *owner, co
 void sl_build_binary_borrow(struct sl_builder *builder, struct sl_buf *owner, const void *data,
                             size_t size);
 
-/* A value of another buffer: scalars are copied, strings borrowed, containers become a Ref. */
+/*
+ * A value of another buffer: scalars and short strings are copied, longer strings borrowed, and
+ * containers become a Ref. -E2BIG where the whole would nest deeper or, with every Ref followed,
+ * have more cells than a payload may.
+ */
 void sl_build_value(struct sl_builder *builder, struct sl_value value);
 
 /* A Lazy value: slot `lazy_index` of buf->lazies (sl_builder_lazies_reserve first). */

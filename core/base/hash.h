@@ -14,6 +14,19 @@
 
 #define SL_HASH_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
 
+/* The last 1..7 bytes as a little-endian word, padded with zeros; without a call of memcpy. */
+static inline uint64_t sl_hash_tail(const uint8_t *at, size_t size)
+{
+    if (size >= 4) {
+        uint32_t low, high; /* they overlap where size < 8 */
+        memcpy(&low, at, 4);
+        memcpy(&high, at + size - 4, 4);
+        return low | (uint64_t)high << (8 * (size - 4));
+    }
+    return at[0] | (uint64_t)at[size / 2] << (8 * (size / 2)) |
+           (uint64_t)at[size - 1] << (8 * (size - 1));
+}
+
 static inline uint64_t sl_hash64(const void *data, size_t size)
 {
     const uint8_t *at = data;
@@ -24,8 +37,7 @@ static inline uint64_t sl_hash64(const void *data, size_t size)
         hash = (hash ^ (hash >> 32) ^ word) * SL_HASH_MULTIPLIER;
     }
     if (size > 0) {
-        word = 0;
-        memcpy(&word, at, size);
+        word = sl_hash_tail(at, size);
         hash = (hash ^ (hash >> 32) ^ word) * SL_HASH_MULTIPLIER;
     }
     return hash ^ (hash >> 32);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Buffers: memory, counting, immortality, and following Refs and Lazies.
+ *
+ *     one block   | struct sl_buf | cells … | bytes … |      as long as both fit where they began
+ *     grown       | struct sl_buf | (idle)            |   → cells   → bytes   (blocks of their own)
+ *
+ * A buffer that dies drops its owners, which may die with it; chains of owners may be long, so the
+ * dead wait in a list that runs through their own memory instead of on the stack.
+ */
+#include "codecs/flat/flat_internal.h"
+
+#include <errno.h>
+
+const struct sl_cell sl_cell_null = {.kind = SL_VALUE_NULL};
+const struct sl_cell sl_cell_true = {.kind = SL_VALUE_BOOL, .word = 1};
+const struct sl_cell sl_cell_false = {.kind = SL_VALUE_BOOL, .word = 0};
+
+/* What a Lazy becomes whose decoder found no memory: an Error like any other, never freed. */
+static const struct sl_cell no_memory_cells[SL_ERROR_CELLS + 1] = {
+    {.kind = SL_VALUE_STRING, .len = 9, .word = 0},
+    {.kind = SL_VALUE_STRING, .len = 9, .word = 9},
+    {.kind = SL_VALUE_NULL},
+    {.kind = SL_VALUE_NULL},
+    {.kind = SL_VALUE_INT, .word = 503},
+    {.kind = SL_VALUE_ERROR, .len = SL_ERROR_CELLS, .word = 0},
+};
+static const char no_memory_bytes[] = "no_memoryno memory";
+static const struct sl_buf no_memory_buf = {
+    .refs = SL_BUF_IMMORTAL,
+    .cells_count = SL_ERROR_CELLS + 1,
+    .bytes_size = sizeof(no_memory_bytes) - 1,
+    .cells = (struct sl_cell *)no_memory_cells,
+    .bytes = (uint8_t *)no_memory_bytes,
+    .depth = 1,
+    .weight = SL_ERROR_CELLS + 1,
+};
+
+static struct sl_value value_no_memory(void)
+{
+    return (struct sl_value){(struct sl_buf *)&no_memory_buf, &no_memory_cells[SL_ERROR_CELLS]};
+}
+
+static size_t block_size(const struct sl_buf *buf)
+{
+    return (size_t)buf->block_units * 16;
+}
+
+/* True if `ptr` points into the block of the header. */
+static bool is_inline(const struct sl_buf *buf, const void *ptr)
+{
+    return (uintptr_t)ptr - (uintptr_t)buf < block_size(buf);
+}
+
+/* Cells and bytes in blocks of their own: the header's block cannot hold them. */
+static __attribute__((cold)) struct sl_buf *buf_new_large(struct sl_mem *mem, uint32_t cells_cap,
+                                                          uint32_t bytes_cap)
+{
+    struct sl_buf *buf = flat_buf_new(mem, 0, 0);
+    if (buf == NULL) return NULL;
+    struct sl_cell *cells = flat_take(mem, (size_t)cells_cap * sizeof(*cells));
+    uint8_t *bytes = bytes_cap > 0 ? flat_take(mem, bytes_cap) : NULL;
+    if (cells == NULL || (bytes_cap > 0 && bytes == NULL)) {
+        flat_give(mem, cells, (size_t)cells_cap * sizeof(*cells));
+        flat_give(mem, bytes, bytes_cap);
+        sl_buf_unref(buf);
+        return NULL;
+    }
+    buf->cells = cells;
+    buf->cells_cap = cells_cap;
+    if (bytes_cap > 0) {
+        buf->bytes = bytes;
+        buf->bytes_cap = bytes_cap;
+    }
+    return buf;
+}
+
+struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
+{
+    if (cells_cap == 0) cells_cap = 1;
+    size_t cells_size = (size_t)cells_cap * sizeof(struct sl_cell);
+    size_t size = (sizeof(struct sl_buf) + cells_size + bytes_cap + 15) & ~(size_t)15;
+    if (__builtin_expect(size > FLAT_BLOCK_MAX, 0)) {
+        return buf_new_large(mem, cells_cap, bytes_cap);
+    }
+    if (mem != NULL) {
+        size_t whole = sl_mem_block_size(size);
+        if (whole <= FLAT_BLOCK_MAX) size = whole;
+    }
+    struct sl_buf *buf = flat_take(mem, size);
+    if (buf == NULL) return NULL;
+    struct sl_cell *cells = (struct sl_cell *)(buf + 1);
+    *buf = (struct sl_buf){
+        .refs = 1,
+        .cells_cap = cells_cap,
+        .bytes_cap = (uint32_t)(size - sizeof(*buf) - cells_size),
+        .cells = cells,
+        .bytes = (uint8_t *)(cells + cells_cap),
+        .mem = mem,
+        .block_units = (uint16_t)(size / 16),
+    };
+    return buf;
+}
+
+void flat_cells_give(struct sl_buf *buf)
+{
+    if (buf->cells_cap == 0 || is_inline(buf, buf->cells)) return;
+    flat_give(buf->mem, buf->cells, (size_t)buf->cells_cap * sizeof(*buf->cells));
+}
+
+void flat_bytes_give(struct sl_buf *buf)
+{
+    if (buf->bytes_cap == 0 || is_inline(buf, buf->bytes)) return;
+    flat_give(buf->mem, buf->bytes, buf->bytes_cap);
+}
+
+/* Room of the owners' array: a power of two, four at first. */
+static size_t owners_cap(uint16_t owners_count)
+{
+    size_t cap = 4;
+    while (cap < owners_count) cap *= 2;
+    return cap;
+}
+
+/*
+ * The array is full for its 16-bit count: one buffer without cells takes all owners over, and
+ * becomes the only one.
+ */
+static __attribute__((cold)) int owners_hand_over(struct sl_buf *buf)
+{
+    struct sl_buf *holder = flat_buf_new(buf->mem, 0, 0);
+    struct sl_buf **owners = flat_take(buf->mem, owners_cap(1) * sizeof(struct sl_buf *));
+    if (holder == NULL || owners == NULL) {
+        sl_buf_unref(holder);
+        flat_give(buf->mem, owners, owners_cap(1) * sizeof(struct sl_buf *));
+        return -ENOMEM;
+    }
+    holder->owners = buf->owners;
+    holder->owners_count = buf->owners_count;
+    owners[0] = holder;
+    buf->owners = owners;
+    buf->owners_count = 1;
+    return 0;
+}
+
+int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner)
+{
+    sl_assert(owner->refs != SL_BUF_IMMORTAL);
+    if (buf->owners_count == UINT16_MAX && owners_hand_over(buf) < 0) return -ENOMEM;
+    uint16_t count = buf->owners_count;
+    if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
+        size_t cap = owners_cap((uint16_t)(count + 1));
+        struct sl_buf **owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
+        if (owners == NULL) return -ENOMEM;
+        if (count > 0) {
+            memcpy(owners, buf->owners, count * sizeof(struct sl_buf *));
+            flat_give(buf->mem, buf->owners, owners_cap(count) * sizeof(struct sl_buf *));
+        }
+        buf->owners = owners;
+    }
+    buf->owners[buf->owners_count++] = owner;
+    owner->refs++;
+    return 0;
+}
+
+/* Drop one count; at zero the buffer joins the list of the dead. */
+static void unref_into(struct sl_buf *buf, struct sl_buf **dead)
+{
+    if (buf == NULL || buf->refs == SL_BUF_IMMORTAL) return;
+    sl_assert(buf->refs > 0);
+    if (--buf->refs > 0) return;
+    flat_bytes_give(buf);
+    buf->bytes = (uint8_t *)*dead; /* nobody reads a dead buffer: its field is the link */
+    *dead = buf;
+}
+
+static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
+{
+    for (uint32_t i = 0; i < buf->owners_count; i++) unref_into(buf->owners[i], dead);
+    if (buf->owners_count > 0) {
+        flat_give(buf->mem, buf->owners, owners_cap(buf->owners_count) * sizeof(struct sl_buf *));
+    }
+    for (uint32_t i = 0; i < buf->lazies_count; i++) {
+        if (buf->lazies[i].value.cell != NULL) unref_into(buf->lazies[i].value.buf, dead);
+    }
+    if (buf->lazies_count > 0) {
+        flat_give(buf->mem, buf->lazies, buf->lazies_count * sizeof(*buf->lazies));
+    }
+}
+
+void sl_buf_free_slow(struct sl_buf *buf)
+{
+    sl_assert(buf != NULL);
+    sl_assert(buf->refs == 0);
+    struct sl_buf *dead = NULL;
+    flat_bytes_give(buf);
+    buf->bytes = NULL;
+    for (;;) {
+        if (buf->owners_count > 0 || buf->lazies_count > 0) refs_drop(buf, &dead);
+        if (buf->pos != NULL) {
+            flat_give(buf->mem, buf->pos, (size_t)buf->cells_cap * sizeof(*buf->pos));
+        }
+        flat_cells_give(buf);
+        flat_give(buf->mem, buf, block_size(buf));
+        if (dead == NULL) return;
+        buf = dead;
+        dead = (struct sl_buf *)buf->bytes;
+    }
+}
+
+void sl_buf_unref(struct sl_buf *buf)
+{
+    sl_value_unref((struct sl_value){buf, NULL});
+}
+
+void sl_buf_immortalize(struct sl_buf *buf)
+{
+    sl_assert(buf != NULL);
+    sl_assert(buf->owners_count == 0);
+    sl_assert(buf->lazies_count == 0);
+    buf->refs = SL_BUF_IMMORTAL;
+}
+
+void sl_buf_free_immortal(struct sl_buf *buf)
+{
+    if (buf == NULL) return;
+    sl_assert(buf->refs == SL_BUF_IMMORTAL);
+    buf->refs = 0;
+    sl_buf_free_slow(buf);
+}
+
+struct sl_value sl_value_resolve_slow(struct sl_buf *buf, const struct sl_cell *cell)
+{
+    sl_assert(cell->kind >= SL_VALUE_REF);
+    if (cell->kind == SL_VALUE_REF) {
+        return (struct sl_value){cell->ref, &cell->ref->cells[cell->len]};
+    }
+    sl_assert(cell->len < buf->lazies_count);
+    struct sl_lazy *lazy = &buf->lazies[cell->len];
+    if (lazy->value.cell == NULL) {
+        struct sl_value value = lazy->decode(lazy, buf);
+        if (value.cell == NULL) return value_no_memory();
+        sl_assert(value.cell->kind < SL_VALUE_REF);
+        lazy->value = value;
+    }
+    return lazy->value;
+}

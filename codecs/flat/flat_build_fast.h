@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of the builder, for codecs that write cells by themselves. The picture is in build.c:
+ * a stack of waiting cells, a tape of cells that have found their place, and bytes.
+ */
+#pragma once
+
+#include "codecs/flat/flat.h"
+
+/* Stop with `error` (-ENOMEM, -E2BIG): the first one stays. */
+void sl_builder_fail(struct sl_builder *builder, int error);
+
+/* Room for `count` more cells or bytes; false after an error. Cold. */
+bool sl_builder_stack_grow(struct sl_builder *builder, uint32_t count);
+bool sl_builder_cells_grow(struct sl_builder *builder, uint32_t count);
+bool sl_builder_bytes_grow(struct sl_builder *builder, size_t size);
+
+/* A new cell on the stack, to be filled wholly; NULL after an error. */
+static inline struct sl_cell *sl_builder_push(struct sl_builder *builder)
+{
+    if (__builtin_expect(builder->stack_count >= builder->stack_cap, 0) &&
+        !sl_builder_stack_grow(builder, 1)) {
+        return NULL;
+    }
+    if (__builtin_expect(builder->track, 0)) {
+        builder->stack_pos[builder->stack_count] = builder->pos;
+    }
+    return &builder->stack[builder->stack_count++];
+}
+
+/* `size` free bytes behind bytes_size, which the caller then raises; NULL after an error. */
+static inline uint8_t *sl_builder_bytes_reserve(struct sl_builder *builder, size_t size)
+{
+    if (__builtin_expect(builder->error != 0, 0)) return NULL;
+    if (__builtin_expect(size > builder->buf->bytes_cap - builder->buf->bytes_size, 0) &&
+        !sl_builder_bytes_grow(builder, size)) {
+        return NULL;
+    }
+    return builder->buf->bytes + builder->buf->bytes_size;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this folder share: memory of buffers, walking, the limits of a walk.
+ * Nobody else includes it.
+ */
+#pragma once
+
+#include <stdlib.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/mem/mem.h"
+
+enum {
+    FLAT_BLOCK_MAX = 65535 * 16, /* a header's block: what block_units can say */
+    FLAT_FRAMES_MAX = SL_PAYLOAD_DEPTH_MAX + 1,
+};
+
+/* `mem` NULL is the heap. */
+static inline void *flat_take(struct sl_mem *mem, size_t size)
+{
+    return mem != NULL ? sl_mem_take(mem, size) : malloc(size);
+}
+
+static inline void flat_give(struct sl_mem *mem, void *block, size_t size)
+{
+    if (mem != NULL) {
+        sl_mem_give(mem, block, size);
+    } else {
+        free(block);
+    }
+}
+
+/*
+ * A buffer with room for so many cells and bytes, in one block if that can be; refs is 1 and
+ * everything else empty. NULL for no memory.
+ */
+struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
+
+/* List `owner` among the owners of `buf` and count it once. 0 or -ENOMEM. */
+int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner);
+
+/* Give back the block of cells or of bytes if it is not part of the header's block. */
+void flat_cells_give(struct sl_buf *buf);
+void flat_bytes_give(struct sl_buf *buf);
+
+/* Cells of its own range that a container's children take; 0 for a scalar. */
+static inline uint32_t flat_children(const struct sl_cell *cell)
+{
+    switch (cell->kind) {
+    case SL_VALUE_LIST: return cell->len;
+    case SL_VALUE_MAP: return 2 * cell->len + (cell->flags & SL_CELL_INDEXED);
+    case SL_VALUE_ERROR: return SL_ERROR_CELLS;
+    default: return 0;
+    }
+}
+
+static inline bool flat_is_container(const struct sl_cell *cell)
+{
+    return cell->kind >= SL_VALUE_LIST && cell->kind <= SL_VALUE_ERROR;
+}
+
+static_assert(SL_VALUE_LIST + 1 == SL_VALUE_MAP, "containers stand in a row");
+static_assert(SL_VALUE_MAP + 1 == SL_VALUE_ERROR, "containers stand in a row");
+static_assert(SL_CELL_INDEXED == 1, "the flag counts the index cell");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "sealed bytes are the cells themselves");
+
+/* What a value would take flat, with every Ref followed and every Lazy decoded. */
+struct flat_size {
+    uint64_t cells;
+    uint64_t bytes;
+    uint32_t depth;
+};
+
+enum {
+    FLAT_WALK_LAZIES = 1, /* decode Lazies; else each is one cell */
+};
+
+/*
+ * Measure `value` by walking it, without recursion.
+ *
+ * returns  0, or -E2BIG as soon as a limit of payloads is passed
+ */
+int flat_measure(struct sl_value value, unsigned flags, struct flat_size *ret_size);
+
+/*
+ * Write `value` flat: cells[cells_count - 1] is the root, every range of children stands before
+ * its parent, bytes in the order of falling cells. The sizes are those of flat_measure.
+ */
+void flat_write(struct sl_value value, struct sl_cell *cells, uint32_t cells_count, uint8_t *bytes);
+
+/* The deepest nesting in a tape whose last cell is the root; the tape is valid. */
+uint16_t flat_tape_depth(struct sl_buf *buf);
+
+/* -------- maps (map.c) -------- */
+
+/*
+ * Remove keys that stand twice among `pairs_count` pairs: the key keeps its place and gets the
+ * last value. `pos` (or NULL) moves along. `order` (from flat_pairs_sort) may be NULL for at most
+ * SL_PAYLOAD_MAP_INDEX_MIN pairs. returns the pairs that are left.
+ */
+uint32_t flat_pairs_dedupe(const struct sl_buf *buf, struct sl_cell *pairs, struct sl_pos *pos,
+                           uint32_t pairs_count, const uint32_t *order);
+
+/*
+ * Sort the numbers of `pairs_count` pairs by hash, bytes, length of their keys into `order`.
+ * `scratch` has room for pairs_count numbers too. returns true if some key stands twice.
+ */
+bool flat_pairs_sort(const struct sl_buf *buf, const struct sl_cell *pairs, uint32_t pairs_count,
+                     uint32_t *order, uint32_t *scratch);
+
+/* Order of two key cells: hash, bytes, length. */
+int flat_key_compare(const uint8_t *a_bytes, const struct sl_cell *a, const uint8_t *b_bytes,
+                     const struct sl_cell *b);
