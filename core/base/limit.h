@@ -6,6 +6,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stdint.h>
 
 enum {
     /* Machine. */
@@ -66,10 +67,23 @@ enum {
     SL_REGISTRY_HISTORY_REVISIONS = 10000,
     SL_REGISTRY_SPEC_SIZE_MAX = 8 * 1024 * 1024,
     SL_REGISTRY_QUEUE_MAX = 1024, /* operations waiting for the control thread */
+    SL_REGISTRY_HISTORY_DAYS = 30,
+    SL_REGISTRY_NAMESPACE_MAX = 127, /* bytes; with a name it must fit a key of the store */
+    SL_REGISTRY_CHANGES_MAX = 65536, /* changes of one change set */
+    SL_REGISTRY_WATCHERS_MAX = 4096, /* watches of one registry, all processes */
+    SL_REGISTRY_WATCH_TICK_MS = 500, /* slow poll behind the doorbell */
+
+    /* Key-value store. */
+    SL_KV_READERS_MAX = 1024, /* reader slots, all processes */
 
     /* Control socket. */
     SL_SOCKET_PATH_MAX = 107, /* bytes without the zero byte: sockaddr_un */
 };
+
+/* Address space of the key-value store's map, bytes: at first, and where halving, doubling end. */
+#define SL_KV_MAP_SIZE     (UINT64_C(64) << 30)
+#define SL_KV_MAP_SIZE_MIN (UINT64_C(1) << 20)
+#define SL_KV_MAP_SIZE_MAX (UINT64_C(1) << 46)
 
 static_assert(SL_HTTP_CHUNK_LINE_SIZE_MAX < SL_HTTP_HEAD_SIZE_MAX,
               "a chunk line fits the head buffer");
