@@ -64,6 +64,24 @@ struct sl_diag *sl_diags_push(struct sl_diags *diags, const struct sl_diag *diag
     return &diags->items[diags->count++];
 }
 
+static bool is_before(struct sl_pos a, struct sl_pos b)
+{
+    return a.line < b.line || (a.line == b.line && a.column < b.column);
+}
+
+void sl_diags_sort(struct sl_diags *diags, size_t first)
+{
+    sl_assert(diags != NULL);
+    for (size_t i = first + 1; i < diags->count; i++) {
+        size_t to = i;
+        while (to > first && is_before(diags->items[i].pos, diags->items[to - 1].pos)) to--;
+        if (to == i) continue;
+        struct sl_diag item = diags->items[i];
+        memmove(&diags->items[to + 1], &diags->items[to], (i - to) * sizeof(item));
+        diags->items[to] = item;
+    }
+}
+
 void sl_diags_fini(struct sl_diags *diags)
 {
     if (diags == NULL) return;

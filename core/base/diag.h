@@ -69,6 +69,9 @@ void sl_diag_file(struct sl_diag *diag, const char *file);
  */
 struct sl_diag *sl_diags_push(struct sl_diags *diags, const struct sl_diag *diag);
 
+/* Order the items from index `first` on by line and column; equal ones keep their order. */
+void sl_diags_sort(struct sl_diags *diags, size_t first);
+
 /* Free the items; the struct is empty and valid afterwards. */
 void sl_diags_fini(struct sl_diags *diags);
 
