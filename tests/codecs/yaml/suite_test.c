@@ -26,19 +26,101 @@ struct known {
     const char *why;
 };
 
-/* Valid YAML 1.2 that libyaml 0.2.5, a YAML 1.1 parser, refuses. */
+/* Valid YAML 1.2 that libyaml 0.2.5, a YAML 1.1 parser, refuses or reads otherwise. */
 static const struct known libyaml_refuses[] = {
-    {"", ""},
+    {"2JQS", "empty key"},
+    {"2LFX", "directive of another version or name"},
+    {"2SXE", "colon in an anchor"},
+    {"4ABK", "empty key"},
+    {"4MUZ/00", "flow key and its colon on two lines"},
+    {"4MUZ/01", "flow key and its colon on two lines"},
+    {"4MUZ/02", "flow key and its colon on two lines"},
+    {"58MP", "empty key"},
+    {"5MUD", "flow key and its colon on two lines"},
+    {"5T43", "plain text that begins with a colon or question mark in a flow"},
+    {"652Z", "plain text that begins with a colon or question mark in a flow"},
+    {"6BCT", "tab between tokens or in a block"},
+    {"6CA3", "tab between tokens or in a block"},
+    {"6LVF", "directive of another version or name"},
+    {"6M2F", "alias as a key in block style"},
+    {"7Z25", "document that begins after ... without ---"},
+    {"8XYN", "colon in an anchor"},
+    {"96NN/00", "tab between tokens or in a block"},
+    {"96NN/01", "tab between tokens or in a block"},
+    {"9SA2", "flow key and its colon on two lines"},
+    {"A2M4", "tab between tokens or in a block"},
+    {"BEC7", "directive of another version or name"},
+    {"CFD4", "empty key"},
+    {"DBG4", "plain text that begins with a colon or question mark in a flow"},
+    {"DK3J", "block text in column 1"},
+    {"DK95/00", "tab between tokens or in a block"},
+    {"DK95/03", "tab between tokens or in a block"},
+    {"DK95/04", "tab between tokens or in a block"},
+    {"FP8R", "block text in column 1"},
+    {"FRK4", "empty key"},
+    {"HM87/00", "plain text that begins with a colon or question mark in a flow"},
+    {"HM87/01", "plain text that begins with a colon or question mark in a flow"},
+    {"HWV9", "document that begins after ... without ---"},
+    {"K3WX", "flow key and its colon on two lines"},
+    {"M7A3", "document that begins after ... without ---"},
+    {"MUS6/05", "directive of another version or name"},
+    {"MUS6/06", "directive of another version or name"},
+    {"NHX8", "empty key"},
+    {"NJ66", "flow key and its colon on two lines"},
+    {"NKF9", "empty key"},
+    {"Q5MG", "tab between tokens or in a block"},
+    {"QT73", "document that begins after ... without ---"},
+    {"R4YG", "tab between tokens or in a block"},
+    {"S3PD", "empty key"},
+    {"SM9W/01", "empty key"},
+    {"UKK6/00", "empty key"},
+    {"UT92", "document that begins after ... without ---"},
+    {"VJP3/01", "flow key and its colon on two lines"},
+    {"W4TN", "document that begins after ... without ---"},
+    {"W5VH", "colon in an anchor"},
+    {"Y2GN", "anchor with a colon is cut"},
+    {"Y79Y/001", "tab between tokens or in a block"},
+    {"Y79Y/010", "tab between tokens or in a block"},
 };
 
 /* Invalid YAML that libyaml accepts. */
 static const struct known libyaml_accepts[] = {
-    {"", ""},
+    {"9C9N", "wrong indentation inside a flow or quoted text"},
+    {"9HCY", "directive without the end of the document before it"},
+    {"9JBA", "comment without a space before it"},
+    {"CVW2", "comment without a space before it"},
+    {"DK95/01", "wrong indentation inside a flow or quoted text"},
+    {"EB22", "directive without the end of the document before it"},
+    {"G5U8", "lone dash in a flow list"},
+    {"MUS6/00", "directive with a wrong argument"},
+    {"MUS6/01", "directive with a wrong argument"},
+    {"QB6E", "wrong indentation inside a flow or quoted text"},
+    {"RHX7", "directive without the end of the document before it"},
+    {"S98Z", "empty lines deeper than the text"},
+    {"SU5Z", "comment without a space before it"},
+    {"X4QW", "comment without a space before it"},
+    {"Y79Y/003", "wrong indentation inside a flow or quoted text"},
+    {"YJV2", "lone dash in a flow list"},
 };
 
 /* Valid, and refused or read otherwise by a decision of ours (codecs/yaml/yaml.h). */
 static const struct known decisions[] = {
-    {"", ""},
+    {"4FJ6", "a list or map as a key"},
+    {"565N", "!!binary gives bytes, not the text of its base64"},
+    {"6BFJ", "a list or map as a key"},
+    {"6PBE", "a list or map as a key"},
+    {"9MMW", "a list or map as a key"},
+    {"KK5P", "a list or map as a key"},
+    {"LX3P", "a list or map as a key"},
+    {"M2N8/00", "a list or map as a key"},
+    {"M2N8/01", "a list or map as a key"},
+    {"M5DY", "a list or map as a key"},
+    {"Q9WF", "a list or map as a key"},
+    {"RZP5", "a list or map as a key"},
+    {"SBG9", "a list or map as a key"},
+    {"V9D5", "a list or map as a key"},
+    {"X38W", "a list or map as a key"},
+    {"XW4D", "a list or map as a key"},
 };
 
 struct suite {
@@ -117,8 +199,7 @@ static const char *compare(const struct sl_yaml *yaml, const char *json)
         struct sl_value expected = sl_value_none();
         struct sl_slice text = sl_slice_make(json + at, end - at);
         if (sl_yaml_parse_one(text, NULL, 0, &expected, NULL) != 0) return "in.json unreadable";
-        bool equal =
-            index < yaml->docs_count && sl_value_equal(expected, yaml->docs[index].value);
+        bool equal = index < yaml->docs_count && sl_value_equal(expected, yaml->docs[index].value);
         sl_value_unref(expected);
         if (!equal) return "value differs";
         at = end;
@@ -182,7 +263,7 @@ static const char *case_run(const char *folder, char *detail, size_t detail_size
 
 static void case_check(struct suite *suite, const char *folder, const char *id)
 {
-    char detail[256] = "";
+    char detail[SL_DIAG_TEXT_SIZE + 32] = "";
     const char *fault = case_run(folder, detail, sizeof(detail));
     const char *why = known_why(id);
     suite->cases++;
@@ -199,7 +280,7 @@ static void case_check(struct suite *suite, const char *folder, const char *id)
 static void folder_check(struct suite *suite, const char *name)
 {
     char folder[PATH_SIZE];
-    char path[PATH_SIZE + 16];
+    char path[PATH_SIZE + 32];
     size_t size = 0;
     (void)snprintf(folder, sizeof(folder), "%.400s/%.60s", suite->root, name);
     (void)snprintf(path, sizeof(path), "%s/in.yaml", folder);
