@@ -51,10 +51,11 @@ enum {
     /* HTTP. */
     SL_HTTP_HEAD_SIZE_MAX = 16 * 1024, /* default: request line and headers, bytes */
     SL_HTTP_HEADERS_MAX = 128,
-    SL_HTTP_BODY_SIZE_MAX = 1024 * 1024, /* default, bytes */
-    SL_HTTP_CHUNK_LINE_SIZE_MAX = 256,   /* chunk size and extensions, bytes */
-    SL_HTTP_CONNECTIONS_MAX = 65536,     /* a shard */
-    SL_HTTP_PIPELINE_MAX = 64,           /* requests in flight on one connection */
+    SL_HTTP_BODY_SIZE_MAX = 1024 * 1024,  /* default, bytes */
+    SL_HTTP_CHUNK_LINE_SIZE_MAX = 256,    /* chunk size and extensions, bytes */
+    SL_HTTP_TRAILERS_SIZE_MAX = 8 * 1024, /* all trailers of one body, bytes */
+    SL_HTTP_CONNECTIONS_MAX = 65536,      /* a shard */
+    SL_HTTP_PIPELINE_MAX = 64,            /* requests in flight on one connection */
     SL_HTTP_TIMEOUT_IDLE_MS = 60000,
     SL_HTTP_TIMEOUT_HEADER_MS = 10000,
     SL_HTTP_TIMEOUT_BODY_MS = 30000,
