@@ -11,14 +11,21 @@
 
 enum { EMPTY_LINES_MAX = 4, CONTENT_LENGTH_DIGITS_MAX = 18 };
 
-/* Bits: SL_HTTP1_TOKEN, SL_HTTP1_VALUE, SL_HTTP1_TARGET, SL_HTTP1_HOST. */
+enum {
+    FRAMING_BITS = 1 << SL_HTTP1_HEADER_CONTENT_LENGTH | 1 << SL_HTTP1_HEADER_TRANSFER_ENCODING |
+                   1 << SL_HTTP1_HEADER_CONNECTION | 1 << SL_HTTP1_HEADER_UPGRADE,
+};
+
+static_assert(SL_HTTP1_HEADER_UPGRADE < 8, "head->seen has a bit for each");
+
+/* Bits: SL_HTTP1_TOKEN, SL_HTTP1_VALUE, SL_HTTP1_TARGET, SL_HTTP1_HOST, SL_HTTP1_HOST_PLAIN. */
 const uint8_t sl_http1_bytes[256] = {
     0,  0,  0,  0,  0,  0,  0,  0,  0,  2,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-    0,  0,  0,  0,  0,  0,  0,  0,  2,  15, 2,  3,  15, 15, 15, 15, 14, 14, 15, 15, 6,  15, 15, 6,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 14, 2,  14, 2,  6,  6,  15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 14, 6,  14, 7,  15,
-    7,  15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 6,  7,  6,  15, 0,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,
+    0,  0,  0,  0,  0,  0,  0,  0,  2,  15, 2,  3,  15, 15, 15, 15, 14, 14, 15, 15, 6,  31, 31, 6,
+    31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 14, 14, 2,  14, 2,  6,  6,  31, 31, 31, 31, 31, 31, 31,
+    31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 14, 6,  14, 7,  15,
+    7,  31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 31,
+    31, 31, 31, 6,  7,  6,  15, 0,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,
     2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,
     2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,
     2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,  2,
@@ -92,6 +99,33 @@ static inline int parse_field(struct sl_http1_cursor *cursor, struct sl_http1_he
     return 1;
 }
 
+/* Names that a lax reader may take for those that decide about framing. */
+static bool is_lookalike(struct sl_slice name)
+{
+    return sl_slice_eq_nocase(name, SL_SLICE("transfer_encoding")) ||
+           sl_slice_eq_nocase(name, SL_SLICE("content_length"));
+}
+
+/* Remember which of the fields that the parser itself reads are there. 0 or -400. */
+static inline int note_field(struct sl_http1_head *head, const struct sl_http1_header *field,
+                             uint32_t index)
+{
+    if (field->id > SL_HTTP1_HEADER_UPGRADE) return 0;
+    if (field->id == SL_HTTP1_HEADER_OTHER) {
+        size_t size = field->name.size;
+        if (__builtin_expect(size != 14 && size != 17, 1) || !is_lookalike(field->name)) return 0;
+        head->reason = "underscore in the name of a framing field";
+        return -400;
+    }
+    uint8_t bit = (uint8_t)(1u << field->id);
+    if (field->id == SL_HTTP1_HEADER_HOST && (head->seen & bit) == 0) {
+        head->host_index = (uint16_t)index;
+    }
+    head->seen_again |= head->seen & bit;
+    head->seen |= bit;
+    return 0;
+}
+
 int sl_http1_parse_fields(struct sl_http1_cursor *cursor, struct sl_http1_head *head)
 {
     uint32_t count = 0;
@@ -108,6 +142,7 @@ int sl_http1_parse_fields(struct sl_http1_cursor *cursor, struct sl_http1_head *
         }
         int got = parse_field(cursor, &head->headers[count], head);
         if (got <= 0) return got;
+        if (note_field(head, &head->headers[count], count) < 0) return -400;
         count++;
     }
     if (cursor->at < cursor->end && *cursor->at == '\n') {
@@ -196,13 +231,6 @@ static int frame_transfer_encoding(struct sl_http1_head *head, struct sl_slice v
     return frame_fail(head, 400, "Transfer-Encoding does not end in one chunked");
 }
 
-/* Names that a lax reader may take for the real ones. */
-static bool is_lookalike(struct sl_slice name)
-{
-    return sl_slice_eq_nocase(name, SL_SLICE("transfer_encoding")) ||
-           sl_slice_eq_nocase(name, SL_SLICE("content_length"));
-}
-
 static int frame_field(struct sl_http1_head *head, const struct sl_http1_header *field, bool *close,
                        bool *keep)
 {
@@ -223,16 +251,10 @@ int sl_http1_frame(struct sl_http1_head *head)
 {
     bool close = false;
     bool keep = false;
-    for (uint32_t i = 0; i < head->headers_count; i++) {
+    uint32_t count = (head->seen & FRAMING_BITS) != 0 ? head->headers_count : 0;
+    for (uint32_t i = 0; i < count; i++) {
         const struct sl_http1_header *field = &head->headers[i];
         if (field->id > SL_HTTP1_HEADER_UPGRADE) continue;
-        if (field->id == SL_HTTP1_HEADER_OTHER) {
-            size_t size = field->name.size;
-            if ((size == 14 || size == 17) && is_lookalike(field->name)) {
-                return frame_fail(head, 400, "underscore in the name of a framing field");
-            }
-            continue;
-        }
         int err = frame_field(head, field, &close, &keep);
         if (err < 0) return err;
     }

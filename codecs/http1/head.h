@@ -26,6 +26,28 @@ int sl_http1_skip_empty_lines(struct sl_http1_cursor *cursor, struct sl_http1_he
  */
 int sl_http1_parse_fields(struct sl_http1_cursor *cursor, struct sl_http1_head *head);
 
+/* Set a head to "nothing read yet". */
+static inline void sl_http1_head_clear(struct sl_http1_head *head)
+{
+    head->headers_count = 0;
+    head->host_index = 0;
+    head->seen = 0;
+    head->seen_again = 0;
+    head->version_minor = 0;
+    head->keep_alive = false;
+    head->chunked = false;
+    head->has_content_length = false;
+    head->connection_upgrade = false;
+    head->content_length = 0;
+    head->upgrade = (struct sl_slice){NULL, 0};
+    head->reason = NULL;
+}
+
+static inline bool sl_http1_head_has(const struct sl_http1_head *head, enum sl_http1_header_id id)
+{
+    return (head->seen >> id & 1) != 0;
+}
+
 /*
  * Work out framing from the fields that decide about it: Content-Length, Transfer-Encoding,
  * Connection, Upgrade. version_minor is set.

@@ -53,6 +53,9 @@ enum sl_http1_form {
 /* What both kinds of head have. */
 struct sl_http1_head {
     uint32_t headers_count;
+    uint16_t host_index;     /* the first Host among headers, if seen */
+    uint8_t seen;            /* bit id: a field with this id is there; ids up to Upgrade */
+    uint8_t seen_again;      /* the same: twice or more */
     uint8_t version_minor;   /* HTTP/1.x: 0, or 1 for every later one */
     bool keep_alive;         /* the connection may be used again after this message */
     bool chunked;            /* the body is chunked */

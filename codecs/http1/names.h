@@ -68,7 +68,7 @@ enum sl_http1_method {
         SL_HTTP1_METHODS_COUNT
 };
 
-/* The first six decide about framing; the parser relies on their order. */
+/* The first six are read by the parser itself, which relies on their place. */
 #define SL_HTTP1_HEADERS(X)                                                                        \
     X(HOST, "Host")                                                                                \
     X(CONTENT_LENGTH, "Content-Length")                                                            \

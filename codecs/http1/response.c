@@ -86,7 +86,10 @@ int64_t sl_http1_parse_response(const uint8_t *data, size_t size, size_t scanned
     sl_assert(data != NULL || size == 0);
     sl_assert(ret != NULL);
     sl_assert(scanned <= size);
-    memset(ret, 0, offsetof(struct sl_http1_response, head.headers));
+    ret->status = 0;
+    ret->reason_phrase = (struct sl_slice){NULL, 0};
+    ret->body = SL_HTTP1_BODY_NONE;
+    sl_http1_head_clear(&ret->head);
     if (size == 0) return 0;
     if (scanned > 0 && size < size_max && memchr(data + scanned, '\n', size - scanned) == NULL) {
         return 0;

@@ -23,6 +23,7 @@ enum {
     SL_HTTP1_VALUE = 2,  /* field-vchar, obs-text, blank, HTAB */
     SL_HTTP1_TARGET = 4, /* visible ASCII without `"` `#` `<` `>` */
     SL_HTTP1_HOST = 8,   /* host and port: unreserved, sub-delims without comma, `:` `[` `]` `%` */
+    SL_HTTP1_HOST_PLAIN = 16, /* letters, digits, `-` and `.` */
 };
 
 extern const uint8_t sl_http1_bytes[256];
@@ -39,6 +40,19 @@ static inline const uint8_t *sl_http1_scan_plain(const uint8_t *at, const uint8_
     return at;
 }
 
+/* The end of a request target; and its first `?`, left alone if there is none. */
+static inline const uint8_t *sl_http1_scan_target_plain(const uint8_t *at, const uint8_t *end,
+                                                        const uint8_t **ret_question)
+{
+    bool found = false;
+    for (; at < end && sl_http1_byte_is(*at, SL_HTTP1_TARGET); at++) {
+        if (*at != '?' || found) continue;
+        *ret_question = at;
+        found = true;
+    }
+    return at;
+}
+
 #ifdef SL_HTTP1_SSE2
 
 /* Bit i: byte i may not stand in a field value. */
@@ -51,8 +65,8 @@ static inline uint32_t sl_http1_stops_value(const uint8_t *at)
     return (uint32_t)_mm_movemask_epi8(_mm_andnot_si128(tab, _mm_or_si128(low, del)));
 }
 
-/* Bit i: byte i may not stand in a request target. */
-static inline uint32_t sl_http1_stops_target(const uint8_t *at)
+/* Bit i: byte i may not stand in a request target; and in ret_questions: it is a `?`. */
+static inline uint32_t sl_http1_stops_target(const uint8_t *at, uint32_t *ret_questions)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x20)), v);
@@ -62,6 +76,7 @@ static inline uint32_t sl_http1_stops_target(const uint8_t *at)
         _mm_cmpeq_epi8(_mm_and_si128(v, _mm_set1_epi8((char)0xfe)), _mm_set1_epi8(0x22));
     __m128i angle =
         _mm_cmpeq_epi8(_mm_and_si128(v, _mm_set1_epi8((char)0xfd)), _mm_set1_epi8(0x3c));
+    *ret_questions = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('?')));
     __m128i stop = _mm_or_si128(_mm_or_si128(low, high), _mm_or_si128(quote, angle));
     return (uint32_t)_mm_movemask_epi8(stop);
 }
@@ -94,10 +109,34 @@ static inline uint32_t sl_http1_stops_name(const uint8_t *at)
     }
 
 SL_HTTP1_SCAN(sl_http1_scan_value, sl_http1_stops_value, SL_HTTP1_VALUE)
-SL_HTTP1_SCAN(sl_http1_scan_target, sl_http1_stops_target, SL_HTTP1_TARGET)
 SL_HTTP1_SCAN(sl_http1_scan_name, sl_http1_stops_name, SL_HTTP1_TOKEN)
 
 #undef SL_HTTP1_SCAN
+
+static inline const uint8_t *sl_http1_scan_target(const uint8_t *base, const uint8_t *at,
+                                                  const uint8_t *end, const uint8_t **ret_question)
+{
+    bool found = false;
+    while (at < end) {
+        ptrdiff_t left = end - at;
+        uint32_t skipped = 0;
+        if (left < 16) {
+            if (end - base < 16) return sl_http1_scan_target_plain(at, end, ret_question);
+            skipped = (uint32_t)(16 - left);
+        }
+        uint32_t questions;
+        uint32_t stops = sl_http1_stops_target(at - skipped, &questions) >> skipped;
+        questions >>= skipped;
+        if (questions != 0 && !found) {
+            uint32_t place = (uint32_t)__builtin_ctz(questions);
+            found = stops == 0 || place < (uint32_t)__builtin_ctz(stops);
+            if (found) *ret_question = at + place;
+        }
+        if (stops != 0) return at + __builtin_ctz(stops);
+        at += 16 - skipped;
+    }
+    return end;
+}
 
 /* Letters, digits and dashes at sixteen a time, the rest by the table. */
 static inline const uint8_t *sl_http1_scan_token(const uint8_t *base, const uint8_t *at,
@@ -120,10 +159,10 @@ static inline const uint8_t *sl_http1_scan_value(const uint8_t *base, const uint
 }
 
 static inline const uint8_t *sl_http1_scan_target(const uint8_t *base, const uint8_t *at,
-                                                  const uint8_t *end)
+                                                  const uint8_t *end, const uint8_t **ret_question)
 {
     (void)base;
-    return sl_http1_scan_plain(at, end, SL_HTTP1_TARGET);
+    return sl_http1_scan_target_plain(at, end, ret_question);
 }
 
 static inline const uint8_t *sl_http1_scan_token(const uint8_t *base, const uint8_t *at,
