@@ -99,7 +99,12 @@ struct sl_compile {
     const char *file; /* of the spec, or "" */
     void *config;     /* zeroed, then filled from `fields` */
     struct sl_diags *diags;
-    bool check_only; /* nothing will run: needs no external program */
+    /*
+     * Where a text of the spec stands in its file: `*ret_indent` columns are cut from each of its
+     * lines (block scalars). NULL: sl_value_pos is all that is known.
+     */
+    struct sl_pos (*locate)(void *locate_ctx, struct sl_value text, uint32_t *ret_indent);
+    void *locate_ctx;
 };
 
 /*

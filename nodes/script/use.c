@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "nodes/script/use.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/base/limit.h"
+#include "core/graph/process.h"
+#include "core/shard/shard.h"
+
+static_assert((size_t)SL_ENGINES_MAX <=
+                  sizeof(((struct sl_shard *)0)->engine_states) / sizeof(void *),
+              "a shard has a state for every language");
+
+static const struct sl_engine *engine_find(struct sl_slice language, uint32_t *ret_index)
+{
+    char name[32];
+    if (language.size >= sizeof(name)) return NULL;
+    memcpy(name, language.data, language.size);
+    name[language.size] = '\0';
+    const struct sl_engine *engine = sl_engine_get(name);
+    if (engine == NULL) return NULL;
+    size_t count;
+    const char *const *names = sl_engine_names(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], engine->name) == 0) *ret_index = (uint32_t)i;
+    }
+    return engine;
+}
+
+static int language_unknown(struct sl_compile *c, struct sl_slice language)
+{
+    size_t count;
+    const char *const *names = sl_engine_names(&count);
+    char list[256] = "";
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    char text[64];
+    (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(language));
+    const char *nearest = sl_diag_nearest(text, names, count);
+    struct sl_value at = sl_value_get_str(c->spec, "language");
+    struct sl_diag diag;
+    (void)sl_diag_set(&diag, "unknown_language", sl_value_pos(sl_value_is_none(at) ? c->spec : at),
+                      "unknown language \"%s\"", text);
+    sl_diag_file(&diag, c->file);
+    if (nearest != NULL) {
+        sl_diag_hint(&diag, "did you mean \"%s\"? built in: %s", nearest, list);
+    } else {
+        sl_diag_hint(&diag, "built in: %s", list);
+    }
+    (void)sl_diags_push(c->diags, &diag);
+    return -EINVAL;
+}
+
+int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
+                          struct sl_script_use *ret_use)
+{
+    struct sl_slice language =
+        fields->language.size > 0 ? fields->language : sl_slice_from_str(fields->language_default);
+    uint32_t index = 0;
+    const struct sl_engine *engine = engine_find(language, &index);
+    if (engine == NULL) return language_unknown(c, language);
+
+    struct sl_slice code = sl_value_slice(fields->code);
+    if (code.size > SL_SCRIPT_SOURCE_SIZE_MAX) {
+        return sl_compile_error(c, "too_long", fields->code, "the code is longer than %d bytes",
+                                SL_SCRIPT_SOURCE_SIZE_MAX);
+    }
+    struct sl_script_source source = {
+        .code = code,
+        .file = c->file,
+        .pos = sl_value_pos(fields->code),
+        .name = c->name,
+        .env = c->env,
+        .unpack = fields->unpack,
+        .allow_eval = fields->allow_eval,
+        .timeout_ms = (uint32_t)(fields->timeout_ns / SL_NS_PER_MS),
+        .memory_max = (size_t)fields->memory_max,
+    };
+    if (c->locate != NULL) source.pos = c->locate(c->locate_ctx, fields->code, &source.indent);
+    struct sl_diag diag = {0};
+    struct sl_script *script = NULL;
+    int r = engine->compile(&source, &script, &diag);
+    if (r < 0) {
+        if (diag.text[0] == '\0') {
+            return sl_compile_error(c, "script_error", fields->code, "the code does not compile");
+        }
+        if (diag.file[0] == '\0') sl_diag_file(&diag, c->file);
+        (void)sl_diags_push(c->diags, &diag);
+        return -EINVAL;
+    }
+    *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script};
+    return 0;
+}
+
+void sl_script_use_fini(struct sl_script_use *use)
+{
+    if (use->script != NULL) use->engine->script_free(use->script);
+    *use = (struct sl_script_use){0};
+}
+
+int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard,
+                         void **ret_instance, struct sl_diag *reterr)
+{
+    *ret_instance = NULL;
+    if (use->engine->attach == NULL) return 0;
+    return use->engine->attach(use->script, &shard->engine_states[use->engine_index], ret_instance,
+                               reterr);
+}
+
+void sl_script_use_detach(const struct sl_script_use *use, struct sl_shard *shard, void *instance)
+{
+    if (use->engine->detach == NULL) return;
+    use->engine->detach(use->script, shard->engine_states[use->engine_index], instance);
+}
+
+static struct sl_script_call script_call(const struct sl_script_use *use, struct sl_call *call)
+{
+    uint64_t deadline_ns = call->process->deadline_ns;
+    if (use->timeout_ns > 0) {
+        uint64_t own_ns = call->shard->loop.now_ns + use->timeout_ns;
+        if (own_ns < deadline_ns) deadline_ns = own_ns;
+    }
+    return (struct sl_script_call){
+        .input = call->value,
+        .mem = call->mem,
+        .clock = call->shard->loop.clock,
+        .deadline_ns = deadline_ns,
+    };
+}
+
+struct sl_value sl_script_use_run(const struct sl_script_use *use, void *instance,
+                                  struct sl_call *call)
+{
+    struct sl_value constant = use->script->constant;
+    if (!sl_value_is_none(constant)) return sl_value_ref(constant);
+    struct sl_script_call script = script_call(use, call);
+    return use->engine->run(use->script, instance, &script);
+}
+
+/* What a language without conditions of its own takes for true. */
+static bool is_true(struct sl_value value)
+{
+    switch (sl_value_kind(value)) {
+    case SL_VALUE_NULL: return false;
+    case SL_VALUE_BOOL:
+    case SL_VALUE_INT:
+    case SL_VALUE_UINT: return value.cell->word != 0;
+    case SL_VALUE_FLOAT: return value.cell->f64 != 0 && value.cell->f64 == value.cell->f64;
+    case SL_VALUE_STRING:
+    case SL_VALUE_BINARY:
+    case SL_VALUE_LIST:
+    case SL_VALUE_MAP: return value.cell->len != 0;
+    default: return true;
+    }
+}
+
+int sl_script_use_test(const struct sl_script_use *use, void *instance, struct sl_call *call,
+                       struct sl_value *ret_error)
+{
+    *ret_error = sl_value_none();
+    struct sl_script_call script = script_call(use, call);
+    if (use->engine->test != NULL && sl_value_is_none(use->script->constant)) {
+        return use->engine->test(use->script, instance, &script, ret_error);
+    }
+    struct sl_value result = sl_script_use_run(use, instance, call);
+    if (sl_value_is_none(result)) return -1;
+    if (sl_value_is(result, SL_VALUE_ERROR)) {
+        *ret_error = result;
+        return -1;
+    }
+    bool truth = is_true(result);
+    sl_value_unref(result);
+    return truth;
+}
+
+void sl_script_shard_fini(struct sl_shard *shard)
+{
+    size_t count;
+    const char *const *names = sl_engine_names(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_engine *engine = sl_engine_get(names[i]);
+        if (shard->engine_states[i] == NULL || engine->shard_fini == NULL) continue;
+        engine->shard_fini(shard->engine_states[i]);
+        shard->engine_states[i] = NULL;
+    }
+}
