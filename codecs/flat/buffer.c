@@ -233,7 +233,9 @@ struct sl_value sl_value_resolve_slow(struct sl_buf *buf, const struct sl_cell *
 {
     sl_assert(cell->kind >= SL_VALUE_REF);
     if (cell->kind == SL_VALUE_REF) {
-        return (struct sl_value){cell->ref, &cell->ref->cells[cell->len]};
+        buf = cell->ref;
+        cell = &buf->cells[cell->len];
+        if (cell->kind != SL_VALUE_LAZY) return (struct sl_value){buf, cell};
     }
     sl_assert(cell->len < buf->lazies_count);
     struct sl_lazy *lazy = &buf->lazies[cell->len];

@@ -443,6 +443,22 @@ void sl_build_value(struct sl_builder *builder, struct sl_value value)
     }
 }
 
+void sl_build_part(struct sl_builder *builder, struct sl_buf *buf, const struct sl_cell *cell)
+{
+    sl_assert(cell != NULL);
+    if (cell->kind == SL_VALUE_REF) {
+        buf = cell->ref;
+        cell = &buf->cells[cell->len];
+    }
+    if (cell->kind != SL_VALUE_LAZY) {
+        sl_build_value(builder, (struct sl_value){buf, cell});
+        return;
+    }
+    if (builder->error != 0 || !own(builder, buf)) return;
+    push(builder, (struct sl_cell){
+                      .kind = SL_VALUE_REF, .len = (uint32_t)(cell - buf->cells), .ref = buf});
+}
+
 void sl_build_lazy(struct sl_builder *builder, uint32_t lazy_index)
 {
     if (builder->error != 0) return;

@@ -25,7 +25,8 @@
  * Duration  nanoseconds 0..999999999 seconds, int64 (so -0.5 s is -1 s + 500000000 ns)
  *
  * In memory only (never in sealed bytes; the verifier refuses them):
- * Ref       cell index in its owner  pointer to `struct sl_buf`: this value lives over there
+ * Ref       cell index in its owner  pointer to `struct sl_buf`: this value lives over there (never
+ *                                    a Ref again, but perhaps a Lazy)
  * Lazy      index into buf->lazies   0: decoded when somebody reads it, kept beside the cells
  * and the flag SL_CELL_POINTER on String and Binary: word is an absolute address (the bytes belong
  * to an owner of the buffer, or live for ever).
@@ -241,6 +242,12 @@ void sl_build_binary_borrow(struct sl_builder *builder, struct sl_buf *owner, co
  * have more cells than a payload may.
  */
 void sl_build_value(struct sl_builder *builder, struct sl_value value);
+
+/*
+ * The part that stands at `cell` of `buf`, as sl_build_value would, but a Lazy stays undecoded: the
+ * new buffer refers to it. For passing a map on with one key more.
+ */
+void sl_build_part(struct sl_builder *builder, struct sl_buf *buf, const struct sl_cell *cell);
 
 /* A Lazy value: slot `lazy_index` of buf->lazies (sl_builder_lazies_reserve first). */
 void sl_build_lazy(struct sl_builder *builder, uint32_t lazy_index);

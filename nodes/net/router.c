@@ -198,7 +198,7 @@ static struct sl_value with_params(struct sl_call *call, const struct sl_route_m
         sl_build_key_borrow(&b, map.buf, key.data, key.size);
         /* The cell as it stands: a body that nobody has read stays undecoded. */
         const struct sl_cell *cell = &map.buf->cells[map.cell->word + 2 * (uint64_t)i + 1];
-        sl_build_value(&b, (struct sl_value){map.buf, cell});
+        sl_build_part(&b, map.buf, cell);
     }
     sl_build_key_borrow(&b, NULL, "params", 6);
     sl_build_map_begin(&b);
