@@ -342,7 +342,8 @@ int sl_flat_seal_dup(struct sl_value value, const struct sl_flat_envelope *envel
  * key hashes, sorted indexes, string ranges, error cells.
  *
  * reterr   what is wrong, may be NULL
- * returns  0 or -EBADMSG. Never reads outside data[0..size).
+ * returns  0, -EBADMSG, or -ENOMEM (beyond 4,096 cells it needs a byte of heap for each). Never
+ *          reads outside data[0..size).
  */
 int sl_flat_verify(const void *data, size_t size, struct sl_diag *reterr);
 
