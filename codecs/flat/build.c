@@ -358,7 +358,7 @@ static bool weigh_again(struct sl_builder *builder)
         for (uint32_t i = 0; i < counts[part]; i++) {
             const struct sl_cell *cell = &parts[part][i];
             struct flat_size size;
-            if (cell->kind != SL_VALUE_REF) continue;
+            if (cell->kind != SL_VALUE_REF || flat_is_lazy(cell)) continue;
             struct sl_value value = sl_value_at_cell(builder->buf, cell);
             if (flat_measure(value, 0, &size) < 0) return false;
             builder->refs_weight += size.cells;
@@ -455,8 +455,8 @@ void sl_build_part(struct sl_builder *builder, struct sl_buf *buf, const struct 
         return;
     }
     if (builder->error != 0 || !own(builder, buf)) return;
-    push(builder, (struct sl_cell){
-                      .kind = SL_VALUE_REF, .len = (uint32_t)(cell - buf->cells), .ref = buf});
+    push(builder,
+         (struct sl_cell){.kind = SL_VALUE_REF, .len = (uint32_t)(cell - buf->cells), .ref = buf});
 }
 
 void sl_build_lazy(struct sl_builder *builder, uint32_t lazy_index)

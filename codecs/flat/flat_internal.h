@@ -60,6 +60,13 @@ static inline bool flat_is_container(const struct sl_cell *cell)
     return cell->kind >= SL_VALUE_LIST && cell->kind <= SL_VALUE_ERROR;
 }
 
+/* True for a part that is not decoded yet, here or behind a Ref. */
+static inline bool flat_is_lazy(const struct sl_cell *cell)
+{
+    if (cell->kind == SL_VALUE_REF) cell = &cell->ref->cells[cell->len];
+    return cell->kind == SL_VALUE_LAZY;
+}
+
 static_assert(SL_VALUE_LIST + 1 == SL_VALUE_MAP, "containers stand in a row");
 static_assert(SL_VALUE_MAP + 1 == SL_VALUE_ERROR, "containers stand in a row");
 static_assert(SL_CELL_INDEXED == 1, "the flag counts the index cell");

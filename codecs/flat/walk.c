@@ -48,7 +48,7 @@ int flat_measure(struct sl_value value, unsigned flags, struct flat_size *ret_si
         if (depth == 0) break;
         struct walk_frame *frame = &frames[depth - 1];
         const struct sl_cell *next = frame->at++;
-        if (next->kind == SL_VALUE_LAZY && !(flags & FLAT_WALK_LAZIES)) {
+        if (!(flags & FLAT_WALK_LAZIES) && flat_is_lazy(next)) {
             value = sl_value_null();
         } else {
             value = sl_value_at_cell(frame->buf, next);

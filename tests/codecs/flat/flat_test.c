@@ -518,6 +518,34 @@ static void lazy_never_read_is_dropped(void **state)
     assert_int_equal(decode_calls, 0);
 }
 
+/* A part passed on undecoded stays so while it is weighed; whoever reads it decodes it. */
+static void lazy_behind_ref_is_decoded_by_its_reader(void **state)
+{
+    decode_calls = 0;
+    struct sl_value map = lazy_new(*state, decode_sample);
+    struct sl_builder builder;
+    sl_builder_init(&builder, *state, 0, 0);
+    sl_build_list_begin(&builder);
+    sl_build_part(&builder, map.buf, &map.buf->cells[map.cell->word + 1]);
+    sl_build_list_end(&builder);
+    struct sl_value list = finish(&builder);
+    struct sl_value chain = sl_value_ref(list);
+    for (int i = 0; i < SL_PAYLOAD_DEPTH_MAX - 2; i++) {
+        sl_builder_init(&builder, *state, 0, 0);
+        sl_build_list_begin(&builder);
+        sl_build_value(&builder, chain);
+        sl_build_list_end(&builder);
+        sl_value_unref(chain);
+        chain = finish(&builder);
+    }
+    assert_int_equal(decode_calls, 0);
+    assert_int_equal(sl_value_get_str(sl_value_list_at(list, 0), "a").cell->i64, 1);
+    assert_int_equal(decode_calls, 1);
+    sl_value_unref(chain);
+    sl_value_unref(list);
+    sl_value_unref(map);
+}
+
 static void lazy_without_memory_is_an_error_value(void **state)
 {
     struct sl_value map = lazy_new(*state, decode_nothing);
@@ -770,6 +798,7 @@ int main(void)
         TEST(value_depth_through_refs_is_limited),
         TEST(lazy_is_decoded_once_and_dropped),
         TEST(lazy_never_read_is_dropped),
+        TEST(lazy_behind_ref_is_decoded_by_its_reader),
         TEST(lazy_without_memory_is_an_error_value),
         TEST(error_caused_finds_messages),
         TEST(error_chain_too_deep_loses_its_tail),
