@@ -56,9 +56,14 @@ enum {
     SL_HTTP_TRAILERS_SIZE_MAX = 8 * 1024, /* all trailers of one body, bytes */
     SL_HTTP_CONNECTIONS_MAX = 65536,      /* a shard */
     SL_HTTP_PIPELINE_MAX = 64,            /* requests in flight on one connection */
+    SL_HTTP_LISTENERS_MAX = 4,            /* listening sockets of one server */
+    SL_HTTP_REQUEST_ID_MAX = 128,         /* bytes of an X-Request-Id that is taken over */
     SL_HTTP_TIMEOUT_IDLE_MS = 60000,
     SL_HTTP_TIMEOUT_HEADER_MS = 10000,
     SL_HTTP_TIMEOUT_BODY_MS = 30000,
+    SL_HTTP_TIMEOUT_SEND_MS = 60000,
+    SL_HTTP_LINGER_MS = 2000,              /* reading on after a half-close */
+    SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024, /* bytes thrown away meanwhile */
 
     /* Rings. */
     SL_RING_SIZE = 1024 * 1024,          /* bytes, between two shards */
