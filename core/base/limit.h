@@ -65,6 +65,13 @@ enum {
     SL_HTTP_LINGER_MS = 2000,              /* reading on after a half-close */
     SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024, /* bytes thrown away meanwhile */
 
+    /* Pollers. */
+    SL_POLLER_OPS_MAX = 1024 * 1024, /* pending operations of one poller */
+    SL_POLLER_ENTRIES_MAX = 32768,   /* submission queue; the kernel's own limit */
+    SL_POLLER_BUFS_MAX = 32768,      /* receive buffers; the kernel's own limit */
+    SL_POLLER_BUF_SIZE_MAX = 1024 * 1024,
+    SL_POLLER_ACCEPT_PAUSE_MS = 10, /* accept again after EMFILE */
+
     /* Rings. */
     SL_RING_SIZE = 1024 * 1024,          /* bytes, between two shards */
     SL_RING_RECORD_SIZE_MAX = 64 * 1024, /* larger packets go through the slab */

@@ -16,12 +16,14 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+struct sl_clock;
 struct sl_op;
 struct sl_poller;
 
@@ -37,7 +39,20 @@ struct sl_event {
 
 typedef void sl_op_fn(struct sl_op *op, const struct sl_event *event);
 
-/* One operation. The caller sets `fn`; the rest belongs to the poller while it is pending. */
+/* What an op is doing; 0: nothing. */
+enum sl_op_type {
+    SL_OP_NONE,
+    SL_OP_ACCEPT,
+    SL_OP_RECV,
+    SL_OP_SEND,
+    SL_OP_CONNECT,
+    SL_OP_POLL,
+};
+
+/*
+ * One operation. The caller sets `fn` and zeroes the rest once; from start to final event the rest
+ * belongs to the poller.
+ */
 struct sl_op {
     sl_op_fn *fn;
     struct sl_op *next;  /* poller's */
@@ -45,13 +60,13 @@ struct sl_op {
     int32_t fd;          /* poller's */
     uint32_t slot;       /* poller's: slot in its table */
     uint16_t generation; /* poller's */
-    uint8_t type;        /* poller's; 0 = not pending */
+    uint8_t type;        /* poller's; enum sl_op_type */
     uint8_t state;       /* poller's */
 };
 
 static inline bool sl_op_is_pending(const struct sl_op *op)
 {
-    return op->type != 0;
+    return op->type != SL_OP_NONE;
 }
 
 /* Where to listen or connect: an IP address with a port, or a unix socket path. */
@@ -60,30 +75,45 @@ struct sl_addr {
     socklen_t size;
 };
 
+enum {
+    /* Features not to use even where the kernel has them: for tests, and a way out in production. */
+    SL_POLLER_NO_DEFER_TASKRUN = 1,
+    SL_POLLER_NO_MULTISHOT_RECV = 2,
+    SL_POLLER_NO_SQARRAY = 4, /* i.e. keep the index array */
+};
+
 struct sl_poller_config {
     uint32_t entries;    /* submission queue, power of two; 0: default 1024 */
     uint32_t bufs_count; /* receive buffers, power of two; 0: default 256 */
     uint32_t buf_size;   /* bytes of a receive buffer; 0: default 16384 */
     uint32_t spin_us;    /* busy-poll so long before sleeping; 0: never */
     uint32_t backlog;    /* listen(2); 0: default 4096 */
+    uint32_t disable;    /* SL_POLLER_NO_*; 0: use what the kernel has */
 };
 
 /* Counters, written by the owner thread, read by anyone (relaxed). */
 struct sl_poller_stats {
-    uint64_t waits;  /* calls of wait */
-    uint64_t sleeps; /* waits that could block */
-    uint64_t syscalls;
-    uint64_t events;
-    uint64_t enobufs; /* receive found no buffer */
-    uint64_t rearms;  /* multishot operations armed again */
-    uint64_t cq_overflows;
-    uint64_t short_sends;
-    uint64_t accepts;
-    uint64_t accept_errors; /* EMFILE, ENFILE, ECONNABORTED … */
-    uint64_t bytes_received;
-    uint64_t bytes_sent;
-    uint64_t ops_pending;
+    _Atomic uint64_t waits;  /* calls of wait */
+    _Atomic uint64_t sleeps; /* waits that could block */
+    _Atomic uint64_t syscalls;
+    _Atomic uint64_t events;
+    _Atomic uint64_t enobufs; /* receive found no buffer */
+    _Atomic uint64_t rearms;  /* multishot operations armed again */
+    _Atomic uint64_t cq_overflows;
+    _Atomic uint64_t short_sends;
+    _Atomic uint64_t accepts;
+    _Atomic uint64_t accept_errors; /* EMFILE, ENFILE, ECONNABORTED … */
+    _Atomic uint64_t bytes_received;
+    _Atomic uint64_t bytes_sent;
+    _Atomic uint64_t ops_pending;
 };
+
+/* Owner thread only: a plain add, no locked instruction. */
+static inline void sl_poller_count(_Atomic uint64_t *counter, uint64_t count)
+{
+    uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, value + count, memory_order_relaxed);
+}
 
 struct sl_poller_ops {
     const char *name; /* "uring", "epoll", "sim" */
@@ -97,19 +127,24 @@ struct sl_poller_ops {
     /* Take a listening socket made elsewhere (another thread, socket activation). 0 or -errno. */
     int (*adopt)(struct sl_poller *poller, int fd);
 
-    /* Multishot. Each event: res = descriptor of a new, non-blocking connection. */
+    /*
+     * Multishot. Each event: res = descriptor of a new connection (TCP_NODELAY set). What goes
+     * wrong with one connection (ECONNABORTED) or for a while (EMFILE, ENFILE, ENOMEM: a pause)
+     * is counted and not an event.
+     */
     void (*accept)(struct sl_poller *poller, struct sl_op *op, int fd);
 
     /*
      * Multishot. Each event: res > 0 bytes at data; res == 0: end of stream (final).
-     * At most one per descriptor.
+     * At most one per descriptor. Bytes come in order, each once, over any number of recv ops
+     * one after another: a caller may cancel to pause and start again later.
      */
     void (*recv)(struct sl_poller *poller, struct sl_op *op, int fd);
 
     /*
      * Send all of `iov` (array of `count`, 1..SL_POLLER_IOV_MAX; the array is copied, the bytes
      * stay the caller's and must not change until the final event). One final event: res = the
-     * whole size, or -errno. At most one per descriptor.
+     * whole size, or -errno; then an unknown part may have left. At most one per descriptor.
      */
     void (*send)(struct sl_poller *poller, struct sl_op *op, int fd, const struct iovec *iov,
                  uint32_t count);
@@ -117,38 +152,45 @@ struct sl_poller_ops {
     /* Connect a new stream socket. Final event: res = descriptor or -errno. */
     void (*connect)(struct sl_poller *poller, struct sl_op *op, const struct sl_addr *addr);
 
-    /* One readiness of a foreign descriptor (POLLIN, POLLOUT). Final event: res = revents. */
+    /*
+     * One readiness of a foreign descriptor (POLLIN, POLLOUT). Final event: res = revents.
+     * At most one per descriptor, and no recv or send beside it.
+     */
     void (*poll)(struct sl_poller *poller, struct sl_op *op, int fd, uint32_t events);
 
     /*
-     * Ask for the end of a pending op. Its final event still comes, from a later wait: -ECANCELED, or
-     * what happened first. Harmless if the op is not pending.
+     * Ask for the end of a pending op. Its final event still comes, from this or a later wait:
+     * -ECANCELED, or what happened first. Before it may come events with SL_EVENT_MORE for what
+     * had been received or accepted already: nothing is lost. Harmless if the op is not pending,
+     * or asked twice.
      */
     void (*cancel)(struct sl_poller *poller, struct sl_op *op);
 
-    /* Half-close for writing: shutdown(2) SHUT_WR. */
+    /* Half-close for writing: shutdown(2) SHUT_WR. At once: no send is pending. */
     void (*shutdown)(struct sl_poller *poller, int fd);
 
     /* Close a descriptor on which no op is pending. */
     void (*close)(struct sl_poller *poller, int fd);
 
-    /*
-     * Address of the peer of a connection. 0 or -errno.
-     */
+    /* Address of the peer of a connection. 0 or -errno. */
     int (*peer)(struct sl_poller *poller, int fd, struct sl_addr *ret_addr);
 
     /*
-     * Submit what was started, wait until `deadline_ns` of the shard's clock (0: do not block;
-     * UINT64_MAX: until something happens) and deliver events.
+     * Submit what was started, sleep until something happens or until `deadline_ns` of the
+     * shard's clock (0: do not block; UINT64_MAX: until something happens), deliver events.
      *
-     * returns  events delivered; 0 on time-out or wake. It never fails: failures are events.
+     * returns  events delivered; 0 on time-out, wake or signal. It never fails: failures are
+     *          events. It may return 0 early: callers look at their clock.
      */
     uint32_t (*wait)(struct sl_poller *poller, uint64_t deadline_ns);
 
     /* True if wait would deliver something at once; cheap. For the decision to sleep. */
     bool (*is_ready)(struct sl_poller *poller);
 
-    /* Make the next or current wait return. Any thread; async-signal-safe. */
+    /*
+     * Make the next or current wait return; several wakes may make one. What the caller wrote
+     * before is visible after that wait. Any thread; async-signal-safe.
+     */
     void (*wake)(struct sl_poller *poller);
 
     /* No op is pending. Closes what the poller owns. */
