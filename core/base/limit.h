@@ -25,6 +25,7 @@ enum {
     SL_SPEC_NAME_MAX = 255,
     SL_SPEC_PORTS_MAX = 256,   /* indexed ports of one node */
     SL_SPEC_EDGES_MAX = 64,    /* edges of one port */
+    SL_SPEC_ENV_MAX = 1024,    /* entries of one `env` */
     SL_SPEC_NODES_MAX = 65536, /* nodes of one program, children of blocks counted */
     SL_SPEC_BLOCK_DEPTH_MAX = 16,
     SL_SPEC_FILE_SIZE_MAX = 64 * 1024 * 1024,
