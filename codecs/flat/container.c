@@ -173,11 +173,29 @@ void sl_build_key_borrow(struct sl_builder *builder, struct sl_buf *owner, const
     key_finish(builder, data, size);
 }
 
+void sl_build_error_begin(struct sl_builder *builder)
+{
+    begin(builder, SL_VALUE_ERROR);
+}
+
+void sl_build_error_end(struct sl_builder *builder)
+{
+    if (builder->error != 0) return;
+    struct sl_cell *cell = open_cell(builder);
+    sl_assert(cell->kind == SL_VALUE_ERROR);
+    sl_assert(builder->stack_count - builder->open[builder->depth - 1] == SL_ERROR_CELLS);
+    uint32_t index;
+    if (!move(builder, SL_ERROR_CELLS, &index)) return;
+    cell->len = SL_ERROR_CELLS;
+    cell->word = index;
+    builder->depth--;
+}
+
 void sl_build_error(struct sl_builder *builder, struct sl_slice code, struct sl_slice message,
                     struct sl_value cause, struct sl_value data, int status)
 {
     sl_assert(cause.cell == NULL || cause.cell->kind == SL_VALUE_ERROR);
-    begin(builder, SL_VALUE_ERROR);
+    sl_build_error_begin(builder);
     sl_build_string(builder, code.data, code.size);
     sl_build_string(builder, message.data, message.size);
     if (cause.cell != NULL) {
@@ -195,13 +213,7 @@ void sl_build_error(struct sl_builder *builder, struct sl_slice code, struct sl_
     } else {
         sl_build_null(builder);
     }
-    if (builder->error != 0) return;
-    struct sl_cell *cell = open_cell(builder);
-    uint32_t index;
-    if (!move(builder, SL_ERROR_CELLS, &index)) return;
-    cell->len = SL_ERROR_CELLS;
-    cell->word = index;
-    builder->depth--;
+    sl_build_error_end(builder);
 }
 
 /* The value at a tape's only root that lives elsewhere: count it there, drop the buffer. */

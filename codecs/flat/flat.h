@@ -277,6 +277,13 @@ void sl_build_key_borrow(struct sl_builder *builder, struct sl_buf *owner, const
 void sl_build_error(struct sl_builder *builder, struct sl_slice code, struct sl_slice message,
                     struct sl_value cause, struct sl_value data, int status);
 
+/*
+ * The same in parts, for a decoder that meets them one after another: between begin and end exactly
+ * five values are built, in the order of enum SL_ERROR_*, each of its kind.
+ */
+void sl_build_error_begin(struct sl_builder *builder);
+void sl_build_error_end(struct sl_builder *builder);
+
 /* ------------------------------------------------------------------------------------------ */
 /* Shortcuts that make a value with one count for the caller; cell == NULL for no memory.       */
 

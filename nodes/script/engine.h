@@ -18,6 +18,7 @@
 #include "codecs/flat/flat.h"
 #include "core/base/clock.h"
 #include "core/base/diag.h"
+#include "core/base/log.h"
 #include "core/base/slice.h"
 
 struct sl_mem;
@@ -103,3 +104,28 @@ const char *const *sl_engine_names(size_t *ret_count);
 void sl_engine_register(const struct sl_engine *engine);
 
 enum { SL_ENGINES_MAX = 16 };
+
+/*
+ * Where a place in a script stands in the author's file.
+ *
+ * line, column  of the script's text, both from 1; line 0 means unknown and gives {0, 0}
+ */
+struct sl_pos sl_script_pos(const struct sl_script_source *source, uint32_t line, uint32_t column);
+
+/*
+ * What a script prints (console.*, print). Called on the shard's thread, in the middle of a run:
+ * it must copy and return at once. `text` is borrowed, one message, not terminated.
+ */
+typedef void sl_script_log_fn(void *ctx, enum sl_log_level level, const char *node,
+                              const char *text, size_t text_size);
+
+/* Set the receiver; NULL: lines go to sl_log. Before threads start. */
+void sl_script_log_set(sl_script_log_fn *log, void *ctx);
+
+/* For engines: hand one message on. */
+void sl_script_log(enum sl_log_level level, const char *node, const char *text, size_t text_size);
+
+/* Constants: parsed once, never run. A text that is not UTF-8 is refused. */
+extern const struct sl_engine sl_engine_json;
+extern const struct sl_engine sl_engine_yaml;
+extern const struct sl_engine sl_engine_text;

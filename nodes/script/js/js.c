@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine: compile on a control thread, attach and run on a shard. See js.h for the picture. */
+#include "nodes/script/js/js.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "nodes/script/js/affinity.h"
+#include "nodes/script/js/esbuild.h"
+#include "nodes/script/js/js_private.h"
+#include "nodes/script/js/wrap.h"
+
+enum { PROBE_TIMEOUT_MS = 200 };
+
+/* For syntax checks; used by control threads, under the machine's own lock. */
+static pthread_once_t control_once = PTHREAD_ONCE_INIT;
+static JSGlobalContextRef control_ctx;
+static bool control_limits_work;
+
+/*
+ * By default the machine interrupts compiled code with SIGUSR1 and a trap that it catches as SIGSEGV;
+ * whoever handles that signal later (a crash reporter, a test runner) breaks it. Polling costs
+ * nothing that can be measured and needs no signal. Read by the library when its first machine is made.
+ */
+static void options_set(void)
+{
+    (void)setenv("JSC_usePollingTraps", "1", 0);
+}
+
+static void control_open(void)
+{
+    options_set();
+    js_affinity_remember();
+    control_limits_work = js_limit_self_test();
+    control_ctx = JSGlobalContextCreate(NULL);
+}
+
+void sl_js_setup(const char *esbuild, const char *cache_dir)
+{
+    options_set();
+    js_esbuild_setup(esbuild, cache_dir);
+}
+
+/* ---- Compile ------------------------------------------------------------------------------- */
+
+static struct js_script *script_free(struct js_script *script)
+{
+    if (script == NULL) return NULL;
+    if (script->source.env.buf != NULL) sl_buf_free_immortal(script->source.env.buf);
+    js_sourcemap_fini(&script->map);
+    free((void *)(uintptr_t)script->source.code.data);
+    free(script->code);
+    free(script->file);
+    free(script->name);
+    free(script);
+    return NULL;
+}
+
+static void js_script_free(struct sl_script *script)
+{
+    (void)script_free((struct js_script *)script);
+}
+
+/* A copy of the source, with all that is kept of it. */
+static struct js_script *script_new(const struct sl_engine *engine,
+                                    const struct sl_script_source *source)
+{
+    struct js_script *script = calloc(1, sizeof(*script));
+    if (script == NULL) return NULL;
+    script->base.engine = engine;
+    script->source = *source;
+    script->source.env = sl_value_none();
+    script->source.code.data = (uint8_t *)sl_slice_dup_str(source->code);
+    script->file = strdup(source->file != NULL ? source->file : "");
+    script->name = strdup(source->name != NULL ? source->name : "");
+    script->timeout_ns =
+        (source->timeout_ms ? source->timeout_ms : SL_SCRIPT_TIMEOUT_MS) * SL_NS_PER_MS;
+    script->memory_max = source->memory_max ? source->memory_max : SL_SCRIPT_MEMORY;
+    bool good = script->source.code.data != NULL && script->file != NULL && script->name != NULL;
+    if (good && source->env.cell != NULL) {
+        good = sl_value_copy(source->env, NULL, &script->source.env) == 0;
+        if (good && script->source.env.buf != NULL) sl_buf_immortalize(script->source.env.buf);
+    }
+    script->source.file = script->file;
+    script->source.name = script->name;
+    return good ? script : script_free(script);
+}
+
+/* UTF-16 column, from 0, of a line of the text → byte column, from 1. */
+static uint32_t byte_column(struct sl_slice code, uint32_t line, uint32_t column)
+{
+    const uint8_t *at = code.data;
+    const uint8_t *end = code.data + code.size;
+    for (; line > 0 && at < end; at++) line -= *at == '\n';
+    const uint8_t *start = at;
+    for (uint32_t units = 0; at < end && *at != '\n' && units < column;) {
+        units += *at >= 0xf0 ? 2 : 1;
+        at++;
+        while (at < end && (*at & 0xc0) == 0x80) at++;
+    }
+    return (uint32_t)(at - start) + 1;
+}
+
+struct sl_pos js_script_pos(const struct js_script *script, uint32_t line, uint32_t column)
+{
+    if (line <= script->lines_before) return (struct sl_pos){0, 0};
+    const struct js_mapping *mapping = js_sourcemap_find(
+        &script->map, line - script->lines_before - 1, column > 0 ? column - 1 : 0);
+    if (mapping == NULL) return (struct sl_pos){0, 0};
+    uint32_t bytes = byte_column(script->source.code, mapping->source_line, mapping->source_column);
+    return sl_script_pos(&script->source, mapping->source_line + 1, bytes);
+}
+
+/* Put the author's file and position into a diagnostic about the text. */
+static int diag_place(struct sl_diag *reterr, const struct js_script *script)
+{
+    if (reterr == NULL) return -EINVAL;
+    reterr->pos = reterr->pos.line > 0
+                      ? sl_script_pos(&script->source, reterr->pos.line, reterr->pos.column)
+                      : script->source.pos;
+    sl_diag_file(reterr, script->file);
+    return -EINVAL;
+}
+
+/* Cut the source map off `output` and decode it. Without it errors have no position. */
+static struct sl_slice output_split(char *output, struct js_sourcemap *map)
+{
+    static const char mark[] = "//# sourceMappingURL=";
+    size_t size = strlen(output);
+    char *url = NULL;
+    for (char *at = output; (at = strstr(at, mark)) != NULL; at++) url = at;
+    if (url != NULL) {
+        char *text = url + sizeof(mark) - 1;
+        (void)js_sourcemap_decode_url(sl_slice_make(text, strcspn(text, "\n")), map);
+        size = (size_t)(url - output);
+    }
+    return sl_slice_make(output, size);
+}
+
+static int wrap(struct js_script *script, struct sl_slice output, struct sl_diag *reterr)
+{
+    uint32_t line = 0;
+    int result = js_wrap(script->source.code, output, &script->code, &script->lines_before, &line);
+    if (result <= 0) return result;
+    if (result == JS_WRAP_IMPORTS) {
+        const struct js_mapping *mapping = js_sourcemap_find(&script->map, line, 0);
+        struct sl_pos pos = {mapping != NULL ? mapping->source_line + 1 : 1, 1};
+        (void)sl_diag_set(reterr, "script_import", pos, "a script cannot import other modules");
+    } else {
+        (void)sl_diag_set(reterr, "script_export", (struct sl_pos){1, 1},
+                          "the script exports no function");
+        sl_diag_hint(reterr, "begin with: export default function (args) {");
+    }
+    return diag_place(reterr, script);
+}
+
+/* What the compiler lets pass and the machine does not: regular expressions, mostly. */
+static int syntax_check(const struct js_script *script, struct sl_diag *reterr)
+{
+    JSStringRef code = JSStringCreateWithUTF8CString(script->code);
+    JSValueRef exception = NULL;
+    bool good = JSCheckScriptSyntax(control_ctx, code, NULL, 1, &exception);
+    JSStringRelease(code);
+    if (good) return 0;
+    char text[SL_DIAG_TEXT_SIZE / 2] = "syntax error";
+    struct sl_pos pos = {0, 0};
+    if (exception != NULL) {
+        js_value_text(control_ctx, exception, text, sizeof(text));
+        JSObjectRef error = JSValueToObject(control_ctx, exception, NULL);
+        JSStringRef name = JSStringCreateWithUTF8CString("line");
+        JSValueRef line = JSObjectGetProperty(control_ctx, error, name, NULL);
+        JSStringRelease(name);
+        double number = line != NULL ? JSValueToNumber(control_ctx, line, NULL) : 0;
+        if (number >= 1) pos = js_script_pos(script, (uint32_t)number, 0);
+    }
+    (void)sl_diag_set(reterr, "script_syntax", pos.line > 0 ? pos : script->source.pos, "%s", text);
+    sl_diag_file(reterr, script->file);
+    return -EINVAL;
+}
+
+static int script_fill(struct js_script *script, const char *loader, struct sl_diag *reterr)
+{
+    char *output = NULL;
+    int err = js_esbuild_compile(script->source.code, loader, &output, reterr);
+    if (err == -EINVAL) return diag_place(reterr, script);
+    if (err < 0) return err;
+    err = wrap(script, output_split(output, &script->map), reterr);
+    free(output);
+    return err < 0 ? err : syntax_check(script, reterr);
+}
+
+static int compile(const struct sl_engine *engine, const char *loader,
+                   const struct sl_script_source *source, struct sl_script **ret_script,
+                   struct sl_diag *reterr)
+{
+    sl_assert(source != NULL);
+    sl_assert(ret_script != NULL);
+    (void)pthread_once(&control_once, control_open);
+    if (!control_limits_work) {
+        return sl_diag_set(reterr, "script_engine", source->pos,
+                           "this JavaScriptCore does not end scripts at a time limit");
+    }
+    if (source->code.size > SL_SCRIPT_SOURCE_SIZE_MAX) {
+        return sl_diag_set(reterr, "script_size", source->pos, "the script is larger than %d bytes",
+                           SL_SCRIPT_SOURCE_SIZE_MAX);
+    }
+    struct js_script *script = script_new(engine, source);
+    if (script == NULL) return -ENOMEM;
+    int err = script_fill(script, loader, reterr);
+    if (err < 0) {
+        (void)script_free(script);
+        return err;
+    }
+    *ret_script = &script->base;
+    return 0;
+}
+
+static int js_compile(const struct sl_script_source *source, struct sl_script **ret_script,
+                      struct sl_diag *reterr)
+{
+    return compile(&sl_engine_js, "js", source, ret_script, reterr);
+}
+
+static int ts_compile(const struct sl_script_source *source, struct sl_script **ret_script,
+                      struct sl_diag *reterr)
+{
+    return compile(&sl_engine_ts, "ts", source, ret_script, reterr);
+}
+
+/* ---- Attach -------------------------------------------------------------------------------- */
+
+static void js_shard_fini(void *shard_state)
+{
+    struct js_shard *shard = shard_state;
+    if (shard == NULL) return;
+    js_current = shard;
+    for (size_t i = 0; i < 2; i++) shard->realms[i] = js_realm_free(shard->realms[i]);
+    JSContextGroupRelease(shard->group);
+    js_input_fini(&shard->input);
+    free(shard->out_text);
+    free(shard);
+    js_current = NULL;
+}
+
+static struct js_shard *shard_new(void)
+{
+    struct js_shard *shard = calloc(1, sizeof(*shard));
+    if (shard == NULL) return NULL;
+    shard->input.generation = 1;
+    shard->clock = sl_clock_system();
+    shard->node = "";
+    struct js_affinity saved;
+    js_affinity_widen(&saved);
+    shard->group = JSContextGroupCreate();
+    js_limit_open(shard);
+    js_affinity_restore(&saved);
+    return shard;
+}
+
+static int attach_failure(struct js_instance *instance, const struct js_script *script,
+                          JSValueRef exception, struct sl_diag *reterr)
+{
+    char text[SL_DIAG_TEXT_SIZE / 2] = "";
+    JSContextRef ctx = instance->realm->ctx;
+    if (instance->shard->limit.stop != JS_STOP_NONE) {
+        (void)snprintf(text, sizeof(text), "the script's top level does not end within %d ms",
+                       PROBE_TIMEOUT_MS);
+    } else {
+        js_value_text(ctx, exception, text, sizeof(text));
+    }
+    (void)sl_diag_set(reterr, "script_error", script->source.pos, "%s", text);
+    sl_diag_file(reterr, script->file);
+    return -EINVAL;
+}
+
+/* A failure that the prelude caught: an Error value with its position. */
+static int probe_failure(struct sl_value error, const struct js_script *script,
+                         struct sl_diag *reterr)
+{
+    if (error.cell == NULL) return -ENOMEM;
+    struct sl_pos pos = script->source.pos;
+    struct sl_value data = sl_error_part(error, SL_ERROR_DATA);
+    if (sl_value_is(data, SL_VALUE_MAP)) {
+        struct sl_value line = sl_value_get_str(data, "line");
+        struct sl_value column = sl_value_get_str(data, "column");
+        if (sl_value_is(line, SL_VALUE_INT)) pos.line = (uint32_t)line.cell->i64;
+        if (sl_value_is(column, SL_VALUE_INT)) pos.column = (uint32_t)column.cell->i64;
+    }
+    struct sl_slice message = sl_value_slice(sl_error_part(error, SL_ERROR_MESSAGE));
+    (void)sl_diag_set(reterr, "script_error", pos, "%.*s", SL_SLICE_FMT(message));
+    sl_diag_file(reterr, script->file);
+    sl_value_unref(error);
+    return -EINVAL;
+}
+
+static int env_attach(struct js_instance *instance, const struct js_script *script)
+{
+    struct js_shard *shard = instance->shard;
+    struct js_realm *realm = instance->realm;
+    struct sl_value env = script->source.env;
+    js_input_reset(&shard->input);
+    if (env.cell != NULL) {
+        js_input_put(&shard->input, realm, env);
+    } else {
+        js_input_put_empty_map(&shard->input);
+    }
+    JSStringRef text = js_input_finish(&shard->input, realm);
+    if (text == NULL) return -ENOMEM;
+    JSValueRef arg = JSValueMakeString(realm->ctx, text);
+    JSStringRelease(text);
+    instance->env = JSObjectCallAsFunction(realm->ctx, realm->keep, NULL, 1, &arg, NULL);
+    if (instance->env == NULL) return -ENOMEM;
+    JSValueProtect(realm->ctx, instance->env);
+    return 0;
+}
+
+static int instance_fill(struct js_instance *instance, const struct js_script *script,
+                         struct sl_diag *reterr)
+{
+    struct js_realm *realm = instance->realm;
+    JSContextRef ctx = realm->ctx;
+    int err = env_attach(instance, script);
+    if (err < 0) return err;
+    JSValueRef exception = NULL;
+    JSValueRef factory = js_evaluate(ctx, script->code, "script:", &exception);
+    if (factory == NULL) return attach_failure(instance, script, exception, reterr);
+    instance->factory = JSValueToObject(ctx, factory, NULL);
+    JSValueProtect(ctx, instance->factory);
+    JSValueRef args[2] = {instance->factory, instance->env};
+    JSValueRef result = JSObjectCallAsFunction(ctx, realm->probe, NULL, 2, args, &exception);
+    if (result == NULL) return attach_failure(instance, script, exception, reterr);
+    if (realm->words[1] == 0) return 0;
+    JSStringRef text = JSValueToStringCopy(ctx, result, NULL);
+    struct sl_value error = js_read_result(instance->shard, realm, script, text, NULL);
+    JSStringRelease(text);
+    return probe_failure(error, script, reterr);
+}
+
+static void instance_free(struct js_instance *instance)
+{
+    if (instance->factory != NULL) JSValueUnprotect(instance->realm->ctx, instance->factory);
+    if (instance->env != NULL) JSValueUnprotect(instance->realm->ctx, instance->env);
+    free(instance);
+}
+
+static int size_max_set(struct js_realm *realm, size_t size_max)
+{
+    if (realm->size_max == size_max) return 0;
+    JSValueRef arg = JSValueMakeNumber(realm->ctx, (double)size_max);
+    if (JSObjectCallAsFunction(realm->ctx, realm->set_size_max, NULL, 1, &arg, NULL) == NULL) {
+        return -ENOMEM;
+    }
+    realm->size_max = size_max;
+    return 0;
+}
+
+static int instance_new(struct js_shard *shard, struct js_script *script,
+                        struct js_instance **ret_instance, struct sl_diag *reterr)
+{
+    struct js_realm **realm = &shard->realms[script->source.allow_eval];
+    if (*realm == NULL) *realm = js_realm_new(shard, script->source.allow_eval, reterr);
+    if (*realm == NULL) return reterr != NULL && reterr->code[0] != '\0' ? -EINVAL : -ENOMEM;
+    struct js_instance *instance = calloc(1, sizeof(*instance));
+    if (instance == NULL) return -ENOMEM;
+    instance->shard = shard;
+    instance->realm = *realm;
+    shard->realm_entered = *realm;
+    shard->node = script->name;
+    uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+    js_limit_begin(shard, now_ns + PROBE_TIMEOUT_MS * SL_NS_PER_MS, now_ns, script->memory_max);
+    int err = size_max_set(*realm, script->memory_max);
+    if (err == 0) err = instance_fill(instance, script, reterr);
+    js_limit_end(shard);
+    if (err < 0) {
+        instance_free(instance);
+        return err;
+    }
+    *ret_instance = instance;
+    return 0;
+}
+
+static int js_attach(struct sl_script *base, void **shard_state, void **ret_instance,
+                     struct sl_diag *reterr)
+{
+    sl_assert(shard_state != NULL);
+    sl_assert(ret_instance != NULL);
+    if (reterr != NULL) reterr->code[0] = '\0';
+    if (*shard_state == NULL) *shard_state = shard_new();
+    struct js_shard *shard = *shard_state;
+    if (shard == NULL) return -ENOMEM;
+    js_current = shard;
+    struct js_affinity saved;
+    js_affinity_widen(&saved);
+    struct js_instance *instance = NULL;
+    int err = instance_new(shard, (struct js_script *)base, &instance, reterr);
+    js_affinity_restore(&saved);
+    if (err == 0) *ret_instance = instance;
+    return err;
+}
+
+static void js_detach(struct sl_script *script, void *shard_state, void *instance)
+{
+    (void)script;
+    js_current = shard_state;
+    if (instance != NULL) instance_free(instance);
+}
+
+/* ---- Run ----------------------------------------------------------------------------------- */
+
+static struct sl_value stopped(struct js_shard *shard, struct js_realm *realm,
+                               const struct js_script *script, JSValueRef exception,
+                               struct sl_mem *mem)
+{
+    switch (shard->limit.stop) {
+    case JS_STOP_DEADLINE:
+        return sl_value_new_error(mem, "script_deadline", 504,
+                                  "the script did not end before its deadline");
+    case JS_STOP_MEMORY:
+        js_limit_give_back(realm->ctx);
+        return sl_value_new_error(mem, "script_memory", 0,
+                                  "the script took more than %zu bytes of memory",
+                                  script->memory_max);
+    case JS_STOP_NONE: break;
+    }
+    char text[256];
+    js_value_text(realm->ctx, exception, text, sizeof(text));
+    return sl_value_new_error(mem, "script_error", 0, "%s", text);
+}
+
+/* The inputs as text and words; NULL for no memory. */
+static JSStringRef inputs_write(struct js_shard *shard, struct js_realm *realm,
+                                const struct sl_script_call *call)
+{
+    js_input_reset(&shard->input);
+    js_input_put(&shard->input, realm, call->input);
+    for (uint32_t i = 0; i < call->args_count; i++) {
+        js_input_put(&shard->input, realm, call->args[i]);
+    }
+    return js_input_finish(&shard->input, realm);
+}
+
+/* When the call must end, on the machine's monotonic clock; 0: it is already late. */
+static uint64_t end_of(const struct js_script *script, const struct sl_script_call *call,
+                       uint64_t now_ns)
+{
+    uint64_t left_ns = script->timeout_ns;
+    if (call->deadline_ns != UINT64_MAX) {
+        uint64_t clock_ns = sl_clock_now_ns(call->clock);
+        if (clock_ns >= call->deadline_ns) return 0;
+        if (call->deadline_ns - clock_ns < left_ns) left_ns = call->deadline_ns - clock_ns;
+    }
+    return now_ns + left_ns;
+}
+
+static struct sl_value call_enter(struct js_instance *instance, const struct js_script *script,
+                                  struct sl_script_call *call, uint64_t now_ns, uint64_t end_ns)
+{
+    struct js_shard *shard = instance->shard;
+    struct js_realm *realm = instance->realm;
+    JSStringRef text = inputs_write(shard, realm, call);
+    if (text == NULL) return sl_value_none();
+    JSValueRef args[4] = {instance->factory, instance->env, JSValueMakeString(realm->ctx, text),
+                          JSValueMakeNumber(realm->ctx, 1.0 + call->args_count)};
+    JSStringRelease(text);
+    JSValueRef exception = NULL;
+    js_limit_begin(shard, end_ns, now_ns, script->memory_max);
+    JSValueRef result = JSObjectCallAsFunction(realm->ctx, realm->enter, NULL, 4, args, &exception);
+    JSStringRef out = result != NULL ? JSValueToStringCopy(realm->ctx, result, NULL) : NULL;
+    js_limit_end(shard);
+    if (out == NULL) return stopped(shard, realm, script, exception, call->mem);
+    struct sl_value value = js_read_result(shard, realm, script, out, call->mem);
+    JSStringRelease(out);
+    if (realm->words_count > JS_WORDS_KEPT || realm->bytes_size > JS_BYTES_KEPT) {
+        (void)JSObjectCallAsFunction(realm->ctx, realm->shrink, NULL, 0, NULL, NULL);
+    }
+    return value;
+}
+
+static struct sl_value js_run(struct sl_script *base, void *state, struct sl_script_call *call)
+{
+    sl_assert(state != NULL);
+    sl_assert(call != NULL);
+    sl_assert(call->input.cell != NULL);
+    struct js_script *script = (struct js_script *)base;
+    struct js_instance *instance = state;
+    struct js_shard *shard = instance->shard;
+    js_current = shard;
+    shard->realm_entered = instance->realm;
+    shard->clock = call->clock;
+    shard->node = script->name;
+    shard->stats.calls++;
+    uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+    uint64_t end_ns = end_of(script, call, now_ns);
+    if (end_ns == 0) {
+        return sl_value_new_error(call->mem, "script_deadline", 504,
+                                  "the deadline had passed before the script began");
+    }
+    if (size_max_set(instance->realm, script->memory_max) < 0) return sl_value_none();
+    return call_enter(instance, script, call, now_ns, end_ns);
+}
+
+void sl_js_stats_get(const void *shard_state, struct sl_js_stats *ret_stats)
+{
+    sl_assert(ret_stats != NULL);
+    const struct js_shard *shard = shard_state;
+    *ret_stats = shard != NULL ? shard->stats : (struct sl_js_stats){0};
+}
+
+static const char *const js_aliases[] = {"js", NULL};
+static const char *const ts_aliases[] = {"ts", NULL};
+
+const struct sl_engine sl_engine_js = {
+    .name = "javascript",
+    .aliases = js_aliases,
+    .compile = js_compile,
+    .script_free = js_script_free,
+    .attach = js_attach,
+    .detach = js_detach,
+    .shard_fini = js_shard_fini,
+    .run = js_run,
+};
+
+const struct sl_engine sl_engine_ts = {
+    .name = "typescript",
+    .aliases = ts_aliases,
+    .compile = ts_compile,
+    .script_free = js_script_free,
+    .attach = js_attach,
+    .detach = js_detach,
+    .shard_fini = js_shard_fini,
+    .run = js_run,
+};

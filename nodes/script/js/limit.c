@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ending scripts. The machine calls `tick` from inside a running script every JS_TICK_MS of its
+ * processor time; tick looks at clock and memory and must set the limit again, or it is never called
+ * again. The two functions are exported by the library but in none of its headers, so they are
+ * declared here and tried at start (js_limit_self_test).
+ *
+ * What a tick cannot end is one long native call: it comes back first. Such a stall is counted.
+ *
+ * Memory: the growth of the process's resident size since it was last looked at between calls,
+ * believed only if this thread itself took page faults for it, so that a neighbour's growth does not
+ * count.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/base/assertion.h"
+#include "nodes/script/js/js_private.h"
+
+typedef bool js_should_terminate_fn(JSContextRef ctx, void *context);
+void JSContextGroupSetExecutionTimeLimit(JSContextGroupRef group, double limit,
+                                         js_should_terminate_fn *callback, void *context);
+
+enum {
+    HUGE_PAGE_SIZE = 2 * 1024 * 1024,
+    IDLE_SAMPLE_MS = 100, /* how old the idle size may be */
+};
+
+static const double tick_seconds = JS_TICK_MS / 1000.0;
+
+/* Resident bytes of the process, or 0 if unknown: proc(5), statm. */
+static uint64_t rss_read(void)
+{
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    char text[128];
+    ssize_t got = read(fd, text, sizeof(text) - 1);
+    (void)close(fd);
+    if (got <= 0) return 0;
+    text[got] = '\0';
+    unsigned long long size, resident;
+    if (sscanf(text, "%llu %llu", &size, &resident) != 2) return 0;
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t faults_read(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? (uint64_t)usage.ru_minflt : 0;
+}
+
+static void idle_sample(struct js_limit *limit, uint64_t now_ns)
+{
+    limit->rss_idle = rss_read();
+    limit->faults_idle = faults_read();
+    limit->rss_idle_ns = now_ns;
+}
+
+static bool memory_is_over(const struct js_limit *limit)
+{
+    uint64_t rss = rss_read();
+    if (rss < limit->rss_idle + limit->memory_max) return false;
+    uint64_t faults = faults_read() - limit->faults_idle;
+    return faults * HUGE_PAGE_SIZE >= limit->memory_max;
+}
+
+static bool tick(JSContextRef ctx, void *context)
+{
+    (void)ctx;
+    struct js_shard *shard = context;
+    struct js_limit *limit = &shard->limit;
+    if (limit->stop == JS_STOP_NONE && limit->armed) {
+        if (sl_clock_now_ns(sl_clock_system()) >= limit->end_ns) {
+            limit->stop = JS_STOP_DEADLINE;
+        } else if (memory_is_over(limit)) {
+            limit->stop = JS_STOP_MEMORY;
+        }
+    }
+    JSContextGroupSetExecutionTimeLimit(shard->group, tick_seconds, tick, shard);
+    return limit->stop != JS_STOP_NONE;
+}
+
+void js_limit_open(struct js_shard *shard)
+{
+    sl_assert(shard != NULL);
+    sl_assert(shard->group != NULL);
+    idle_sample(&shard->limit, sl_clock_now_ns(sl_clock_system()));
+    JSContextGroupSetExecutionTimeLimit(shard->group, tick_seconds, tick, shard);
+}
+
+void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, size_t memory_max)
+{
+    struct js_limit *limit = &shard->limit;
+    if (now_ns - limit->rss_idle_ns > IDLE_SAMPLE_MS * SL_NS_PER_MS) idle_sample(limit, now_ns);
+    limit->start_ns = now_ns;
+    limit->end_ns = end_ns;
+    limit->memory_max = memory_max;
+    limit->stop = JS_STOP_NONE;
+    limit->armed = true;
+}
+
+void js_limit_end(struct js_shard *shard)
+{
+    struct js_limit *limit = &shard->limit;
+    limit->armed = false;
+    if (limit->stop == JS_STOP_NONE) return;
+    uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+    if (limit->stop == JS_STOP_DEADLINE) shard->stats.deadlines++;
+    if (limit->stop == JS_STOP_MEMORY) shard->stats.memory_stops++;
+    if (now_ns > limit->end_ns + JS_STALL_MS * SL_NS_PER_MS) {
+        shard->stats.stalls++;
+        uint64_t over_ns = now_ns - limit->end_ns;
+        if (over_ns > shard->stats.stall_ns_max) shard->stats.stall_ns_max = over_ns;
+    }
+}
+
+/* Exported by the library, in none of its headers. */
+void JSSynchronousGarbageCollectForDebugging(JSContextRef ctx);
+
+void js_limit_give_back(JSContextRef ctx)
+{
+    JSSynchronousGarbageCollectForDebugging(ctx);
+}
+
+bool js_limit_self_test(void)
+{
+    struct js_shard shard = {.group = JSContextGroupCreate()};
+    JSGlobalContextRef ctx = JSGlobalContextCreateInGroup(shard.group, NULL);
+    uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+    JSContextGroupSetExecutionTimeLimit(shard.group, tick_seconds, tick, &shard);
+    shard.limit = (struct js_limit){
+        .end_ns = now_ns + 6 * SL_NS_PER_MS, .memory_max = SIZE_MAX / 2, .armed = true};
+    /* The bound of the loop is for a library in which the limit does nothing. */
+    JSValueRef result = js_evaluate(
+        ctx, "const end = Date.now() + 2000; while (Date.now() < end) {} 1", "sluice:test", NULL);
+    bool ended = result == NULL && shard.limit.stop == JS_STOP_DEADLINE;
+    JSGlobalContextRelease(ctx);
+    JSContextGroupRelease(shard.group);
+    return ended;
+}
