@@ -25,7 +25,8 @@ struct fixture {
 };
 
 void fixture_init(struct fixture *fixture, const struct sl_engine *engine);
-void fixture_fini(struct fixture *fixture);
+/* False if a value was not given back. */
+bool fixture_fini(struct fixture *fixture);
 
 /* A script that was compiled and attached; script == NULL with fixture->diag set. */
 struct attached {

@@ -19,16 +19,17 @@ static int setup(void **state)
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     if (fixture == NULL) return -1;
     fixture_init(fixture, &sl_engine_js);
-    fixture->timeout_ms = 2000; /* these tests are not about time */
+    fixture->timeout_ms = 10000; /* these tests are not about limits */
+    fixture->memory_max = (size_t)1 << 30;
     *state = fixture;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    fixture_fini(*state);
+    bool clean = fixture_fini(*state);
     free(*state);
-    return 0;
+    return clean ? 0 : -1;
 }
 
 /* {"a": 7, "s": "héllo", "f": 1.5, "l": [1, "x", null, true], "e": {}, "n": []} */
@@ -491,7 +492,7 @@ static void console_reaches_the_log(void **state)
                                 "3 node Error: e\n0 node null undefined\n");
     logged[0] = '\0';
     (void)fixture_run(fixture,
-                      "export default () => { for (let i = 0; i < 1e4; i++) console.log(i) }",
+                      "export default () => { for (let i = 0; i < 1e3; i++) console.log(i) }",
                       sl_value_null());
     sl_script_log_set(NULL, NULL);
     size_t lines = 0;
