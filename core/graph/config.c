@@ -331,6 +331,14 @@ static int unknown_field(struct sl_compile *c, const struct sl_field *fields, st
     return push_at(c, "unknown_field", pos, hint, "unknown field \"%s\" in %s", text, where);
 }
 
+/* `{{` may be a placeholder that nobody can bind here. */
+static bool has_placeholder(struct sl_value value)
+{
+    if (!sl_value_is(value, SL_VALUE_STRING)) return false;
+    struct sl_slice text = sl_value_slice(value);
+    return text.size > 0 && memmem(text.data, text.size, "{{", 2) != NULL;
+}
+
 int sl_config_decode(struct sl_compile *c, const struct sl_field *fields, struct sl_value map,
                      bool common, const char *where, void *config)
 {
@@ -352,6 +360,10 @@ int sl_config_decode(struct sl_compile *c, const struct sl_field *fields, struct
         }
         /* An explicit null is the same as leaving the field out, except for plain values. */
         if (sl_value_is(value, SL_VALUE_NULL) && field->type != SL_FIELD_VALUE) continue;
+        if (c->lenient && has_placeholder(value)) {
+            c->unbound = true;
+            continue;
+        }
         int r = decode_field(c, field, value, (uint8_t *)config + field->offset);
         if (r < 0) result = r;
     }

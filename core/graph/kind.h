@@ -74,7 +74,10 @@ enum sl_field_type {
     SL_FIELD_CODE,     /* struct sl_value: a string with its position, for a language */
 };
 
-enum sl_field_flags { SL_FIELD_REQUIRED = 1 };
+enum sl_field_flags {
+    SL_FIELD_REQUIRED = 1,
+    SL_FIELD_HOLDS_CODE = 2, /* scripts stand somewhere in it: never bound by placeholders */
+};
 
 struct sl_field {
     const char *name;
@@ -99,6 +102,8 @@ struct sl_compile {
     const char *file; /* of the spec, or "" */
     void *config;     /* zeroed, then filled from `fields` */
     struct sl_diags *diags;
+    bool lenient; /* strings with placeholders are taken for right; sets `unbound` */
+    bool unbound; /* at least one such string was met: compile is not called */
     /*
      * Where a text of the spec stands in its file: `*ret_indent` columns are cut from each of its
      * lines (block scalars). NULL: sl_value_pos is all that is known.

@@ -29,8 +29,8 @@ static const char *const isolations[] = {"inline", "process", NULL};
 static const struct sl_field snippet_fields[] = {
     {"language", SL_FIELD_STRING, offsetof(struct snippet, fields.language), SL_FIELD_REQUIRED, 0,
      0, NULL, "the language of `code`", NULL},
-    {"code", SL_FIELD_CODE, offsetof(struct snippet, fields.code), SL_FIELD_REQUIRED, 0, 0, NULL,
-     "the text of the script", NULL},
+    {"code", SL_FIELD_CODE, offsetof(struct snippet, fields.code),
+     SL_FIELD_REQUIRED | SL_FIELD_HOLDS_CODE, 0, 0, NULL, "the text of the script", NULL},
     {"timeout", SL_FIELD_DURATION, offsetof(struct snippet, fields.timeout_ns), 0,
      (int64_t)SL_NS_PER_MS, 3600 * (int64_t)SL_NS_PER_SEC, NULL, "longest run", "20ms"},
     {"memory", SL_FIELD_SIZE, offsetof(struct snippet, fields.memory_max), 0, 1 << 20,

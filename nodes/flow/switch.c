@@ -36,8 +36,9 @@ struct switch_match {
 };
 
 static const struct sl_field switch_fields[] = {
-    {"matches", SL_FIELD_VALUE, offsetof(struct switch_config, matches), SL_FIELD_REQUIRED, 0, 0,
-     NULL, "list of {when, port}; the first that holds decides", NULL},
+    {"matches", SL_FIELD_VALUE, offsetof(struct switch_config, matches),
+     SL_FIELD_REQUIRED | SL_FIELD_HOLDS_CODE, 0, 0, NULL,
+     "list of {when, port}; the first that holds decides", NULL},
     {"language", SL_FIELD_STRING, offsetof(struct switch_config, fields.language), 0, 0, 0, NULL,
      "the language of `when`", "cel"},
     {"timeout", SL_FIELD_DURATION, offsetof(struct switch_config, fields.timeout_ns), 0,

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/loader/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/base/limit.h"
+#include "core/base/log.h"
+#include "core/graph/swap.h"
+#include "ctl/loader/entry.h"
+#include "ctl/loader/unit.h"
+#include "ctl/registry/registry.h"
+
+struct sl_loader {
+    struct sl_registry *registry;
+    struct sl_swap *swap;
+    char *name_space;
+    struct sl_value environment;
+    uint32_t shards_count;
+    sl_loader_published_fn *published;
+    void *ctx;
+    struct loader_entries entries;
+    uint64_t revision_published;
+    uint64_t revision_loading; /* of the publication under way */
+    bool retried;              /* the publication under way leaves out what was refused */
+    bool dirty;                /* look again when it has ended */
+};
+
+struct sl_loader *sl_loader_new(const struct sl_loader_config *cfg)
+{
+    sl_assert(cfg != NULL);
+    sl_assert(cfg->registry != NULL);
+    sl_assert(cfg->swap != NULL);
+    sl_assert(cfg->shards_count >= 1);
+    struct sl_loader *loader = calloc(1, sizeof(*loader));
+    if (loader == NULL) return NULL;
+    loader->registry = cfg->registry;
+    loader->swap = cfg->swap;
+    loader->name_space = strdup(cfg->name_space);
+    loader->environment = sl_value_ref(cfg->environment);
+    loader->shards_count = cfg->shards_count;
+    loader->published = cfg->published;
+    loader->ctx = cfg->ctx;
+    if (loader->name_space == NULL) return sl_loader_free(loader);
+    return loader;
+}
+
+struct sl_loader *sl_loader_free(struct sl_loader *loader)
+{
+    if (loader == NULL) return NULL;
+    loader_entries_fini(&loader->entries);
+    sl_value_unref(loader->environment);
+    free(loader->name_space);
+    free(loader);
+    return NULL;
+}
+
+/* ---- taking up objects --------------------------------------------------------------------- */
+
+/* What the callbacks of a unit's build need. */
+struct load_ctx {
+    struct sl_loader *loader;
+    struct sl_view *view;
+    struct loader_entry *entry;
+};
+
+static int load_env(void *ctx, const struct sl_spec_env *entry, struct sl_value *ret_value,
+                    struct sl_diag *reterr)
+{
+    struct load_ctx *load = ctx;
+    if (entry->id.size + entry->name.size == 0) {
+        *ret_value = sl_value_ref(load->loader->environment);
+        return 0;
+    }
+    char *id = entry->id.size > 0 ? sl_slice_dup_str(entry->id) : NULL;
+    char *name = entry->id.size > 0 ? NULL : sl_slice_dup_str(entry->name);
+    int r =
+        sl_registry_secret_value(load->view, load->loader->name_space, id, name, ret_value, reterr);
+    if (r == SL_REGISTRY_NOT_FOUND) {
+        (void)sl_diag_set(reterr, "unbound", entry->pos, "there is no secret \"%s\" in \"%s\"",
+                          id ? id : name, load->loader->name_space);
+        sl_diag_hint(reterr, "sluice apply secrets -n %s -f FILE", load->loader->name_space);
+        r = -ENOENT;
+    }
+    free(id);
+    free(name);
+    return r;
+}
+
+static struct sl_node *load_node(void *ctx, const char *path)
+{
+    const struct sl_unit *unit = ((struct load_ctx *)ctx)->entry->unit;
+    for (uint32_t i = 0; unit != NULL && i < unit->nodes_count; i++) {
+        if (strcmp(unit->nodes[i]->path, path) == 0) return unit->nodes[i];
+    }
+    return NULL;
+}
+
+/* Build the unit of one stored version. */
+static int object_build(struct load_ctx *load, const struct sl_object *object,
+                        struct sl_unit **ret_unit, bool *ret_secrets, struct sl_diags *diags)
+{
+    struct sl_spec *spec = NULL;
+    int r = loader_object_spec(object, &spec, diags);
+    if (r < 0) return r;
+    for (uint32_t i = 0; i < spec->env_count; i++) {
+        if (spec->env[i].id.size + spec->env[i].name.size > 0) *ret_secrets = true;
+    }
+    struct sl_unit_source source = {
+        .spec = spec,
+        .name_space = load->loader->name_space,
+        .shards_count = load->loader->shards_count,
+        .ctx = load,
+        .env = load_env,
+        .node = load_node,
+    };
+    r = sl_unit_build(&source, ret_unit, diags);
+    spec = sl_spec_free(spec);
+    return r;
+}
+
+/* After a restart the last good version is only in the registry. */
+static void entry_load_good(struct load_ctx *load)
+{
+    struct loader_entry *entry = load->entry;
+    struct sl_object *good = NULL;
+    if (sl_view_good_get(load->view, entry->id, &good) != 0) return;
+    struct sl_diags ignored = {0};
+    bool secrets = false;
+    if (object_build(load, good, &entry->next, &secrets, &ignored) == 0) {
+        entry->next_is_old = true;
+        entry->next_revision = good->revision;
+    }
+    sl_diags_fini(&ignored);
+    good = sl_object_free(good);
+}
+
+static int entry_load(struct load_ctx *load, const struct sl_object *object)
+{
+    struct loader_entry *entry = load->entry;
+    struct sl_diags diags = {0};
+    bool secrets = false;
+    int r = loader_entry_describe(entry, object);
+    if (r == 0) r = object_build(load, object, &entry->next, &secrets, &diags);
+    entry->has_secrets = secrets;
+    entry->next_is_old = false;
+    entry->next_revision = object->revision;
+    entry->next_failed = r < 0;
+    if (r < 0 && r != -ENOMEM) {
+        loader_entry_reason(entry, diags.count > 0 ? &diags.items[0] : NULL);
+        if (entry->unit == NULL) entry_load_good(load);
+        r = 0;
+    } else if (r == 0) {
+        entry->has_reason = false;
+    }
+    sl_diags_fini(&diags);
+    return r;
+}
+
+/* Compare the registry's objects with the entries; build what is new. */
+static int objects_take(struct sl_loader *loader, struct sl_view *view,
+                        const struct sl_objects *objects)
+{
+    loader_entries_begin(&loader->entries);
+    for (size_t i = 0; i < objects->count; i++) {
+        const struct sl_object *object = objects->items[i];
+        struct loader_entry *entry = loader_entries_get(&loader->entries, object->id);
+        if (entry == NULL) return -ENOMEM;
+        entry->order = i;
+        entry->seen = true;
+        /* Secrets have no revision that a unit could remember: what names one is built again;
+         * nodes whose values are the same are taken over. */
+        if (entry->revision == object->revision && !entry->has_secrets) continue;
+        struct load_ctx load = {loader, view, entry};
+        entry->revision = object->revision;
+        int r = entry_load(&load, object);
+        if (r < 0) return r;
+    }
+    loader_entries_sort(&loader->entries);
+    return 0;
+}
+
+/* ---- publishing ---------------------------------------------------------------------------- */
+
+static void publish_done(void *ctx, int result, const struct sl_diag *diag);
+
+static int entries_publish(struct sl_loader *loader)
+{
+    struct sl_program *program = NULL;
+    loader_entries_activate(&loader->entries);
+    int r = loader_entries_link(&loader->entries, loader->name_space, loader->revision_loading,
+                                loader->shards_count, &program);
+    if (r < 0) return r;
+    sl_swap_publish(loader->swap, program, publish_done, loader);
+    return 0;
+}
+
+static void remember_good(struct sl_loader *loader)
+{
+    size_t count = 0;
+    struct sl_object *objects = calloc(loader->entries.count + 1, sizeof(*objects));
+    const struct sl_object **list = calloc(loader->entries.count + 1, sizeof(*list));
+    for (size_t i = 0; objects != NULL && list != NULL && i < loader->entries.count; i++) {
+        const struct loader_entry *entry = loader->entries.items[i];
+        if (!entry->active || entry->unit_revision != entry->revision) continue;
+        (void)snprintf(objects[count].id, sizeof(objects[count].id), "%s", entry->id);
+        objects[count].revision = entry->unit_revision;
+        list[count] = &objects[count];
+        count++;
+    }
+    int r = count > 0 ? sl_registry_good_put(loader->registry, list, count) : 0;
+    if (r < 0) sl_log(SL_LOG_WARN, "the last good versions could not be stored (error %d)", -r);
+    free(objects);
+    free(list);
+}
+
+/* A shard could not take a changed source up (an address in use): go on with what it had before. */
+static bool sources_withdraw(struct sl_loader *loader, const struct sl_diag *diag)
+{
+    bool withdrawn = false;
+    for (size_t i = 0; i < loader->entries.count; i++) {
+        struct loader_entry *entry = loader->entries.items[i];
+        if (!loader_entry_is_changed_source(entry)) continue;
+        loader_entry_withdraw(entry, diag);
+        withdrawn = true;
+    }
+    return withdrawn;
+}
+
+static void publish_done(void *ctx, int result, const struct sl_diag *diag)
+{
+    struct sl_loader *loader = ctx;
+    if (result < 0 && !loader->retried) {
+        loader->retried = true;
+        if (sources_withdraw(loader, diag) && entries_publish(loader) == 0) return;
+    }
+    uint64_t revision = loader->revision_loading;
+    loader->revision_loading = 0;
+    if (result == 0) {
+        loader->revision_published = revision;
+        loader_entries_commit(&loader->entries);
+        remember_good(loader);
+    } else {
+        loader_entries_abort(&loader->entries, diag);
+        loader->revision_published = revision; /* seen; not tried again before the next change */
+    }
+    loader_entries_log(&loader->entries, loader->name_space);
+    if (loader->published != NULL) loader->published(loader->ctx, revision, result, diag);
+    if (loader->dirty) (void)sl_loader_refresh(loader);
+}
+
+int sl_loader_refresh(struct sl_loader *loader)
+{
+    sl_assert(loader != NULL);
+    if (loader->revision_loading != 0 || sl_swap_is_busy(loader->swap)) {
+        loader->dirty = true;
+        return 0;
+    }
+    loader->dirty = false;
+    uint64_t newest;
+    int r = sl_registry_revision(loader->registry, &newest);
+    if (r < 0 || newest == loader->revision_published) return r;
+    struct sl_view *view;
+    r = sl_view_open(loader->registry, SL_REVISION_NEWEST, &view);
+    if (r != 0) return r < 0 ? r : -EIO;
+    struct sl_objects objects = {0};
+    r = sl_view_list(view, SL_OBJECT_SPEC, loader->name_space, sl_value_none(), &objects);
+    if (r == 0) {
+        loader->revision_loading = sl_view_revision(view);
+        loader->retried = false;
+        r = objects_take(loader, view, &objects);
+    }
+    view = sl_view_close(view);
+    sl_objects_fini(&objects);
+    if (r == 0) r = entries_publish(loader);
+    if (r < 0) {
+        loader->revision_loading = 0;
+        loader_entries_abort(&loader->entries, NULL);
+    }
+    return r;
+}
+
+bool sl_loader_is_settled(const struct sl_loader *loader)
+{
+    return loader->revision_loading == 0 && !loader->dirty;
+}
+
+uint64_t sl_loader_revision(const struct sl_loader *loader)
+{
+    return loader->revision_published;
+}
+
+size_t sl_loader_symbols_count(const struct sl_loader *loader)
+{
+    return loader->entries.count;
+}
+
+struct sl_symbol_info sl_loader_symbol(const struct sl_loader *loader, size_t index)
+{
+    sl_assert(index < loader->entries.count);
+    return loader_entry_info(loader->entries.items[index]);
+}
+
+/* ---- validation ---------------------------------------------------------------------------- */
+
+int sl_loader_validate(void *ctx, struct sl_view *view, const char *name_space,
+                       struct sl_diags *diags)
+{
+    (void)ctx;
+    struct sl_objects objects = {0};
+    int r = sl_view_list(view, SL_OBJECT_SPEC, name_space, sl_value_none(), &objects);
+    for (size_t i = 0; r == 0 && i < objects.count; i++) {
+        const struct sl_object *object = objects.items[i];
+        if (object->revision != sl_view_revision(view)) continue;
+        struct sl_spec *spec = NULL;
+        r = loader_object_spec(object, &spec, diags);
+        if (r == 0) {
+            struct sl_unit_source source = {
+                .spec = spec, .name_space = name_space, .shards_count = 1, .check_only = true};
+            r = sl_unit_build(&source, NULL, diags);
+            spec = sl_spec_free(spec);
+        }
+        /* Mistakes are in diags and refuse the change; only a lack of memory gives up. */
+        if (r != -ENOMEM) r = 0;
+    }
+    sl_objects_fini(&objects);
+    return r;
+}

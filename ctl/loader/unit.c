@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/loader/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/base/limit.h"
+#include "core/spec/template.h"
+#include "ctl/loader/tree.h"
+
+enum { CODE_FIELDS_MAX = 16 };
+
+/* ---- binding ------------------------------------------------------------------------------- */
+
+/* A diagnostic of a helper, put at a place of the spec if it has none of its own. */
+static void push_diag(const struct sl_spec *spec, struct sl_diags *diags, struct sl_diag *diag,
+                      struct sl_pos pos)
+{
+    if (diag->pos.line == 0) diag->pos = pos;
+    if (diag->file[0] == '\0') sl_diag_file(diag, spec->file);
+    (void)sl_diags_push(diags, diag);
+}
+
+/* The value of one `env` entry: its `data` with the placeholders bound, or all that it names. */
+static int env_entry(const struct sl_unit_source *source, const struct sl_spec *spec,
+                     const struct sl_spec_env *entry, struct sl_value *ret_value,
+                     struct sl_diags *diags)
+{
+    struct sl_diag diag = {0};
+    struct sl_value from = sl_value_none();
+    int r = source->env(source->ctx, entry, &from, &diag);
+    if (r == -ENOMEM) return r;
+    if (r < 0) {
+        push_diag(spec, diags, &diag, entry->pos);
+        return r;
+    }
+    if (sl_value_is_none(entry->data)) {
+        *ret_value = from;
+        return 0;
+    }
+    struct sl_template template = {
+        .bound = from,
+        .what = entry->id.size + entry->name.size > 0 ? "the secret" : "the environment",
+        .spec = spec,
+    };
+    r = sl_template_apply(&template, entry->data, ret_value, diags);
+    sl_value_unref(from);
+    return r;
+}
+
+/* The names that a vertex's fields may use: those of its block and its own. */
+static int scope_make(const struct sl_unit_source *source, struct tree *tree, uint32_t number,
+                      struct sl_diags *diags)
+{
+    struct tree_vertex *vertex = &tree->vertices[number];
+    const struct sl_spec *spec = vertex->spec;
+    struct sl_value outer =
+        vertex->parent == TREE_NONE ? sl_value_none() : tree->vertices[vertex->parent].scope;
+    if (spec->env_count == 0) {
+        vertex->scope = sl_value_ref(outer);
+        return 0;
+    }
+    struct sl_builder b;
+    sl_builder_init(&b, NULL, 16, 256);
+    sl_build_map_begin(&b);
+    for (uint32_t i = 0; !sl_value_is_none(outer) && i < sl_value_count(outer); i++) {
+        struct sl_slice key = sl_value_key_at(outer, i);
+        sl_build_key(&b, key.data, key.size);
+        sl_build_value(&b, sl_value_map_at(outer, i));
+    }
+    int result = 0;
+    for (uint32_t i = 0; i < spec->env_count; i++) {
+        struct sl_value value = sl_value_none();
+        int r = env_entry(source, spec, &spec->env[i], &value, diags);
+        if (r < 0) {
+            result = r;
+            continue;
+        }
+        sl_build_key(&b, spec->env[i].key.data, spec->env[i].key.size);
+        sl_build_value(&b, value);
+        sl_value_unref(value);
+    }
+    sl_build_map_end(&b);
+    int r = sl_builder_finish(&b, &vertex->scope);
+    if (r < 0) {
+        vertex->scope = sl_value_none();
+        return r;
+    }
+    return result;
+}
+
+static bool language_is_text(const struct sl_spec *spec)
+{
+    struct sl_value language = sl_value_get_str(spec->value, "language");
+    return sl_value_is(language, SL_VALUE_STRING) &&
+           sl_slice_eq(sl_value_slice(language), SL_SLICE("text"));
+}
+
+/* The spec's value with its own fields bound. */
+static int fields_bind(const struct tree_vertex *vertex, struct sl_value *ret_value,
+                       struct sl_diags *diags)
+{
+    const char *code[CODE_FIELDS_MAX + 1] = {NULL};
+    size_t count = 0;
+    const struct sl_field *field = vertex->kind->fields;
+    /* Text is no code: what is put into it stays text. */
+    if (language_is_text(vertex->spec)) field = NULL;
+    for (; field != NULL && field->name != NULL && count < CODE_FIELDS_MAX; field++) {
+        if (field->flags & SL_FIELD_HOLDS_CODE) code[count++] = field->name;
+    }
+    struct sl_template template = {
+        .bound = vertex->scope,
+        .what = "env",
+        .spec = vertex->spec,
+    };
+    return sl_template_apply_spec(&template, code, ret_value, diags);
+}
+
+/* ---- compiling ----------------------------------------------------------------------------- */
+
+static struct sl_pos locate(void *ctx, struct sl_value text, uint32_t *ret_indent)
+{
+    struct sl_spec_text place = sl_spec_text_get(ctx, text);
+    *ret_indent = place.indent;
+    return place.text.line > 0 ? place.text : place.pos;
+}
+
+static bool field_is_resolved(struct sl_slice name)
+{
+    static const char *const others[] = {"id", "annotations", "ports", "env", "namespace", NULL};
+    for (size_t i = 0; others[i] != NULL; i++) {
+        if (sl_slice_eq_str(name, others[i])) return false;
+    }
+    return true;
+}
+
+/* Equal in all that a node is made from; edges and annotations may differ. */
+static bool config_is_same(struct sl_value a, struct sl_value b)
+{
+    uint32_t fields_a = 0;
+    uint32_t fields_b = 0;
+    for (uint32_t i = 0; i < sl_value_count(b); i++) {
+        fields_b += field_is_resolved(sl_value_key_at(b, i));
+    }
+    for (uint32_t i = 0; i < sl_value_count(a); i++) {
+        struct sl_slice name = sl_value_key_at(a, i);
+        if (!field_is_resolved(name)) continue;
+        fields_a++;
+        struct sl_value other = sl_value_get(b, name);
+        if (sl_value_is_none(other)) return false;
+        struct sl_value own = sl_value_map_at(a, i);
+        if (sl_value_kind(own) != sl_value_kind(other) || !sl_value_equal(own, other)) return false;
+    }
+    return fields_a == fields_b;
+}
+
+/* What a node keeps: the bound spec, and beside it the names that scripts can read. */
+static int identity_make(struct sl_value spec, struct sl_value scope, struct sl_value *ret_value)
+{
+    struct sl_builder b;
+    sl_builder_init(&b, NULL, 8, 32);
+    sl_build_map_begin(&b);
+    sl_build_key_str(&b, "spec");
+    sl_build_value(&b, spec);
+    sl_build_key_str(&b, "env");
+    sl_build_value(&b, sl_value_is_none(scope) ? sl_value_null() : scope);
+    sl_build_map_end(&b);
+    return sl_builder_finish(&b, ret_value);
+}
+
+static bool identity_is_same(struct sl_value a, struct sl_value b)
+{
+    struct sl_value env_a = sl_value_get_str(a, "env");
+    struct sl_value env_b = sl_value_get_str(b, "env");
+    return config_is_same(sl_value_get_str(a, "spec"), sl_value_get_str(b, "spec")) &&
+           sl_value_equal(env_a, env_b);
+}
+
+static char *text_dup(struct sl_slice text)
+{
+    return sl_slice_dup_str(text);
+}
+
+/* Decode and compile a bound spec into a fresh config. */
+static int config_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
+                       struct sl_value value, void **ret_config, struct sl_diags *diags)
+{
+    const struct sl_kind *kind = vertex->kind;
+    void *config = calloc(1, kind->config_size > 0 ? kind->config_size : 1);
+    if (config == NULL) return -ENOMEM;
+    struct sl_compile c = {
+        .kind = kind,
+        .spec = value,
+        .env = vertex->scope,
+        .ports = sl_value_get_str(value, "ports"),
+        .name_space = source->name_space,
+        .name = vertex->path,
+        .file = vertex->spec->file,
+        .config = config,
+        .diags = diags,
+        .lenient = source->check_only,
+        .locate = locate,
+        .locate_ctx = (void *)(uintptr_t)vertex->spec,
+    };
+    char where[SL_SPEC_NAME_MAX + 16];
+    (void)snprintf(where, sizeof(where), "kind \"%s\"", kind->name);
+    int r = sl_config_decode(&c, kind->fields, value, true, where, config);
+    if (r == 0 && kind->compile != NULL && !c.unbound) r = kind->compile(&c);
+    if (r < 0) {
+        if (kind->config_fini != NULL) kind->config_fini(config);
+        free(config);
+        return r;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+static int node_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
+                     struct sl_value identity, struct sl_node **ret_node, struct sl_diags *diags)
+{
+    struct sl_node *before = source->node ? source->node(source->ctx, vertex->path) : NULL;
+    if (before != NULL && before->kind == vertex->kind &&
+        identity_is_same(before->spec, identity)) {
+        *ret_node = sl_node_ref(before);
+        return 0;
+    }
+    void *config;
+    int r = config_make(source, vertex, sl_value_get_str(identity, "spec"), &config, diags);
+    if (r < 0) return r;
+    char *id = text_dup(vertex->spec->id);
+    struct sl_node *node =
+        sl_node_new(vertex->kind, config, vertex->path, id, vertex->spec->file, vertex->spec->pos,
+                    sl_value_ref(identity), source->shards_count);
+    free(id);
+    if (node == NULL) {
+        sl_value_unref(identity);
+        if (vertex->kind->config_fini != NULL) vertex->kind->config_fini(config);
+        free(config);
+        return -ENOMEM;
+    }
+    *ret_node = node;
+    return 0;
+}
+
+/* Bind and compile one leaf; in check_only nothing is kept. */
+static int vertex_compile(const struct sl_unit_source *source, const struct tree_vertex *vertex,
+                          struct sl_node **ret_node, struct sl_diags *diags)
+{
+    if (source->check_only) {
+        void *config;
+        int r = config_make(source, vertex, vertex->spec->value, &config, diags);
+        if (r < 0) return r;
+        if (vertex->kind->config_fini != NULL) vertex->kind->config_fini(config);
+        free(config);
+        return 0;
+    }
+    struct sl_value value;
+    int r = fields_bind(vertex, &value, diags);
+    if (r < 0) return r;
+    struct sl_value identity;
+    r = identity_make(value, vertex->scope, &identity);
+    sl_value_unref(value);
+    if (r < 0) return r;
+    r = node_make(source, vertex, identity, ret_node, diags);
+    sl_value_unref(identity);
+    return r;
+}
+
+/* ---- links --------------------------------------------------------------------------------- */
+
+static int link_add(struct sl_unit *unit, struct sl_link link)
+{
+    size_t size = (unit->links_count + 1U) * sizeof(link);
+    struct sl_link *links = realloc(unit->links, size);
+    if (links == NULL) return -ENOMEM;
+    unit->links = links;
+    links[unit->links_count++] = link;
+    return 0;
+}
+
+static int outer_edge_add(struct sl_unit *unit, uint32_t node, uint32_t port,
+                          const struct sl_spec_edge *edge)
+{
+    size_t size = (unit->edges_count + 1U) * sizeof(struct sl_unit_edge);
+    struct sl_unit_edge *edges = realloc(unit->edges, size);
+    if (edges == NULL) return -ENOMEM;
+    unit->edges = edges;
+    struct sl_unit_edge *own = &edges[unit->edges_count];
+    *own = (struct sl_unit_edge){.node = node,
+                                 .port = port,
+                                 .in = edge->port_index,
+                                 .by_id = edge->id.size > 0,
+                                 .pos = edge->node_pos};
+    own->target = text_dup(edge->id.size > 0 ? edge->id : edge->name);
+    if (own->target == NULL) return -ENOMEM;
+    unit->edges_count++;
+    return 0;
+}
+
+/* What leaves (vertex, port) by the edges of the top spec. */
+static int top_edges(struct sl_unit *unit, const struct tree *tree, uint32_t node, uint32_t port,
+                     uint32_t top_port)
+{
+    const struct sl_spec *spec = tree->vertices[TREE_TOP].spec;
+    for (uint32_t p = 0; p < spec->ports_count; p++) {
+        const struct sl_spec_port *own = &spec->ports[p];
+        uint32_t number = own->kind == SL_PORT_KIND_ERROR ? SL_PORT_ERROR : own->index;
+        if (number != top_port) continue;
+        for (uint32_t e = 0; e < own->edges_count; e++) {
+            int r = outer_edge_add(unit, node, port, &own->edges[e]);
+            if (r < 0) return r;
+        }
+    }
+    return 0;
+}
+
+/* What leaves (vertex, port) by edges between siblings, down to the leaves. */
+static int inner_edges(struct sl_unit *unit, const struct tree *tree, uint32_t node, uint32_t port,
+                       struct tree_place place)
+{
+    struct tree_places targets = {0};
+    int r = 0;
+    for (uint32_t e = 0; r == 0 && e < tree->edges_count; e++) {
+        const struct tree_edge *edge = &tree->edges[e];
+        if (edge->source != place.vertex || edge->port != place.port) continue;
+        r = tree_resolve_in(tree, edge->target, edge->in, &targets);
+    }
+    for (uint32_t t = 0; r == 0 && t < targets.count; t++) {
+        const struct tree_vertex *target = &tree->vertices[targets.items[t].vertex];
+        r = link_add(unit, (struct sl_link){node, port, target->node, targets.items[t].port});
+    }
+    free(targets.items);
+    return r;
+}
+
+static int port_edges(struct sl_unit *unit, const struct tree *tree, uint32_t vertex, uint32_t port)
+{
+    struct tree_places places = {0};
+    int r = tree_resolve_out(tree, vertex, port, &places);
+    uint32_t node = tree->vertices[vertex].node;
+    for (uint32_t i = 0; r == 0 && i < places.count; i++) {
+        r = places.items[i].vertex == TREE_TOP
+                ? top_edges(unit, tree, node, port, places.items[i].port)
+                : inner_edges(unit, tree, node, port, places.items[i]);
+    }
+    free(places.items);
+    return r;
+}
+
+/* The highest `out` number that anything says of a leaf. */
+static uint32_t outs_count(const struct tree *tree, uint32_t vertex)
+{
+    uint32_t count = 0;
+    const struct sl_spec *spec = tree->vertices[vertex].spec;
+    for (uint32_t p = 0; p < spec->ports_count; p++) {
+        if (spec->ports[p].kind == SL_PORT_KIND_OUT && spec->ports[p].index >= count) {
+            count = spec->ports[p].index + 1;
+        }
+    }
+    for (uint32_t i = 0; i < tree->outbounds_count; i++) {
+        const struct tree_forward *forward = &tree->outbounds[i];
+        if (forward->child != vertex || forward->child_port == SL_PORT_ERROR) continue;
+        if (forward->child_port >= count) count = forward->child_port + 1;
+    }
+    for (uint32_t i = 0; i < tree->edges_count; i++) {
+        const struct tree_edge *edge = &tree->edges[i];
+        if (edge->source == vertex && edge->port != SL_PORT_ERROR && edge->port >= count) {
+            count = edge->port + 1;
+        }
+    }
+    return count;
+}
+
+static int ins_collect(struct sl_unit *unit, const struct tree *tree)
+{
+    const struct tree_vertex *top = &tree->vertices[TREE_TOP];
+    uint32_t ins_max = top->node != TREE_NONE ? top->kind->ins_max : 0;
+    for (uint32_t i = 0; i < tree->inbounds_count; i++) {
+        if (tree->inbounds[i].block != TREE_TOP) continue;
+        if (tree->inbounds[i].block_port >= ins_max) ins_max = tree->inbounds[i].block_port + 1;
+    }
+    for (uint32_t in = 0; in < ins_max; in++) {
+        struct tree_places leaves = {0};
+        int r = tree_resolve_in(tree, TREE_TOP, in, &leaves);
+        for (uint32_t i = 0; r == 0 && i < leaves.count; i++) {
+            size_t size = (unit->ins_count + 1U) * sizeof(struct sl_unit_in);
+            struct sl_unit_in *ins = realloc(unit->ins, size);
+            if (ins == NULL) {
+                r = -ENOMEM;
+                break;
+            }
+            unit->ins = ins;
+            ins[unit->ins_count++] = (struct sl_unit_in){
+                in, tree->vertices[leaves.items[i].vertex].node, leaves.items[i].port};
+        }
+        free(leaves.items);
+        if (r < 0) return r;
+    }
+    return 0;
+}
+
+static int unit_link(struct sl_unit *unit, const struct tree *tree)
+{
+    for (uint32_t v = 0; v < tree->vertices_count; v++) {
+        if (tree->vertices[v].node == TREE_NONE) continue;
+        uint32_t outs = outs_count(tree, v);
+        for (uint32_t port = 0; port < outs; port++) {
+            int r = port_edges(unit, tree, v, port);
+            if (r < 0) return r;
+        }
+        int r = port_edges(unit, tree, v, SL_PORT_ERROR);
+        if (r < 0) return r;
+    }
+    return ins_collect(unit, tree);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------- */
+
+struct sl_unit *sl_unit_free(struct sl_unit *unit)
+{
+    if (unit == NULL) return NULL;
+    for (uint32_t i = 0; i < unit->nodes_count; i++) sl_node_unref(unit->nodes[i]);
+    for (uint32_t i = 0; i < unit->edges_count; i++) free(unit->edges[i].target);
+    free(unit->nodes);
+    free(unit->links);
+    free(unit->edges);
+    free(unit->ins);
+    free(unit->id);
+    free(unit->name);
+    free(unit->kind);
+    free(unit->file);
+    free(unit);
+    return NULL;
+}
+
+static struct sl_unit *unit_new(const struct sl_spec *spec, uint32_t nodes_count)
+{
+    struct sl_unit *unit = calloc(1, sizeof(*unit));
+    if (unit == NULL) return NULL;
+    unit->pos = spec->pos;
+    unit->id = text_dup(spec->id);
+    unit->name = text_dup(spec->name);
+    unit->kind = text_dup(spec->kind);
+    unit->file = strdup(spec->file);
+    unit->nodes = calloc(nodes_count + 1U, sizeof(struct sl_node *));
+    bool whole = unit->id && unit->name && unit->kind && unit->file && unit->nodes;
+    return whole ? unit : sl_unit_free(unit);
+}
+
+/* Bind and compile every vertex, blocks before their children. Goes on after mistakes. */
+static int vertices_compile(const struct sl_unit_source *source, struct tree *tree,
+                            struct sl_unit *unit, struct sl_diags *diags)
+{
+    int result = 0;
+    for (uint32_t v = 0; v < tree->vertices_count; v++) {
+        struct tree_vertex *vertex = &tree->vertices[v];
+        int r = source->check_only ? 0 : scope_make(source, tree, v, diags);
+        if (r == -ENOMEM) return r;
+        if (r < 0) {
+            result = r;
+            continue;
+        }
+        if (vertex->kind == NULL) continue;
+        struct sl_node *node = NULL;
+        if (vertex->node == TREE_NONE) {
+            void *config;
+            r = config_make(source, vertex, vertex->spec->value, &config, diags);
+            if (r == 0) free(config);
+        } else {
+            r = vertex_compile(source, vertex, &node, diags);
+        }
+        if (r == -ENOMEM) return r;
+        if (r < 0) result = r;
+        if (node != NULL) {
+            unit->nodes[vertex->node] = node;
+        }
+    }
+    return result;
+}
+
+int sl_unit_build(const struct sl_unit_source *source, struct sl_unit **ret_unit,
+                  struct sl_diags *diags)
+{
+    sl_assert(source != NULL);
+    sl_assert(source->spec != NULL);
+    sl_assert(diags != NULL);
+    struct tree tree;
+    struct sl_unit *unit = NULL;
+    int result = tree_init(&tree, source->spec, diags);
+    if (result != -ENOMEM) {
+        unit = unit_new(source->spec, tree.nodes_count);
+        int r = unit == NULL ? -ENOMEM : vertices_compile(source, &tree, unit, diags);
+        if (r < 0 && (result == 0 || r == -ENOMEM)) result = r;
+        if (unit != NULL) unit->nodes_count = tree.nodes_count;
+    }
+    if (result == 0 && !source->check_only) result = unit_link(unit, &tree);
+    tree_fini(&tree);
+    if (result < 0 || source->check_only) {
+        unit = sl_unit_free(unit);
+        if (ret_unit != NULL) *ret_unit = NULL;
+        return result;
+    }
+    *ret_unit = unit;
+    return 0;
+}
