@@ -75,7 +75,12 @@ enum {
 
     /* Rings. */
     SL_RING_SIZE = 1024 * 1024,          /* bytes, between two shards */
+    SL_RING_SIZE_MAX = 64 * 1024 * 1024,
     SL_RING_RECORD_SIZE_MAX = 64 * 1024, /* larger packets go through the slab */
+    SL_RING_SLAB_SIZE = 64 * 1024 * 1024, /* default; touched only as far as it is used */
+    SL_RING_SLAB_SIZE_MAX = 1024 * 1024 * 1024,
+    SL_RING_SLAB_UNITS_MAX = 1024,
+    SL_RING_SLAB_UNIT_MIN = 4096, /* bytes */
     SL_PACKET_SIZE_MAX = 64 * 1024 * 1024,
 
     /* Registry. */
@@ -103,4 +108,5 @@ enum {
 static_assert(SL_HTTP_CHUNK_LINE_SIZE_MAX < SL_HTTP_HEAD_SIZE_MAX,
               "a chunk line fits the head buffer");
 static_assert(SL_RING_RECORD_SIZE_MAX * 4 <= SL_RING_SIZE, "a ring holds several records");
+static_assert(SL_PACKET_SIZE_MAX <= SL_RING_SLAB_SIZE, "the largest packet fits the slab");
 static_assert(SL_HTTP_BODY_SIZE_MAX <= SL_PAYLOAD_BYTES_MAX, "a body fits a payload");
