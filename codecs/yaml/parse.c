@@ -410,6 +410,13 @@ static int yaml_read(void *data, unsigned char *buffer, size_t size, size_t *ret
 int sl_yaml_parse(struct sl_slice text, const char *file, struct sl_mem *mem, uint32_t flags,
                   struct sl_yaml *ret_yaml, struct sl_diags *diags)
 {
+    return sl_yaml_parse_part(text, file, 1, mem, flags, ret_yaml, diags);
+}
+
+int sl_yaml_parse_part(struct sl_slice text, const char *file, uint32_t line, struct sl_mem *mem,
+                       uint32_t flags, struct sl_yaml *ret_yaml, struct sl_diags *diags)
+{
+    sl_assert(line > 0);
     sl_assert(ret_yaml != NULL);
     sl_assert(diags != NULL);
     if (text.size > SL_SPEC_FILE_SIZE_MAX) {
@@ -428,7 +435,7 @@ int sl_yaml_parse(struct sl_slice text, const char *file, struct sl_mem *mem, ui
         free(parse);
         return -ENOMEM;
     }
-    yaml_source_init(&parse->source, text);
+    yaml_source_init(&parse->source, text, line);
     parse->read_off = parse->source.skipped;
     parse->read_end = text.size > 0 && text.data[text.size - 1] == '\n';
     yaml_parser_set_encoding(&parse->parser, YAML_UTF8_ENCODING);

@@ -30,9 +30,9 @@ static bool is_continuation(uint8_t c)
     return (c & 0xC0) == 0x80;
 }
 
-void yaml_source_init(struct yaml_source *source, struct sl_slice text)
+void yaml_source_init(struct yaml_source *source, struct sl_slice text, uint32_t line)
 {
-    *source = (struct yaml_source){.text = text, .line = 1};
+    *source = (struct yaml_source){.text = text, .line = line, .line_first = line};
     if (sl_slice_has_prefix(text, SL_SLICE("\xEF\xBB\xBF"))) source->skipped = 3;
     source->offset = source->skipped;
     source->line_start = source->skipped;
@@ -63,7 +63,7 @@ struct sl_pos yaml_source_pos(struct yaml_source *source, size_t offset)
     const uint8_t *data = source->text.data;
     if (offset > source->text.size) offset = source->text.size;
     if (offset < source->line_start) { /* going back is rare: errors only */
-        source->line = 1;
+        source->line = source->line_first;
         source->line_start = source->skipped;
         source->line_end_at = source->skipped;
     }
@@ -255,7 +255,9 @@ struct sl_pos sl_yaml_locate(struct sl_slice source, const struct sl_yaml_text *
     }
     bool at_white = target >= decoded.size || is_white(decoded.data[target]);
     struct yaml_source places;
-    yaml_source_init(&places, source);
+    yaml_source_init(&places, source, 1);
+    uint32_t node_line = yaml_source_pos(&places, entry->offset).line;
+    yaml_source_init(&places, source, 1 + entry->pos.line - node_line);
     size_t start = skip_properties(source, entry->offset);
     if (entry->style == SL_YAML_FOLDED) start = skip_line(source, start);
     if (entry->style == SL_YAML_SINGLE || entry->style == SL_YAML_DOUBLE) start++;

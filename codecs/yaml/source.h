@@ -23,9 +23,10 @@ struct yaml_source {
     size_t line_start;  /* byte offset */
     size_t line_end_at; /* byte offset up to which lines were counted */
     uint32_t line;
+    uint32_t line_first; /* number of the first line */
 };
 
-void yaml_source_init(struct yaml_source *source, struct sl_slice text);
+void yaml_source_init(struct yaml_source *source, struct sl_slice text, uint32_t line);
 
 /* Byte offset of a character. */
 size_t yaml_source_seek(struct yaml_source *source, size_t char_index);

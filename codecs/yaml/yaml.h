@@ -97,6 +97,10 @@ struct sl_yaml {
 int sl_yaml_parse(struct sl_slice text, const char *file, struct sl_mem *mem, uint32_t flags,
                   struct sl_yaml *ret_yaml, struct sl_diags *diags);
 
+/* The same for a part of a file, whose first line has the number `line`. */
+int sl_yaml_parse_part(struct sl_slice text, const char *file, uint32_t line, struct sl_mem *mem,
+                       uint32_t flags, struct sl_yaml *ret_yaml, struct sl_diags *diags);
+
 /* Free documents and tables. Zero-initialised and NULL are fine. */
 void sl_yaml_fini(struct sl_yaml *yaml);
 

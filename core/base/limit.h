@@ -29,6 +29,7 @@ enum {
     SL_SPEC_NODES_MAX = 65536, /* nodes of one program, children of blocks counted */
     SL_SPEC_BLOCK_DEPTH_MAX = 16,
     SL_SPEC_FILE_SIZE_MAX = 64 * 1024 * 1024,
+    SL_SPEC_FOLDERS_MAX = 10000,
     SL_YAML_ALIAS_NODES_MAX = 100000, /* nodes made by expanding aliases, a document */
     SL_YAML_ANCHORS_MAX = 1024,       /* a document */
 

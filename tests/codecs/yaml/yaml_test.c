@@ -428,6 +428,22 @@ static void locate_plain_lines_is_exact_for_solid_bytes(void **state)
     PLACES("code: !!str  one\n", {1, 1, 1, 14}, {1, 3, 1, 16});
 }
 
+static void parse_part_counts_lines_from_its_place_in_the_file(void **state)
+{
+    (void)state;
+    struct sl_yaml yaml = {0};
+    struct sl_diags diags = {0};
+    struct sl_slice text = SL_SLICE("\n  kind: a\n  code: 'x\n    y'\n");
+    assert_int_equal(sl_yaml_parse_part(text, "", 40, NULL, 0, &yaml, &diags), 0);
+    struct sl_value code = sl_value_get_str(yaml.docs[0].value, "code");
+    assert_pos(sl_value_pos(code), 42, 9);
+    const struct sl_yaml_text *entry = sl_yaml_text_find(&yaml, sl_value_pos(code));
+    assert_non_null(entry);
+    assert_pos(entry->text, 42, 10);
+    assert_pos(sl_yaml_locate(text, entry, sl_value_slice(code), 1, 3), 43, 5);
+    sl_yaml_fini(&yaml);
+}
+
 static void text_find_plain_on_one_line_has_no_entry(void **state)
 {
     (void)state;
@@ -536,6 +552,7 @@ int main(void)
         cmocka_unit_test(locate_folded_block_is_exact_for_solid_bytes),
         cmocka_unit_test(locate_quoted_is_exact_for_solid_bytes),
         cmocka_unit_test(locate_plain_lines_is_exact_for_solid_bytes),
+        cmocka_unit_test(parse_part_counts_lines_from_its_place_in_the_file),
         cmocka_unit_test(text_find_plain_on_one_line_has_no_entry),
         cmocka_unit_test(write_containers_is_block_style),
         cmocka_unit_test(write_strings_keep_their_kind),
