@@ -224,8 +224,9 @@ struct sl_change {
     enum sl_change_op op;
     enum sl_object_type type;
     /*
-     * Who is meant. What is NULL is taken from the document; the namespace is then "default". No id:
-     * the object of that name, else one derived from `path` if given, else a random one.
+     * Who is meant. What is NULL is taken from the document; a namespace that is in neither is that
+     * of the object with this id, else "default". No id: the object of that name, else one derived
+     * from `path` if given, else a random one.
      */
     const char *id;
     const char *namespace;
@@ -263,8 +264,8 @@ struct sl_change_set {
 
 struct sl_commit_item {
     enum sl_change_effect effect;
-    struct sl_object *before; /* NULL: did not exist */
-    struct sl_object *after;  /* NULL: does not exist any more */
+    struct sl_object *before; /* NULL: created, or no effect */
+    struct sl_object *after;  /* NULL: deleted, or not there; no effect: the object as it is */
 };
 
 struct sl_commit {
