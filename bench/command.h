@@ -14,5 +14,7 @@ enum sl_bench_exit {
 /* argc and argv begin after the command's name. Returns the exit code. */
 typedef int sl_command_fn(int argc, char **argv);
 
-sl_command_fn sl_command_http;  /* http_command.c */
-sl_command_fn sl_command_floor; /* floor.c */
+sl_command_fn sl_command_http;    /* http_command.c */
+sl_command_fn sl_command_compare; /* compare_command.c */
+sl_command_fn sl_command_tax;     /* tax_command.c */
+sl_command_fn sl_command_floor;   /* floor.c */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { SL_FMT_SIZE = 32, SL_FMT_COLUMNS_MAX = 16 };
+enum { SL_FMT_SIZE = 48, SL_FMT_COLUMNS_MAX = 16 };
 
 /* A number as text: print with "%s" and `.text`. */
 struct sl_fmt {

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Running slots in turn and keeping their figures; see pairs.h. */
+#include "bench/pairs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/assertion.h"
+
+static const struct {
+    const char *name;
+    const char *title;
+} METRICS[] = {{"cpu_us", "CPU/request"}, {"p50", "p50"}, {"p99", "p99"}, {"rate", "rate"}};
+
+const char *sl_pairs_metric_name(enum sl_pairs_metric metric)
+{
+    return METRICS[metric].name;
+}
+
+const char *sl_pairs_metric_title(enum sl_pairs_metric metric)
+{
+    return METRICS[metric].title;
+}
+
+struct sl_fmt sl_pairs_value(enum sl_pairs_metric metric, double value)
+{
+    struct sl_fmt fmt;
+    if (isnan(value)) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "-");
+    } else if (metric == SL_PAIRS_CPU) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "%.3f µs", value);
+    } else if (metric == SL_PAIRS_RATE) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "%.40s/s", sl_fmt_count((uint64_t)value).text);
+    } else {
+        fmt = sl_fmt_ns(value * 1e3);
+    }
+    return fmt;
+}
+
+struct sl_fmt sl_pairs_ratio_text(const struct sl_ratio *ratio)
+{
+    struct sl_fmt fmt;
+    if (isnan(ratio->ratio)) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "-");
+    } else {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "×%.3f (%.3f–%.3f)", ratio->ratio, ratio->low,
+                       ratio->high);
+    }
+    return fmt;
+}
+
+int sl_pairs_init(struct sl_pairs *pairs)
+{
+    sl_assert(pairs->rounds > 0 && pairs->rounds <= SL_PAIRS_ROUNDS_MAX);
+    sl_assert(pairs->targets_count <= SL_PAIRS_TARGETS_MAX);
+    for (uint32_t i = 0; i < pairs->targets_count; i++) {
+        for (int metric = 0; metric < SL_PAIRS_METRICS_COUNT; metric++) {
+            double *values = calloc(pairs->rounds, sizeof(*values));
+            if (values == NULL) return -ENOMEM;
+            pairs->targets[i].values[metric] = values;
+        }
+    }
+    return 0;
+}
+
+void sl_pairs_fini(struct sl_pairs *pairs)
+{
+    for (uint32_t i = 0; i < pairs->targets_count; i++) {
+        for (int metric = 0; metric < SL_PAIRS_METRICS_COUNT; metric++) {
+            free(pairs->targets[i].values[metric]);
+            pairs->targets[i].values[metric] = NULL;
+        }
+    }
+}
+
+static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
+                    struct sl_diag *reterr)
+{
+    struct sl_run_config config = *target->config;
+    struct sl_run_result result;
+    config.warmup_ns = pairs->settle_ns;
+    config.duration_ns = pairs->slot_ns;
+    config.count = UINT64_MAX;
+    config.jitter = false;
+    config.progress = false;
+    int err = sl_run(&config, &result, reterr);
+    if (err == 0 && result.load.requests == 0 && !result.is_stopped) {
+        (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0}, "%s gave not one reply",
+                          target->name);
+        err = -ENODATA;
+    }
+    if (err == 0) {
+        const struct sl_hdr *latency = result.load.latency;
+        target->values[SL_PAIRS_CPU][round] = sl_run_cpu_us(&result);
+        target->values[SL_PAIRS_P50][round] = (double)sl_hdr_percentile(latency, 50) / 1e3;
+        target->values[SL_PAIRS_P99][round] = (double)sl_hdr_percentile(latency, 99) / 1e3;
+        target->values[SL_PAIRS_RATE][round] = result.rate;
+        target->requests += result.load.requests;
+        target->errors += sl_load_errors_sum(&result.load);
+        target->invalid_count += !result.is_valid;
+    }
+    sl_run_result_fini(&result);
+    return err;
+}
+
+static void progress_print(const struct sl_pairs *pairs, bool is_end)
+{
+    bool is_tty = isatty(STDERR_FILENO) != 0;
+    if (!pairs->progress) return;
+    if (is_end) {
+        if (is_tty) (void)fprintf(stderr, "\r\033[K");
+        return;
+    }
+    (void)fprintf(stderr, "%sround %u/%u ", is_tty ? "\r" : "", pairs->done_count, pairs->rounds);
+    uint32_t last = pairs->done_count - 1;
+    for (uint32_t i = 0; i < pairs->targets_count; i++) {
+        const struct sl_pairs_target *target = &pairs->targets[i];
+        bool has_cpu = !isnan(target->values[SL_PAIRS_CPU][last]);
+        enum sl_pairs_metric metric = has_cpu ? SL_PAIRS_CPU : SL_PAIRS_RATE;
+        (void)fprintf(stderr, " %s %s", target->name,
+                      sl_pairs_value(metric, target->values[metric][last]).text);
+    }
+    (void)fprintf(stderr, "%s", is_tty ? "\033[K" : "\n");
+}
+
+int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr)
+{
+    sl_assert(pairs->targets_count > 0);
+    int err = 0;
+    while (err == 0 && pairs->done_count < pairs->rounds && !sl_run_is_stopped()) {
+        for (uint32_t i = 0; err == 0 && i < pairs->targets_count; i++) {
+            uint32_t at = (i + (pairs->rotates ? pairs->done_count : 0)) % pairs->targets_count;
+            err = slot_run(pairs, &pairs->targets[at], pairs->done_count, reterr);
+        }
+        if (err < 0 || sl_run_is_stopped()) break;
+        pairs->done_count++;
+        progress_print(pairs, false);
+    }
+    progress_print(pairs, true);
+    return err;
+}
+
+struct sl_ratio sl_pairs_ratio(const struct sl_pairs *pairs, uint32_t a, uint32_t b,
+                               enum sl_pairs_metric metric)
+{
+    sl_assert(a < pairs->targets_count);
+    sl_assert(b < pairs->targets_count);
+    return sl_stats_ratio(pairs->targets[a].values[metric], pairs->targets[b].values[metric],
+                          pairs->done_count);
+}

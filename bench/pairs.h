@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Comparing servers side by side: short slots, one after the other, again and again
+ * (A B A B …), so that a slow swing of the machine hits both members of a pair. Differences are
+ * judged on the ratios of adjacent pairs only.
+ */
+#pragma once
+
+#include "bench/fmt.h"
+#include "bench/job.h"
+#include "bench/stats.h"
+
+enum { SL_PAIRS_TARGETS_MAX = 32, SL_PAIRS_ROUNDS_MAX = 10000 };
+
+enum sl_pairs_metric {
+    SL_PAIRS_CPU, /* µs of server CPU per request */
+    SL_PAIRS_P50, /* µs */
+    SL_PAIRS_P99, /* µs */
+    SL_PAIRS_RATE,
+    SL_PAIRS_METRICS_COUNT
+};
+
+struct sl_pairs_target {
+    const char *name;
+    const struct sl_run_config *config; /* borrowed; duration and warm-up are set from the slots */
+    double *values[SL_PAIRS_METRICS_COUNT]; /* arrays of rounds; NaN: not measured; owned */
+    uint64_t requests;
+    uint64_t errors;
+    uint32_t invalid_count; /* slots in which the generator was late */
+};
+
+struct sl_pairs {
+    struct sl_pairs_target targets[SL_PAIRS_TARGETS_MAX]; /* array of `targets_count` */
+    uint32_t targets_count;
+    uint32_t rounds;     /* wanted */
+    uint32_t done_count; /* whole rounds */
+    uint64_t slot_ns;
+    uint64_t settle_ns; /* at the begin of a slot, not measured */
+    bool rotates;       /* begin each round with another target, so that no place is special */
+    bool progress;
+};
+
+/* Make room for the values. 0 or -ENOMEM. */
+int sl_pairs_init(struct sl_pairs *pairs);
+void sl_pairs_fini(struct sl_pairs *pairs);
+
+/* Run all rounds, or until stopped. 0, or -errno with a diagnostic (a target does not answer). */
+int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr);
+
+/* The ratio of target `b` to target `a`. */
+struct sl_ratio sl_pairs_ratio(const struct sl_pairs *pairs, uint32_t a, uint32_t b,
+                               enum sl_pairs_metric metric);
+
+const char *sl_pairs_metric_name(enum sl_pairs_metric metric);  /* "cpu_us" */
+const char *sl_pairs_metric_title(enum sl_pairs_metric metric); /* "CPU/request" */
+
+/* A value with its unit. */
+struct sl_fmt sl_pairs_value(enum sl_pairs_metric metric, double value);
+
+/* "×1.012 (1.008–1.016)" or "–". */
+struct sl_fmt sl_pairs_ratio_text(const struct sl_ratio *ratio);
