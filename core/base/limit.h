@@ -75,9 +75,9 @@ enum {
     SL_POLLER_ACCEPT_PAUSE_MS = 10, /* accept again after EMFILE */
 
     /* Rings. */
-    SL_RING_SIZE = 1024 * 1024,          /* bytes, between two shards */
+    SL_RING_SIZE = 1024 * 1024, /* bytes, between two shards */
     SL_RING_SIZE_MAX = 64 * 1024 * 1024,
-    SL_RING_RECORD_SIZE_MAX = 64 * 1024, /* larger packets go through the slab */
+    SL_RING_RECORD_SIZE_MAX = 64 * 1024,  /* larger packets go through the slab */
     SL_RING_SLAB_SIZE = 64 * 1024 * 1024, /* default; touched only as far as it is used */
     SL_RING_SLAB_SIZE_MAX = 1024 * 1024 * 1024,
     SL_RING_SLAB_UNITS_MAX = 1024,

@@ -35,7 +35,8 @@ enum js_wire {
     JS_WIRE_LIST,   /* argument: items, which follow */
     JS_WIRE_MAP,    /* argument: pairs; String and value follow for each */
     JS_WIRE_SHAPE,  /* in only; argument: number of the shape; values follow */
-    JS_WIRE_ERROR, /* code, message, cause, data, status follow; out: first words line and column, then name */
+    /* code, message, cause, data, status follow; out: first words line and column, then name */
+    JS_WIRE_ERROR,
     JS_WIRE_TIME,     /* the next double: milliseconds since 1970 */
     JS_WIRE_DURATION, /* the next double: milliseconds */
 };

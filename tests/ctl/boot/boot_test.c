@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Components: levels, sealing, freezing, stopping, and what is refused by name. */
 #include "ctl/boot/boot.h"
 
 #include <errno.h>
