@@ -25,9 +25,9 @@ enum {
     ARMED = 1,    /* the kernel holds a request for it */
     CANCELED = 2, /* the caller asked for its end */
     DONE = 4,     /* in the list `done` */
-
-    SLOT_NONE = UINT32_MAX,
 };
+
+#define SLOT_NONE UINT32_MAX
 
 /* user_data: bits 0–29 slot, 30–31 what, 32–63 generation. */
 #define UD_SLOT_MASK UINT64_C(0x3fffffff)
