@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Numbers of JSON texts: integers exact to 64 bits, everything else a double. */
 #include "codecs/json/json_private.h"
 
 #include <math.h>

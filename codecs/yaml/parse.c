@@ -268,6 +268,8 @@ static int text_note(struct yaml_parse *parse, const yaml_event_t *event, struct
     }
     parse->yaml.texts[parse->yaml.texts_count++] =
         yaml_text_measure(&parse->source, pos, offset, style, decoded);
+    parse->yaml.texts[parse->yaml.texts_count - 1].lines =
+        1 + (uint32_t)(event->end_mark.line - event->start_mark.line);
     return 0;
 }
 

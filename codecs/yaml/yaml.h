@@ -67,6 +67,7 @@ struct sl_yaml_text {
     struct sl_pos text; /* of the first byte of the content */
     uint32_t offset;    /* of the node in the source, bytes */
     uint32_t indent;    /* columns before the content of each line (SL_YAML_LITERAL), else 0 */
+    uint32_t lines;     /* of the file that the node stands on, at least 1 */
     enum sl_yaml_style style;
 };
 

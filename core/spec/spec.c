@@ -396,5 +396,6 @@ struct sl_pos sl_spec_locate(const struct sl_spec *spec, struct sl_value value, 
     if (text.text.line == 0 || line == 0) return text.text;
     if (column == 0) column = 1;
     if (line == 1) return (struct sl_pos){text.text.line, text.text.column + column - 1};
+    if (text.indent == SL_SPEC_ONE_LINE) return text.text;
     return (struct sl_pos){text.text.line + line - 1, text.indent + column};
 }

@@ -84,8 +84,10 @@ struct sl_spec_env {
 struct sl_spec_text {
     struct sl_pos pos; /* of the string, as sl_value_pos tells it */
     struct sl_pos text;
-    uint32_t indent;
+    uint32_t indent; /* or SL_SPEC_ONE_LINE: all its lines stand on that line of the file */
 };
+
+#define SL_SPEC_ONE_LINE UINT32_MAX
 
 /* The texts of one file, shared by its specs; a plain counter, control thread. */
 struct sl_spec_texts {

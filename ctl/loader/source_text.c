@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "codecs/flat/flat_fast.h"
+#include "codecs/json/json.h"
 #include "codecs/yaml/yaml.h"
 #include "core/base/assertion.h"
 #include "core/base/hash.h"
@@ -178,7 +179,8 @@ static struct sl_spec_texts *texts_make(const struct sl_yaml *yaml)
     if (texts == NULL) return NULL;
     for (size_t i = 0; i < yaml->texts_count; i++) {
         const struct sl_yaml_text *from = &yaml->texts[i];
-        texts->items[i] = (struct sl_spec_text){from->pos, from->text, from->indent};
+        uint32_t indent = from->lines == 1 ? SL_SPEC_ONE_LINE : from->indent;
+        texts->items[i] = (struct sl_spec_text){from->pos, from->text, indent};
     }
     return texts;
 }
@@ -197,6 +199,67 @@ static int yaml_read(struct source_read *read)
     read->texts = sl_spec_texts_unref(read->texts);
     sl_yaml_fini(&yaml);
     return result;
+}
+
+static int text_order(const void *a, const void *b)
+{
+    struct sl_pos left = ((const struct sl_spec_text *)a)->pos;
+    struct sl_pos right = ((const struct sl_spec_text *)b)->pos;
+    if (left.line != right.line) return left.line < right.line ? -1 : 1;
+    return (left.column > right.column) - (left.column < right.column);
+}
+
+/* Every string of a JSON text stands in quotes on one line. */
+static struct sl_spec_texts *json_texts_make(const struct sl_buf *buf)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; buf != NULL && i < buf->cells_count; i++) {
+        count += buf->cells[i].kind == SL_VALUE_STRING;
+    }
+    struct sl_spec_texts *texts = sl_spec_texts_new(count);
+    count = 0;
+    for (uint32_t i = 0; texts != NULL && buf != NULL && i < buf->cells_count; i++) {
+        if (buf->cells[i].kind != SL_VALUE_STRING) continue;
+        struct sl_pos pos = buf->pos[i];
+        struct sl_pos text = {pos.line, pos.column + 1};
+        texts->items[count++] = (struct sl_spec_text){pos, text, SL_SPEC_ONE_LINE};
+    }
+    if (count > 0) qsort(texts->items, count, sizeof(texts->items[0]), text_order);
+    return texts;
+}
+
+static int json_read(struct source_read *read)
+{
+    struct sl_value value = sl_value_none();
+    struct sl_diag diag = {0};
+    int result = sl_json_parse(read->text, NULL, NULL, SL_JSON_POSITIONS, &value, &diag);
+    if (result == -EINVAL || result == -E2BIG) {
+        sl_diag_file(&diag, read->file);
+        (void)sl_diags_push(read->diags, &diag);
+        return 0;
+    }
+    if (result < 0) return result;
+    read->texts = json_texts_make(value.buf);
+    result = read->texts != NULL ? document_read(read, value) : -ENOMEM;
+    read->texts = sl_spec_texts_unref(read->texts);
+    sl_value_unref(value);
+    return result;
+}
+
+/*
+ * JSON if it is called so; if nothing is said, if it begins like JSON and reads as JSON: YAML's
+ * flow style begins the same way. A part of a file keeps its lines only as YAML.
+ */
+static bool is_json(const struct source_read *read, enum sl_specs_format format)
+{
+    size_t at = 0;
+    if (format != SL_SPECS_AUTO || read->line > 1) return format == SL_SPECS_JSON;
+    while (at < read->text.size && strchr(" \t\r\n", read->text.data[at]) != NULL) at++;
+    if (at == read->text.size || strchr("[{", read->text.data[at]) == NULL) return false;
+    struct sl_value value = sl_value_none();
+    bool json = sl_json_parse(read->text, NULL, NULL, 0, &value, NULL) == 0;
+    if (json) sl_value_unref(value);
+    return json;
 }
 
 static bool is_blank(struct sl_slice text)
@@ -233,7 +296,7 @@ int sl_specs_read_text(struct sl_slice text, const struct sl_specs_place *place,
                                              (struct sl_pos){0, 0}, "the file is empty");
         sl_diag_hint(diag, "a file without specs holds [] or a comment; is it being written?");
     } else {
-        result = yaml_read(&read);
+        result = is_json(&read, place->format) ? json_read(&read) : yaml_read(&read);
     }
     sl_diags_sort(diags, first);
     if (result == 0 && diags->errors_count > errors_before) result = -EINVAL;

@@ -12,7 +12,8 @@
 #include "core/graph/kind.h"
 #include "core/spec/spec.h"
 
-enum { TREE_TOP = 0, TREE_NONE = UINT32_MAX };
+#define TREE_TOP  0
+#define TREE_NONE UINT32_MAX
 
 /* A spec in the tree: a node, or a block that holds others. */
 struct tree_vertex {

@@ -60,6 +60,7 @@ struct sl_pos sl_script_pos(const struct sl_script_source *source, uint32_t line
     uint32_t first_line = source->pos.line > 0 ? source->pos.line : 1;
     uint32_t first_column = source->pos.column > 0 ? source->pos.column : 1;
     if (line == 1) return (struct sl_pos){first_line, first_column + column - 1};
+    if (source->indent == SL_SCRIPT_ONE_LINE) return (struct sl_pos){first_line, first_column};
     return (struct sl_pos){first_line + line - 1, source->indent + column};
 }
 

@@ -209,6 +209,34 @@ static void read_paths_what_cannot_be_read_is_told(void **state)
     assert_string_equal(fixture->diags.items[3].code, "file_too_large");
 }
 
+static void read_paths_json_strings_stand_on_one_line(void **state)
+{
+    struct fixture *fixture = *state;
+    file_write(fixture, "a.json", "[\n\t{\"kind\": \"a\",\n\t \"code\": \"x\\ny\"}\n]\n");
+    assert_int_equal(read_path(fixture, "a.json"), 0);
+    const struct sl_spec *spec = fixture->specs.items[0].spec;
+    struct sl_value code = sl_value_get_str(spec->value, "code");
+    struct sl_pos pos = sl_spec_locate(spec, code, 1, 1);
+    assert_int_equal(pos.line, 3);
+    assert_int_equal(pos.column, 12);
+    assert_int_equal(sl_spec_locate(spec, code, 2, 1).line, 3);
+
+    file_write(fixture, "b.json", "{\"kind\": \"a\",}\n");
+    assert_int_equal(read_path(fixture, "b.json"), -EINVAL);
+    assert_int_equal(fixture->diags.items[0].pos.line, 1);
+    assert_int_equal(fixture->diags.items[0].pos.column, 14);
+}
+
+static void read_text_json_is_found_by_its_look(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(read_text(fixture, " [{\"kind\": \"\\ud83d\\ude00\"}]"),
+                     0); /* no YAML of libyaml's */
+    assert_int_equal(read_text(fixture, "{kind: a}\n"), 0);
+    assert_int_equal(fixture->specs.count, 2);
+    assert_int_equal(read_text(fixture, "{\"kind\": }\n"), -EINVAL);
+}
+
 static void read_paths_pipe_is_read_to_its_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -236,6 +264,8 @@ int main(void)
         TEST(check_names_same_name_in_one_namespace_is_a_mistake),
         TEST(read_paths_folder_is_read_in_order),
         TEST(read_paths_what_cannot_be_read_is_told),
+        TEST(read_paths_json_strings_stand_on_one_line),
+        TEST(read_text_json_is_found_by_its_look),
         TEST(read_paths_pipe_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
