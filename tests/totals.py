@@ -9,6 +9,7 @@ A program that is no cmocka test counts as one. Exit 1 if anything failed.
 import json
 import re
 import sys
+from collections import Counter
 
 KINDS = (("PASSED", "passed"), ("FAILED", "failed"), ("SKIPPED", "skipped"))
 
@@ -46,8 +47,8 @@ def main():
         *numbers, closing = count(test)
         totals = [a + b for a, b in zip(totals, numbers)]
         name = test["name"].split(" / ")[-1]
-        for line in closing:
-            print(f"{name + ':':24} {line}")
+        for line, times in Counter(closing).items():
+            print(f"{name + ':':24} {line}" + (f" ({times} times)" if times > 1 else ""))
     passed, failed, skipped = totals
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
