@@ -619,6 +619,17 @@ static void apply_finish(struct apply *apply, int r, struct sl_commit *ret_commi
     pack_fini(&apply->log);
 }
 
+/* The store itself failed: say so, with what to do about it. */
+static void tell_failure(struct apply *apply, int err)
+{
+    const char *dir = apply->registry->dir;
+    struct sl_diag diag = {0};
+    (void)sl_diag_set(&diag, "storage", (struct sl_pos){0, 0}, "nothing was stored in %s: %s",
+                      dir != NULL ? dir : "memory", strerror(-err));
+    if (err == -ENOSPC) sl_diag_hint(&diag, "the disk is full: free some space and try again");
+    (void)sl_diags_push(apply->diags, &diag);
+}
+
 static int apply_run(struct apply *apply)
 {
     int r = apply_parse(apply);
@@ -627,6 +638,7 @@ static int apply_run(struct apply *apply)
     apply->errors_count = apply->diags->errors_count;
     r = sl_kv_write(apply->registry->kv, apply_write, apply);
     if (r == 0 && apply->changed > 0) doorbell_ring(apply->registry->doorbell);
+    if (r < 0 && apply->diags->errors_count == apply->errors_count) tell_failure(apply, r);
     return r == OUTCOME_DRY_RUN ? 0 : r;
 }
 

@@ -21,6 +21,7 @@ struct fixture {
     struct sl_clock_manual clock;
     struct sl_registry_opts opts;
     struct sl_registry *registry;
+    int gate[2]; /* a pipe, for tests that hold a child back */
 };
 
 static inline void fixture_dir(struct fixture *fixture)
