@@ -115,7 +115,8 @@ static void secret_atOldRevisions_isNeverResurrected(void **state)
 
 static bool contains(struct sl_slice bytes, const char *text)
 {
-    return bytes.size > 0 && memmem(bytes.data, bytes.size, text, strlen(text)) != NULL;
+    if (bytes.data == NULL) return false;
+    return memmem(bytes.data, bytes.size, text, strlen(text)) != NULL;
 }
 
 static void assert_no_secret(struct sl_slice bytes)
