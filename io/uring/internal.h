@@ -105,7 +105,7 @@ void sl_uring_op_cancel(struct uring *u, const struct sl_op *op);
 /* Prepare the watch of the waker's eventfd. */
 void sl_uring_wake_arm(struct uring *u);
 
-/* Enter the kernel with what is prepared; see sl_uring_enter. */
+/* Enter the kernel with what is prepared; see sl_uring_setup_enter. */
 int sl_uring_submit(struct uring *u, uint32_t wait_count, uint64_t timeout_ns);
 
 static inline bool sl_uring_op_has_block(const struct sl_op *op)

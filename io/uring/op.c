@@ -117,7 +117,7 @@ bool sl_uring_op_start(struct uring *u, struct sl_op *op, enum sl_op_type type, 
 int sl_uring_submit(struct uring *u, uint32_t wait_count, uint64_t timeout_ns)
 {
     sl_poller_count(&u->base.stats.syscalls, 1);
-    return sl_uring_enter(&u->setup, sl_uring_flush(&u->setup), wait_count, timeout_ns);
+    return sl_uring_setup_enter(&u->setup, sl_uring_setup_flush(&u->setup), wait_count, timeout_ns);
 }
 
 /* A free submission entry; submits what is there if the queue is full. */

@@ -173,7 +173,7 @@ static int probe_capped(struct sl_uring_setup *setup)
         pair[1] = -1;
     }
     for (bool more = pair[1] < 0; more;) {
-        int r = sl_uring_enter(setup, sl_uring_flush(setup), 1, SL_NS_PER_SEC);
+        int r = sl_uring_setup_enter(setup, sl_uring_setup_flush(setup), 1, SL_NS_PER_SEC);
         struct io_uring_cqe *cqe;
         if (r < 0 && r != -EINTR) break;
         while (io_uring_peek_cqe(&setup->ring, &cqe) == 0) {
@@ -246,7 +246,7 @@ void sl_uring_setup_fini(struct sl_uring_setup *setup)
     setup->bufs.ring = NULL;
 }
 
-uint32_t sl_uring_flush(struct sl_uring_setup *setup)
+uint32_t sl_uring_setup_flush(struct sl_uring_setup *setup)
 {
     struct io_uring_sq *sq = &setup->ring.sq;
     /* Pairs with the kernel's acquire of the tail: it reads the entries after it. */
@@ -254,7 +254,7 @@ uint32_t sl_uring_flush(struct sl_uring_setup *setup)
     return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_RELAXED);
 }
 
-int sl_uring_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
+int sl_uring_setup_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
                    uint64_t timeout_ns)
 {
     struct __kernel_timespec ts = {

@@ -48,13 +48,13 @@ int sl_uring_setup_init(struct sl_uring_setup *setup, const struct sl_poller_con
 void sl_uring_setup_fini(struct sl_uring_setup *setup);
 
 /* Publish the prepared entries; returns how many the kernel has not taken yet. */
-uint32_t sl_uring_flush(struct sl_uring_setup *setup);
+uint32_t sl_uring_setup_flush(struct sl_uring_setup *setup);
 
 /*
  * One io_uring_enter: submit what was flushed, wait for `wait_count` completions or `timeout_ns`
  * (UINT64_MAX: no limit), run deferred work. Returns what the kernel returned, or -errno.
  */
-int sl_uring_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
+int sl_uring_setup_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
                    uint64_t timeout_ns);
 
 /* Buffer `id`, and giving it back to the kernel. */

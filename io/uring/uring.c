@@ -147,7 +147,7 @@ static void enter_and_sleep(struct uring *u, uint64_t until_ns)
         if (now_ns >= until_ns) may_sleep = false;
     }
     if (may_sleep && u->spin_ns > 0) {
-        if (sl_uring_flush(&u->setup) > 0) (void)sl_uring_submit(u, 0, 0);
+        if (sl_uring_setup_flush(&u->setup) > 0) (void)sl_uring_submit(u, 0, 0);
         spin(u, now_ns, until_ns);
         now_ns = sl_clock_now_ns(u->base.clock);
         may_sleep = !is_ready(u) && now_ns < until_ns;
@@ -156,7 +156,7 @@ static void enter_and_sleep(struct uring *u, uint64_t until_ns)
         sl_waker_announce(&u->waker);
         may_sleep = !sl_waker_is_pending(&u->waker);
     }
-    bool idle = !may_sleep && !kernel_has_work(u) && sl_uring_flush(&u->setup) == 0;
+    bool idle = !may_sleep && !kernel_has_work(u) && sl_uring_setup_flush(&u->setup) == 0;
     if (idle && cq_has_any(u)) return; /* enough to do without asking */
     if (may_sleep) sl_poller_count(&u->base.stats.sleeps, 1);
     uint64_t timeout_ns = until_ns == UINT64_MAX ? UINT64_MAX : until_ns - now_ns;
