@@ -17,4 +17,6 @@ typedef int sl_command_fn(int argc, char **argv);
 sl_command_fn sl_command_http;    /* http_command.c */
 sl_command_fn sl_command_compare; /* compare_command.c */
 sl_command_fn sl_command_tax;     /* tax_command.c */
+sl_command_fn sl_command_hdr;     /* hdr_command.c */
+sl_command_fn sl_command_proof;   /* proof_command.c */
 sl_command_fn sl_command_floor;   /* floor.c */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench/command.h"
@@ -47,6 +48,8 @@ struct floor {
     struct sl_uring_bufs bufs;
     struct floor_conn *conns; /* array of FDS_MAX, by descriptor */
     char *replies;            /* BATCH_MAX copies of REPLY */
+    uint64_t stall_ns;        /* answer nothing so long … */
+    uint64_t every_ns; /* … in the middle of every such time of CLOCK_MONOTONIC; 0: never */
     int listen_fd;
 };
 
@@ -190,12 +193,26 @@ static int floor_listen(struct floor *floor, uint16_t port)
     return listen(fd, 4096) < 0 ? -errno : 0;
 }
 
+/* In a stall: sleep to its end. What arrived meanwhile is answered then. */
+static void floor_stall(const struct floor *floor)
+{
+    if (floor->every_ns == 0) return;
+    uint64_t now = sl_clock_now_ns(sl_clock_system());
+    uint64_t begin = now - now % floor->every_ns + floor->every_ns / 2;
+    uint64_t end = begin + floor->stall_ns;
+    if (now < begin || now >= end) return;
+    struct timespec ts = {.tv_sec = (time_t)(end / SL_NS_PER_SEC),
+                          .tv_nsec = (long)(end % SL_NS_PER_SEC)};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
 static int floor_serve(struct floor *floor)
 {
     accept_arm(floor);
     while (!sl_run_is_stopped()) {
         int err = sl_uring_enter(&floor->ring, 1, 200 * SL_NS_PER_MS);
         if (err < 0) return err;
+        floor_stall(floor);
         struct io_uring_cqe *next;
         while ((next = sl_uring_peek(&floor->ring)) != NULL) {
             struct io_uring_cqe cqe = *next;
@@ -207,6 +224,8 @@ static int floor_serve(struct floor *floor)
 }
 
 struct floor_values {
+    uint64_t stall_ns;
+    uint64_t every_ns;
     uint32_t port;
     uint32_t core;
 };
@@ -215,6 +234,10 @@ static const struct sl_option OPTIONS[] = {
     {"port", "N", "port on 127.0.0.1 (default 9000)", offsetof(struct floor_values, port),
      SL_OPTION_UINT, 'p'},
     {"core", "N", "pin to this core", offsetof(struct floor_values, core), SL_OPTION_UINT, 0},
+    {"stall", "T", "answer nothing for T in the middle of every --every; to test generators",
+     offsetof(struct floor_values, stall_ns), SL_OPTION_DURATION, 0},
+    {"every", "T", "how often it stalls (default 1s)", offsetof(struct floor_values, every_ns),
+     SL_OPTION_DURATION, 0},
 };
 
 static const struct sl_options_usage USAGE = {
@@ -244,7 +267,7 @@ static int floor_setup(struct floor *floor, uint16_t port)
 
 int sl_command_floor(int argc, char **argv)
 {
-    struct floor_values values = {.port = 9000, .core = UINT32_MAX};
+    struct floor_values values = {.port = 9000, .core = UINT32_MAX, .every_ns = SL_NS_PER_SEC};
     struct sl_option_list positional = {.count = 0};
     struct sl_diag diag = {.level = SL_DIAG_ERROR};
     int err = sl_options_parse(&USAGE, argc, argv, &values, &positional, &diag);
@@ -254,6 +277,10 @@ int sl_command_floor(int argc, char **argv)
     }
     if (err == 0 && (positional.count > 0 || values.port > 65535)) {
         err = sl_diag_set(&diag, "bad_usage", (struct sl_pos){0, 0}, "expected only --port N");
+    }
+    if (err == 0 && (values.every_ns == 0 || values.stall_ns > values.every_ns / 2)) {
+        err = sl_diag_set(&diag, "bad_usage", (struct sl_pos){0, 0},
+                          "--stall must be at most half of --every");
     }
     if (err < 0) {
         sl_options_complain(&USAGE, &diag);
@@ -266,6 +293,8 @@ int sl_command_floor(int argc, char **argv)
     struct floor *floor = calloc(1, sizeof(*floor));
     if (floor == NULL) return SL_EXIT_INTERNAL;
     floor->listen_fd = -1;
+    floor->stall_ns = values.stall_ns;
+    floor->every_ns = values.stall_ns > 0 ? values.every_ns : 0;
     err = floor_setup(floor, (uint16_t)values.port);
     if (err == 0) {
         (void)fprintf(stderr, "floor: listening on 127.0.0.1:%u\n", values.port);

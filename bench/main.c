@@ -22,6 +22,8 @@ static const struct command COMMANDS[] = {
     {"http", sl_command_http, "load a server, closed or open loop, and report latency and CPU"},
     {"compare", sl_command_compare, "compare servers in adjacent pairs, with the noise told"},
     {"tax", sl_command_tax, "what servers cost over the kernel's floor, in one run"},
+    {"proof", sl_command_proof, "show on a stalling server that the open loop tells the truth"},
+    {"hdr", sl_command_hdr, "read, add up and print histogram logs"},
     {"floor", sl_command_floor, "run a bare io_uring server: the cost below which nothing goes"},
 };
 

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* The page of a run; see html.h. */
+#include "bench/html.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/chart.h"
+#include "bench/machine.h"
+#include "bench/report.h"
+#include "core/base/assertion.h"
+
+enum { TICKS_MAX = 16, POINTS_COUNT = 240 };
+
+static const char STYLE[] =
+    ":root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d9dee6;--bg:#fff;"
+    "--k0:#1d5fd1;--k1:#c2540a;--k2:#7a8696;--k3:#12805c}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa5b4;--line:#2f3947;"
+    "--bg:#12171e;--k0:#6ea8ff;--k1:#ff9d5c;--k2:#8b97a7;--k3:#4fd0a5}}\n"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--bg);"
+    "max-width:900px;margin:2rem auto;padding:0 1rem}\n"
+    "h1{font-size:1.35rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}\n"
+    "p.sub{color:var(--soft);margin:.1rem 0}\n"
+    ".tiles{display:flex;flex-wrap:wrap;gap:.6rem;margin:1.2rem 0}\n"
+    ".tile{border:1px solid var(--line);border-radius:8px;padding:.5rem .8rem;min-width:6.2rem}\n"
+    ".tile b{display:block;font-size:1.15rem}.tile span{color:var(--soft);font-size:.82rem}\n"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:right;padding:.25rem .6rem;"
+    "border-bottom:1px solid var(--line)}td:first-child,th:first-child{text-align:left}\n"
+    "th{color:var(--soft);font-weight:500}\n"
+    "figure{margin:1.4rem 0}figcaption{color:var(--soft);margin-bottom:.3rem}"
+    "figcaption b{color:var(--ink)}\n"
+    "svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}\n"
+    ".frame{fill:none;stroke:var(--line)}.grid{stroke:var(--line);stroke-width:.6;fill:none}\n"
+    ".line{fill:none;stroke-width:1.8}.k0{stroke:var(--k0)}.k1{stroke:var(--k1)}"
+    ".k2{stroke:var(--k2);stroke-dasharray:5 4}.k3{stroke:var(--k3);stroke-dasharray:2 3}\n"
+    "code{font-size:.86rem;word-break:break-all}.bad{color:#c62828;font-weight:600}\n";
+
+static void tile(FILE *out, const char *value, const char *label)
+{
+    (void)fprintf(out, "<div class=\"tile\"><b>");
+    sl_html_escape(out, value);
+    (void)fprintf(out, "</b><span>");
+    sl_html_escape(out, label);
+    (void)fprintf(out, "</span></div>\n");
+}
+
+static void tiles_write(FILE *out, const struct sl_run_result *result)
+{
+    const struct sl_load_result *load = &result->load;
+    static const struct {
+        double percent;
+        const char *label;
+    } SHOWN[] = {{50, "p50"}, {99, "p99"}, {99.9, "p99.9"}, {99.99, "p99.99"}, {100, "max"}};
+    char rate[64];
+    (void)fprintf(out, "<div class=\"tiles\">\n");
+    (void)snprintf(rate, sizeof(rate), "%.47s/s", sl_fmt_count((uint64_t)result->rate).text);
+    tile(out, rate, "rate");
+    for (size_t i = 0; i < sizeof(SHOWN) / sizeof(SHOWN[0]); i++) {
+        tile(out, sl_fmt_ns((double)sl_hdr_percentile(load->latency, SHOWN[i].percent)).text,
+             SHOWN[i].label);
+    }
+    tile(out, sl_fmt_count(load->requests).text, "requests");
+    tile(out, sl_fmt_count(sl_load_errors_sum(load)).text, "errors");
+    if (result->has_usage) {
+        char cpu[64];
+        (void)snprintf(cpu, sizeof(cpu), "%.3f µs", sl_run_cpu_us(result));
+        tile(out, cpu, "server CPU/request");
+    }
+    (void)fprintf(out, "</div>\n");
+}
+
+/* Position of a percentile on the axis: each nine is as wide as the others. */
+static double axis_of(double percent)
+{
+    return -log10(1 - percent / 100);
+}
+
+/* A percentile curve up to the last value that was recorded. */
+static void curve(struct sl_chart *chart, const char *label, int kind, const struct sl_hdr *hdr)
+{
+    double x[POINTS_COUNT];
+    double y[POINTS_COUNT];
+    size_t count = 0;
+    if (hdr == NULL || hdr->total == 0) return;
+    double end = log10((double)hdr->total);
+    if (end > chart->x_max) end = chart->x_max;
+    for (int i = 0; i < POINTS_COUNT; i++) {
+        x[count] = end * i / (POINTS_COUNT - 1);
+        y[count] = (double)sl_hdr_percentile(hdr, 100 * (1 - pow(10, -x[count])));
+        count++;
+    }
+    sl_chart_series(chart, label, kind, x, y, count);
+}
+
+static void y_ticks_ns(const struct sl_chart *chart)
+{
+    double ticks[TICKS_MAX];
+    size_t count = sl_chart_ticks(chart->y_min, chart->y_max, chart->y_log, ticks, TICKS_MAX);
+    for (size_t i = 0; i < count; i++) sl_chart_y_tick(chart, ticks[i], sl_fmt_ns(ticks[i]).text);
+}
+
+/* A range of whole decades around two values. */
+static void decades(double low, double high, double *ret_min, double *ret_max)
+{
+    if (low < 100) low = 100;
+    if (high < low * 1.5) high = low * 1.5;
+    *ret_min = pow(10, floor(log10(low)));
+    *ret_max = pow(10, ceil(log10(high)));
+}
+
+static void percentiles_chart(FILE *out, const struct sl_run_result *result,
+                              const struct sl_baseline *baseline)
+{
+    static const struct {
+        double percent;
+        const char *label;
+    } TICKS[] = {{0, "0"},         {50, "50 %"},       {90, "90 %"},        {99, "99 %"},
+                 {99.9, "99.9 %"}, {99.99, "99.99 %"}, {99.999, "99.999 %"}};
+    const struct sl_load_result *load = &result->load;
+    struct sl_chart chart = {.out = out, .x_max = 5, .y_log = true};
+    double low = (double)load->latency->min;
+    double high = (double)load->latency->max;
+    if (baseline != NULL && (double)baseline->latency->max > high) {
+        high = (double)baseline->latency->max;
+    }
+    decades(low, high, &chart.y_min, &chart.y_max);
+    sl_chart_begin(&chart, "Latency by percentile",
+                   result->is_open_loop ? "from the planned time"
+                                        : "from the sending (closed loop)");
+    for (size_t i = 0; i < sizeof(TICKS) / sizeof(TICKS[0]); i++) {
+        sl_chart_x_tick(&chart, axis_of(TICKS[i].percent), TICKS[i].label);
+    }
+    y_ticks_ns(&chart);
+    curve(&chart, "latency", 0, load->latency);
+    if (baseline != NULL) curve(&chart, "baseline", 1, baseline->latency);
+    if (result->is_open_loop) curve(&chart, "generator late", 2, load->late);
+    curve(&chart, "jitter floor", 3, result->jitter);
+    sl_chart_end(&chart);
+}
+
+struct timeline {
+    double *x;
+    double *rate;
+    double *p50;
+    double *p99;
+    double *max;
+    size_t count;
+};
+
+/* Intervals that ended inside the window. False: nothing to draw, or no memory. */
+static bool timeline_make(const struct sl_run_config *config, const struct sl_run_result *result,
+                          struct timeline *timeline)
+{
+    const struct sl_load_result *load = &result->load;
+    size_t cap = load->intervals_count;
+    timeline->x = calloc(cap * 5 + 1, sizeof(double));
+    if (timeline->x == NULL) return false;
+    timeline->rate = timeline->x + cap;
+    timeline->p50 = timeline->rate + cap;
+    timeline->p99 = timeline->p50 + cap;
+    timeline->max = timeline->p99 + cap;
+    double seconds = (double)load->window_ns / 1e9;
+    double interval = config->duration_ns != UINT64_MAX
+                          ? ceil((double)config->duration_ns / 1e9 / (double)cap)
+                          : 1;
+    for (size_t i = 0; i < cap && (double)i * interval < seconds; i++) {
+        const struct sl_load_interval *at = &load->intervals[i];
+        double length = seconds - (double)i * interval;
+        if (length > interval) length = interval;
+        timeline->x[i] = ((double)i + 0.5) * interval;
+        timeline->rate[i] = (double)at->requests / length;
+        bool any = at->latency->total > 0;
+        timeline->p50[i] = any ? (double)sl_hdr_percentile(at->latency, 50) : NAN;
+        timeline->p99[i] = any ? (double)sl_hdr_percentile(at->latency, 99) : NAN;
+        timeline->max[i] = any ? (double)at->latency->max : NAN;
+        timeline->count++;
+    }
+    return timeline->count > 1;
+}
+
+static void x_ticks_s(const struct sl_chart *chart)
+{
+    double ticks[TICKS_MAX];
+    char label[32];
+    size_t count = sl_chart_ticks(chart->x_min, chart->x_max, false, ticks, TICKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(label, sizeof(label), "%g s", ticks[i]);
+        sl_chart_x_tick(chart, ticks[i], label);
+    }
+}
+
+static void rate_chart(FILE *out, const struct timeline *timeline, double seconds)
+{
+    double ticks[TICKS_MAX];
+    double high = 1;
+    for (size_t i = 0; i < timeline->count; i++) high = fmax(high, timeline->rate[i]);
+    struct sl_chart chart = {.out = out, .x_max = seconds, .y_max = high * 1.1};
+    sl_chart_begin(&chart, "Replies a second", "");
+    x_ticks_s(&chart);
+    size_t count = sl_chart_ticks(0, chart.y_max, false, ticks, TICKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        sl_chart_y_tick(&chart, ticks[i], sl_fmt_count((uint64_t)ticks[i]).text);
+    }
+    sl_chart_series(&chart, "replies/s", 0, timeline->x, timeline->rate, timeline->count);
+    sl_chart_end(&chart);
+}
+
+static void latency_chart(FILE *out, const struct timeline *timeline, double seconds)
+{
+    double low = INFINITY;
+    double high = 0;
+    for (size_t i = 0; i < timeline->count; i++) {
+        low = fmin(low, timeline->p50[i]);
+        high = fmax(high, timeline->max[i]);
+    }
+    if (!isfinite(low)) return;
+    struct sl_chart chart = {.out = out, .x_max = seconds, .y_log = true};
+    decades(low, high, &chart.y_min, &chart.y_max);
+    sl_chart_begin(&chart, "Latency over time", "each point an interval");
+    x_ticks_s(&chart);
+    y_ticks_ns(&chart);
+    sl_chart_series(&chart, "p50", 0, timeline->x, timeline->p50, timeline->count);
+    sl_chart_series(&chart, "p99", 1, timeline->x, timeline->p99, timeline->count);
+    sl_chart_series(&chart, "max", 2, timeline->x, timeline->max, timeline->count);
+    sl_chart_end(&chart);
+}
+
+static void timelines_write(FILE *out, const struct sl_run_config *config,
+                            const struct sl_run_result *result)
+{
+    struct timeline timeline = {.x = NULL};
+    double seconds = (double)result->load.window_ns / 1e9;
+    if (timeline_make(config, result, &timeline)) {
+        rate_chart(out, &timeline, seconds);
+        latency_chart(out, &timeline, seconds);
+    }
+    free(timeline.x);
+}
+
+static void row(FILE *out, const char *name, const char *value)
+{
+    (void)fprintf(out, "<tr><td>");
+    sl_html_escape(out, name);
+    (void)fprintf(out, "</td><td>");
+    sl_html_escape(out, value);
+    (void)fprintf(out, "</td></tr>\n");
+}
+
+/* The text report, word for word: nothing on the page says more than it. */
+static void report_write(FILE *out, const char *title, const struct sl_run_config *config,
+                         const struct sl_run_result *result)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return;
+    sl_report_text(memory, title, config, result);
+    if (fclose(memory) == 0) {
+        (void)fprintf(out, "<pre>");
+        sl_html_escape(out, text);
+        (void)fprintf(out, "</pre>\n");
+    }
+    free(text);
+}
+
+static void method_write(FILE *out, const struct sl_run_config *config,
+                         const struct sl_run_result *result)
+{
+    struct sl_machine machine;
+    char text[512];
+    char date[64];
+    struct tm tm;
+    time_t seconds = (time_t)(result->started_wall_ns / 1000000000);
+    sl_machine_get(&machine);
+    sl_machine_text(&machine, text, sizeof(text));
+    (void)gmtime_r(&seconds, &tm);
+    (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", &tm);
+    (void)fprintf(out, "<h2>Method</h2>\n<table>\n");
+    row(out, "machine", text);
+    row(out, "begun", date);
+    row(out, "program", "sluice-bench " SL_VERSION);
+    row(out, "generator", result->wire_name);
+    row(out, "latency counts from",
+        result->is_open_loop ? "the planned time of sending" : "the sending of the batch");
+    row(out, "histogram", "1 ns to 60 s, three significant digits");
+    row(out, "judged", result->is_valid ? "valid" : "INVALID: the generator was late");
+    (void)fprintf(out, "</table>\n<p>Command: <code>");
+    sl_machine_command(text, sizeof(text));
+    sl_html_escape(out, text);
+    (void)fprintf(out, "</code></p>\n");
+    (void)config;
+}
+
+int sl_html_write(const char *path, const char *title, const struct sl_run_config *config,
+                  const struct sl_run_result *result, const struct sl_baseline *baseline,
+                  struct sl_diag *reterr)
+{
+    sl_assert(path != NULL);
+    FILE *out = fopen(path, "we");
+    int err = out == NULL ? -errno : 0;
+    if (out != NULL) {
+        (void)fprintf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+        sl_html_escape(out, title);
+        (void)fprintf(out, "</title>\n<style>\n%s</style></head><body>\n<h1>", STYLE);
+        sl_html_escape(out, title);
+        (void)fprintf(out, "</h1>\n");
+        for (uint32_t i = 0; i < result->notes_count; i++) {
+            (void)fprintf(out, "<p class=\"%s\">", result->is_valid ? "sub" : "bad");
+            sl_html_escape(out, result->notes[i]);
+            (void)fprintf(out, "</p>\n");
+        }
+        tiles_write(out, result);
+        percentiles_chart(out, result, baseline);
+        timelines_write(out, config, result);
+        (void)fprintf(out, "<h2>Figures</h2>\n");
+        report_write(out, title, config, result);
+        method_write(out, config, result);
+        (void)fprintf(out, "</body></html>\n");
+        if (fclose(out) != 0) err = -errno;
+    }
+    if (err < 0) {
+        (void)sl_diag_set(reterr, "bad_file", (struct sl_pos){0, 0}, "cannot write \"%s\": %s",
+                          path, strerror(-err));
+    }
+    return err;
+}
