@@ -49,6 +49,9 @@ enum {
     SL_SCRIPT_SOURCE_SIZE_MAX = 4 * 1024 * 1024,
     SL_CEL_DEPTH_MAX = 250,
     SL_CEL_COST_MAX = 10000000,
+    SL_CEL_NODES_MAX = 100000, /* parts of one expression */
+    SL_CEL_ZONES_MAX = 1024,   /* time zones kept, a process */
+    SL_CEL_PROGRAM_SIZE_MAX = 256 * 1024 * 1024,
 
     /* HTTP. */
     SL_HTTP_HEAD_SIZE_MAX = 16 * 1024, /* default: request line and headers, bytes */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs, instances and runs; see cel.h. */
+#include "nodes/script/cel/cel.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/assertion.h"
+#include "core/base/limit.h"
+#include "nodes/script/cel/ast.h"
+#include "nodes/script/cel/check.h"
+#include "nodes/script/cel/civil.h"
+#include "nodes/script/cel/eval.h"
+#include "nodes/script/cel/result.h"
+
+/* ------------------------------------------------------------------------------------------ */
+/* Compiling                                                                                    */
+
+struct sl_pos sl_cel_program_pos(struct sl_slice source, struct sl_pos first, uint32_t indent,
+                                 uint32_t offset)
+{
+    struct sl_pos pos = first;
+    if (pos.line == 0) pos = (struct sl_pos){1, 1};
+    for (uint32_t i = 0; i < offset && i < source.size; i++) {
+        if (source.data[i] == '\n') {
+            pos.line++;
+            pos.column = indent + 1;
+        } else {
+            pos.column++;
+        }
+    }
+    return pos;
+}
+
+/* What compiling one text needs. */
+struct job {
+    const struct sl_script_source *source;
+    const struct sl_cel_options *options;
+    struct sl_cel_program *program;
+    struct sl_diag *reterr;
+};
+
+static int refuse(struct job *job, const char *code, uint32_t offset, const char *text,
+                  const char *hint)
+{
+    struct sl_pos pos =
+        sl_cel_program_pos(job->source->code, job->source->pos, job->source->indent, offset);
+    int result = sl_diag_set(job->reterr, code, pos, "%s", text);
+    if (job->source->file != NULL) sl_diag_file(job->reterr, job->source->file);
+    if (hint[0] != '\0') sl_diag_hint(job->reterr, "%s", hint);
+    return result;
+}
+
+/* Keep what a run needs of the options and the source. */
+static int keep_source(struct job *job)
+{
+    struct sl_cel_program *program = job->program;
+    const struct sl_cel_options *options = job->options;
+    program->vars_count = options->decls_count;
+    program->unpack = options->unpack;
+    program->cost_max = options->cost_max != 0 ? options->cost_max : SL_CEL_COST_MAX;
+    program->memory_max = options->memory_max != 0 ? options->memory_max : SL_SCRIPT_MEMORY;
+    program->timeout_ms = options->timeout_ms;
+    program->pos = job->source->pos;
+    program->indent = job->source->indent;
+    size_t size = job->source->code.size;
+    uint8_t *copy = sl_cel_arena_take(&program->arena, size + 1);
+    const char *file = job->source->file != NULL ? job->source->file : "";
+    program->file = sl_cel_arena_take(&program->arena, strlen(file) + 1);
+    if (copy == NULL || program->file == NULL) return -ENOMEM;
+    if (size > 0) memcpy(copy, job->source->code.data, size);
+    copy[size] = '\0';
+    program->source = (struct sl_slice){copy, size};
+    memcpy(program->file, file, strlen(file) + 1);
+    return 0;
+}
+
+static int parse_and_check(struct job *job, struct sl_cel_node **ret_root)
+{
+    struct sl_cel_program *program = job->program;
+    struct sl_cel_parse parse = {
+        .arena = &program->arena, .source = program->source, .macros = !job->options->no_macros};
+    struct sl_cel_node *root = sl_cel_parse(&parse);
+    if (root == NULL) {
+        if (parse.error == -ENOMEM) return -ENOMEM;
+        return refuse(job, "cel_syntax", parse.error_offset, parse.error_text, "");
+    }
+    struct sl_cel_check check = {.arena = &program->arena, .options = job->options};
+    program->type = sl_cel_check(&check, root);
+    if (program->type == NULL) {
+        if (check.error == -ENOMEM) return -ENOMEM;
+        return refuse(job, "cel_type", check.error_offset, check.error_text, check.error_hint);
+    }
+    *ret_root = root;
+    return 0;
+}
+
+/* Constant patterns that do not compile can never match: refuse them now. */
+static int check_patterns(struct job *job)
+{
+    const struct sl_cel_program *program = job->program;
+    for (uint32_t i = 0; i < program->code_count; i++) {
+        if (program->code[i].op != SL_CEL_OP_MATCH) continue;
+        char error[200];
+        struct sl_slice pattern = program->patterns[program->code[i].imm];
+        struct sl_cel_regex *regex =
+            sl_cel_regex_new(pattern.data, pattern.size, error, sizeof(error));
+        bool wrong = regex == NULL;
+        (void)sl_cel_regex_free(regex);
+        if (!wrong) continue;
+        if (error[0] == '\0') return -ENOMEM;
+        if (job->options->no_check) continue;
+        char text[256];
+        (void)snprintf(text, sizeof(text), "invalid regular expression: %s", error);
+        return refuse(job, "cel_regex", program->offsets[i], text, "");
+    }
+    return 0;
+}
+
+/* Constant names of time zones are read now, so that no shard reads a file. */
+static void load_zones(const struct sl_cel_program *program)
+{
+    int32_t ignored;
+    for (uint32_t i = 0; i < program->consts_count; i++) {
+        const struct sl_cel_val *val = &program->consts[i];
+        if (val->kind != SL_CEL_STRING || val->len > 64) continue;
+        if (memchr(val->ptr, '/', val->len) == NULL) continue;
+        (void)sl_cel_zone_offset(sl_cel_slice(val), 0, &ignored);
+    }
+}
+
+static int compile(struct job *job)
+{
+    struct sl_cel_node *root = NULL;
+    int result = keep_source(job);
+    if (result == 0) result = parse_and_check(job, &root);
+    if (result == 0) result = sl_cel_generate(job->program, root, job->options);
+    if (result == -E2BIG) {
+        return refuse(job, "cel_size", 0, "the expression is too large", "");
+    }
+    if (result == 0) result = check_patterns(job);
+    if (result == 0) load_zones(job->program);
+    return result;
+}
+
+int sl_cel_compile(const struct sl_script_source *source, const struct sl_cel_options *options,
+                   struct sl_cel_program **ret_program, struct sl_diag *reterr)
+{
+    sl_assert(source != NULL);
+    sl_assert(options != NULL);
+    struct sl_cel_program *program = calloc(1, sizeof(*program));
+    if (program == NULL) return -ENOMEM;
+    sl_cel_arena_init(&program->arena, SL_CEL_PROGRAM_SIZE_MAX);
+    struct job job = {source, options, program, reterr};
+    int result = compile(&job);
+    if (result == 0) {
+        *ret_program = program;
+    } else {
+        (void)sl_cel_program_free(program);
+    }
+    return result;
+}
+
+struct sl_cel_program *sl_cel_program_free(struct sl_cel_program *program)
+{
+    if (program == NULL) return NULL;
+    sl_cel_arena_fini(&program->arena);
+    free(program);
+    return NULL;
+}
+
+uint64_t sl_cel_program_cost(const struct sl_cel_program *program)
+{
+    sl_assert(program != NULL);
+    return program->cost_bound;
+}
+
+const struct sl_cel_type *sl_cel_program_type(const struct sl_cel_program *program)
+{
+    sl_assert(program != NULL);
+    return program->type;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Shards and instances                                                                         */
+
+struct sl_cel_shard *sl_cel_shard_new(void)
+{
+    struct sl_cel_shard *shard = calloc(1, sizeof(*shard));
+    if (shard == NULL) return NULL;
+    sl_cel_arena_init(&shard->scratch, SL_SCRIPT_MEMORY);
+    /* The first chunk comes from the heap and stays: small runs take nothing later. */
+    if (sl_cel_arena_take(&shard->scratch, 1) != NULL) return shard;
+    free(shard);
+    return NULL;
+}
+
+struct sl_cel_shard *sl_cel_shard_free(struct sl_cel_shard *shard)
+{
+    if (shard == NULL) return NULL;
+    sl_cel_arena_fini(&shard->scratch);
+    (void)sl_cel_regex_cache_free(shard->regexes);
+    free(shard);
+    return NULL;
+}
+
+struct sl_cel_instance *sl_cel_instance_free(struct sl_cel_instance *instance)
+{
+    if (instance == NULL) return NULL;
+    for (uint32_t i = 0; instance->regexes != NULL && i < instance->program->patterns_count; i++) {
+        (void)sl_cel_regex_free(instance->regexes[i]);
+    }
+    free(instance->regexes);
+    free(instance->block);
+    free(instance);
+    return NULL;
+}
+
+static bool make_regexes(struct sl_cel_instance *instance)
+{
+    const struct sl_cel_program *program = instance->program;
+    instance->regexes = calloc(program->patterns_count + 1, sizeof(struct sl_cel_regex *));
+    if (instance->regexes == NULL) return false;
+    for (uint32_t i = 0; i < program->patterns_count; i++) {
+        char error[8];
+        instance->regexes[i] = sl_cel_regex_new(program->patterns[i].data,
+                                                program->patterns[i].size, error, sizeof(error));
+        if (instance->regexes[i] == NULL && error[0] == '\0') return false;
+    }
+    return true;
+}
+
+int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shard *shard,
+                        struct sl_cel_instance **ret_instance)
+{
+    sl_assert(program != NULL);
+    sl_assert(shard != NULL);
+    struct sl_cel_instance *instance = calloc(1, sizeof(*instance));
+    if (instance == NULL) return -ENOMEM;
+    instance->program = program;
+    instance->shard = shard;
+    uint32_t below = program->vars_count + program->consts_count;
+    instance->block = calloc(below + program->regs_count + 1, sizeof(struct sl_cel_val));
+    if (instance->block == NULL || !make_regexes(instance)) {
+        (void)sl_cel_instance_free(instance);
+        return -ENOMEM;
+    }
+    instance->frame = (struct sl_cel_val *)instance->block + below;
+    for (uint32_t i = 0; i < program->consts_count; i++) {
+        instance->frame[-1 - (int64_t)(program->vars_count + i)] = program->consts[i];
+    }
+    *ret_instance = instance;
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Running                                                                                      */
+
+void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
+                  struct sl_cel_eval *eval)
+{
+    const struct sl_cel_program *program = instance->program;
+    struct sl_cel_arena *scratch = &instance->shard->scratch;
+    sl_cel_arena_reset(scratch, call->mem);
+    scratch->cap = program->memory_max;
+    eval->program = program;
+    eval->instance = instance;
+    eval->arena = scratch;
+    eval->cost = 0;
+    eval->cost_max = program->cost_max;
+    eval->cost_next = program->cost_max < SL_CEL_COST_CHECK ? program->cost_max : SL_CEL_COST_CHECK;
+    eval->clock = call->clock;
+    eval->deadline_ns = call->deadline_ns;
+    eval->failure.limit = false;
+}
+
+/* The program's own timeout counts from the first look at the clock: short runs never look. */
+static bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *frame,
+                        const struct sl_value *values)
+{
+    for (uint32_t i = 0; i < eval->program->vars_count; i++) {
+        struct sl_cel_val *var = &frame[-1 - (int64_t)i];
+        if (values[i].cell == NULL) {
+            *var = (struct sl_cel_val){.kind = SL_CEL_FAILED, .failure = NULL};
+        } else if (!sl_cel_load(eval, values[i], var)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline bool run(struct sl_cel_eval *eval, struct sl_cel_instance *instance,
+                       const struct sl_value *values, const struct sl_script_call *call,
+                       struct sl_cel_val *ret)
+{
+    sl_cel_begin(instance, call, eval);
+    if (call->clock != NULL && instance->program->timeout_ms != 0) {
+        uint64_t limit =
+            sl_clock_now_ns(call->clock) + instance->program->timeout_ms * SL_NS_PER_MS;
+        if (limit < eval->deadline_ns) eval->deadline_ns = limit;
+    }
+    return bind_values(eval, instance->frame, values) && sl_cel_execute(eval, instance->frame, ret);
+}
+
+struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_value *values,
+                           const struct sl_script_call *call)
+{
+    sl_assert(instance != NULL);
+    sl_assert(call != NULL);
+    struct sl_cel_eval eval;
+    struct sl_cel_val val;
+    struct sl_value result;
+    if (run(&eval, instance, values, call, &val) &&
+        sl_cel_result(&eval, &val, call->mem, &result)) {
+        return result;
+    }
+    return sl_cel_failure_value(&eval, call->mem);
+}
+
+int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
+                const struct sl_script_call *call, struct sl_value *ret_error)
+{
+    sl_assert(instance != NULL);
+    sl_assert(call != NULL);
+    struct sl_cel_eval eval;
+    struct sl_cel_val val;
+    if (__builtin_expect(run(&eval, instance, values, call, &val), 1)) {
+        if (__builtin_expect(val.kind == SL_CEL_BOOL, 1)) return val.u != 0;
+        (void)sl_cel_fail(&eval, "the condition is of type '%s', not bool", sl_cel_type_name(&val));
+        eval.failure.offset = 0;
+    }
+    *ret_error = sl_cel_failure_value(&eval, call->mem);
+    return -1;
+}

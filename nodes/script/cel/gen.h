@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The code generator's state; see generate.c and fold.c. */
+#pragma once
+
+#include "nodes/script/cel/ast.h"
+#include "nodes/script/cel/program.h"
+
+/* A growing table in the arena. */
+struct sl_cel_table {
+    void *items;
+    uint32_t count;
+    uint32_t cap;
+};
+
+struct sl_cel_gen {
+    struct sl_cel_arena *arena;
+    const struct sl_cel_options *options;
+    uint32_t vars_count;
+    struct sl_cel_table code;
+    struct sl_cel_table offsets;
+    struct sl_cel_table keys;
+    struct sl_cel_table handlers;
+    struct sl_cel_table targets;
+    struct sl_cel_table operands;
+    struct sl_cel_table patterns;
+    struct sl_cel_table consts;
+    int32_t top; /* first free register */
+    int32_t regs_count;
+    int error; /* 0, -ENOMEM, -E2BIG; sticky */
+};
+
+/* Emit the code of a whole tree and its RETURN. */
+void sl_cel_gen_root(struct sl_cel_gen *gen, struct sl_cel_node *root);
+
+/* Hand the tables to a program. */
+void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *program);
+
+/* Replace what can be computed now by literals; the arena is the program's. */
+void sl_cel_fold(struct sl_cel_arena *arena, const struct sl_cel_options *options,
+                 struct sl_cel_node *node);
+
+/* A bound on the cost of one evaluation of the tree, at most `most`. */
+uint64_t sl_cel_cost_bound(const struct sl_cel_node *node, uint64_t most);

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* CEL as nodes use it: payloads, errors, names, limits. The language itself is in the suite. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/limit.h"
+#include "core/mem/mem.h"
+#include "tests/nodes/cel/fixture.h"
+
+static void run_seed_expressions_answer(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect(fix, "has(self.body) ? self.body : null", "{\"body\":[1,2]}", "[1,2]");
+    cel_expect(fix, "has(self.body) ? self.body : null", "{\"method\":\"GET\"}", "null");
+    cel_expect(fix, "self == \"unsupported type\" || self == \"unsupported value\"", "\"x\"",
+               "false");
+    cel_expect(fix, "self * 2.0", "1.5", "3.0");
+    cel_expect(fix, "{\"body\": self}", "{\"a\":1}", "{\"body\":{\"a\":1}}");
+}
+
+static void run_json_numbers_compare_by_value(void **state)
+{
+    struct fixture *fix = *state;
+    const char *self = "{\"age\":18,\"score\":2.5,\"big\":18446744073709551615}";
+    cel_expect(fix, "self.age >= 18.0", self, "true");
+    cel_expect(fix, "self.age == 18.0 && self.age == 18u && self.age < 18.5", self, "true");
+    cel_expect(fix, "self.score > 2", self, "true");
+    cel_expect(fix, "self.big == 18446744073709551615u", self, "true");
+    cel_expect(fix, "self.big > 9223372036854775807", self, "true");
+    cel_expect(fix, "self.age in [1.0, 18.0]", self, "true");
+}
+
+static void run_paths_into_payloads_read_in_place(void **state)
+{
+    struct fixture *fix = *state;
+    const char *self =
+        "{\"body\":{\"user\":{\"age\":20,\"tags\":[\"a\",\"b\"]}},\"method\":\"POST\","
+        "\"header\":{\"content-type\":\"text/plain\"}}";
+    cel_expect(fix, "self.body.user.age >= 18 && self.method == \"POST\"", self, "true");
+    cel_expect(fix, "self.body.user.age < 18 || self.method != \"POST\"", self, "false");
+    cel_expect(fix, "self.header[\"content-type\"].startsWith(\"text/\")", self, "true");
+    cel_expect(fix, "self.header.`content-type`", self, "\"text/plain\"");
+    cel_expect(fix, "self.body.user.tags.exists(t, t == \"b\")", self, "true");
+    cel_expect(fix, "self.body.user.tags.map(t, t + \"!\")", self, "[\"a!\",\"b!\"]");
+    cel_expect(fix, "self.?body.?nobody.orValue(7)", self, "7");
+    cel_expect(fix, "self.body.user.all(k, k in [\"age\", \"tags\"])", self, "true");
+    cel_expect(fix, "self.body.user.transformList(k, v, k)", self, "[\"age\",\"tags\"]");
+}
+
+static void run_missing_key_fails_with_its_place(void **state)
+{
+    struct fixture *fix = *state;
+    fix->source = (struct sl_script_source){.file = "flow.yaml", .pos = {12, 9}, .indent = 8};
+    struct sl_value result = cel_eval(fix, "true &&\nself.body.nothing == 1", "{\"body\":{}}");
+    assert_true(sl_value_is(result, SL_VALUE_ERROR));
+    assert_true(sl_error_has_message(result, SL_SLICE("no such key: nothing")));
+    struct sl_value data = sl_error_part(result, SL_ERROR_DATA);
+    assert_int_equal(sl_value_get_str(data, "line").cell->i64, 13);
+    assert_int_equal(sl_value_get_str(data, "column").cell->i64, 9 + 10);
+    assert_true(sl_slice_eq_str(sl_value_slice(sl_value_get_str(data, "file")), "flow.yaml"));
+    sl_value_unref(result);
+}
+
+static void run_failures_have_the_messages_of_the_reference(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect_error(fix, "self.a", "{}", "cel_error", "no such key: a");
+    cel_expect_error(fix, "self[\"a\"]", "{}", "cel_error", "no such key: a");
+    cel_expect_error(fix, "self.a.b", "{\"a\":1}", "cel_error", "no such overload");
+    cel_expect_error(fix, "1 / self", "0", "cel_error", "divide by zero");
+    cel_expect_error(fix, "1 % self", "0", "cel_error", "modulus by zero");
+    cel_expect_error(fix, "self + 1", "\"x\"", "cel_error", "no such overload");
+    cel_expect_error(fix, "self[5]", "[1]", "cel_error", "index out of bounds: 5");
+    cel_expect_error(fix, "self + 1", "9223372036854775807", "cel_error",
+                     "return error for overflow");
+}
+
+static void compile_unknown_name_is_refused_with_the_nearest(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect_refused(fix, "slef.body", "undeclared reference to 'slef'");
+    assert_non_null(strstr(fix->diag.hint, "\"self\""));
+    cel_expect_refused(fix, "self.body.startWith('a')", "undeclared reference to 'startWith'");
+    assert_non_null(strstr(fix->diag.hint, "\"startsWith\""));
+    cel_expect_refused(fix, "[1].all(item, itme > 0)", "undeclared reference to 'itme'");
+    assert_non_null(strstr(fix->diag.hint, "\"item\""));
+}
+
+static void compile_certain_type_error_is_refused(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect_refused(fix, "1 + 'a'", "no matching overload for '_+_' applied to (int, string)");
+    cel_expect_refused(fix, "'a' && self", "a bool is needed beside &&, not 'string'");
+    cel_expect_refused(fix, "1 ? 2 : 3", "a bool is needed before '?', not 'int'");
+    cel_expect_refused(fix, "{1.5: 2}", "a map has no keys of type 'double'");
+    cel_expect_refused(fix, "size(1)", "no matching overload for 'size' applied to (int)");
+    cel_expect_refused(fix, "5.all(x, true)", "all() needs a list or a map, not 'int'");
+    cel_expect_refused(fix, "Message{a: 1}", "messages like Message{} do not exist here");
+    cel_expect_refused(fix, "'a'.matches('(')", "invalid regular expression");
+}
+
+static void compile_syntax_error_is_refused_at_its_place(void **state)
+{
+    struct fixture *fix = *state;
+    fix->source = (struct sl_script_source){.file = "f.yaml", .pos = {3, 7}, .indent = 4};
+    cel_expect_refused(fix, "self.a +\n  * 2", "unexpected '*'");
+    assert_int_equal(fix->diag.pos.line, 4);
+    assert_int_equal(fix->diag.pos.column, 4 + 3);
+    assert_string_equal(fix->diag.file, "f.yaml");
+    cel_expect_refused(fix, "", "the expression ends");
+    cel_expect_refused(fix, "'abc", "the string does not end");
+    cel_expect_refused(fix, "'\\q'", "unknown escape");
+    cel_expect_refused(fix, "1 2", "expected the end");
+    cel_expect_refused(fix, "9223372036854775808", "does not fit");
+    cel_expect_refused(fix, "for", "reserved word");
+    cel_expect_refused(fix, "has(self)", "has() needs");
+    cel_expect_refused(fix, "[1].map(1, 2)", "simple name");
+}
+
+static struct sl_value error_with_cause(struct fixture *fix)
+{
+    struct sl_value cause = sl_value_new_error(fix->mem, "inner", 0, "unsupported value");
+    struct sl_value error =
+        sl_value_new_error_caused(fix->mem, "outer", 404, cause, "the outer text");
+    sl_value_unref(cause);
+    return error;
+}
+
+/* Run on a value that JSON cannot say; the result must be true. */
+static void expect_true_of(struct fixture *fix, const char *code, struct sl_value self)
+{
+    struct sl_script *script = cel_open(fix, code);
+    if (script == NULL) fail_msg("%s: %s", code, fix->diag.text);
+    void *instance;
+    struct sl_value error = sl_value_none();
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    int result = sl_engine_cel.test(script, instance, &call, &error);
+    if (result != 1) print_error("%s: %d\n", code, result);
+    sl_value_unref(error);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+    assert_int_equal(result, 1);
+}
+
+static void run_error_payload_is_a_value(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_value error = error_with_cause(fix);
+    expect_true_of(fix, "self == 'unsupported type' || self == 'unsupported value'", error);
+    expect_true_of(fix, "'the outer text' == self && self != 'else'", error);
+    expect_true_of(fix, "self.code == 'outer' && self.message == 'the outer text'", error);
+    expect_true_of(fix, "self.cause.code == 'inner' && self.status == 404", error);
+    expect_true_of(fix, "string(self) == 'the outer text' && type(self) == error", error);
+    expect_true_of(fix, "has(self.code) && !has(self.other) && self.data == null", error);
+    expect_true_of(fix, "self == self && [self] == [self] && !(self == 1)", error);
+    sl_value_unref(error);
+}
+
+static struct sl_value decode_bad(struct sl_lazy *lazy, struct sl_buf *owner)
+{
+    return sl_value_new_error(owner->mem, "bad_body", 400, "unsupported value");
+}
+
+static void run_body_that_does_not_parse_is_the_failure(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_builder builder;
+    struct sl_value self;
+    sl_builder_init(&builder, fix->mem, 8, 64);
+    struct sl_lazy *lazies = sl_builder_lazies_reserve(&builder, 1);
+    lazies[0].decode = decode_bad;
+    sl_build_map_begin(&builder);
+    sl_build_key_str(&builder, "method");
+    sl_build_string_str(&builder, "GET");
+    sl_build_key_str(&builder, "body");
+    sl_build_lazy(&builder, 0);
+    sl_build_map_end(&builder);
+    assert_int_equal(sl_builder_finish(&builder, &self), 0);
+
+    expect_true_of(fix, "has(self.body) && self.method == 'GET'", self);
+    assert_true(sl_value_is_none(self.buf->lazies[0].value));
+    expect_true_of(fix, "self.body.a == 1 || self.method == 'GET'", self);
+
+    struct sl_script *script = cel_open(fix, "self.body.a == 1");
+    void *instance;
+    struct sl_value error = sl_value_none();
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    assert_int_equal(sl_engine_cel.test(script, instance, &call, &error), -1);
+    assert_true(sl_slice_eq_str(sl_value_slice(sl_error_part(error, SL_ERROR_CODE)), "bad_body"));
+    assert_true(sl_error_has_message(error, SL_SLICE("unsupported value")));
+    sl_value_unref(error);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+    sl_value_unref(self);
+}
+
+static void run_env_is_a_map(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect_error(fix, "env.NAME", NULL, "cel_error", "no such key: NAME");
+    fix->source.env = cel_json(fix, "{\"NAME\":\"x\",\"N\":3}");
+    cel_expect(fix, "env.NAME + string(env.N)", NULL, "\"x3\"");
+    cel_expect(fix, "has(env.OTHER)", NULL, "false");
+    sl_value_unref(fix->source.env);
+}
+
+static void run_unpacked_keys_are_names(void **state)
+{
+    struct fixture *fix = *state;
+    const char *self = "{\"body\":{\"a\":1},\"size\":5,\"type\":\"push\",\"self\":1,\"string\":2}";
+    fix->source.unpack = true;
+    cel_expect(fix, "body.a + size", self, "6");
+    cel_expect(fix, "size([1, 2]) + size", self, "7");
+    cel_expect(fix, "type == \"push\"", self, "true");
+    cel_expect(fix, "type(1) == int", self, "true");
+    cel_expect(fix, "string(string)", self, "\"2\"");
+    cel_expect(fix, "self.size", self, "5");
+    cel_expect_error(fix, "boddy.a", self, "cel_error", "undeclared reference to 'boddy'");
+    cel_expect(fix, "boddy.a == 1 || true", self, "true");
+    cel_expect_refused(fix, "siez([])", "undeclared reference to 'siez'");
+}
+
+static void run_several_inputs_are_a_list(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "self[0] + self[1] * self[2]");
+    void *instance;
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_value one = cel_json(fix, "1");
+    struct sl_value args[2] = {cel_json(fix, "2"), cel_json(fix, "3")};
+    struct sl_script_call call = {
+        .input = one, .args = args, .args_count = 2, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    struct sl_value result = sl_engine_cel.run(script, instance, &call);
+    assert_int_equal(result.cell->i64, 7);
+    sl_value_unref(result);
+    sl_value_unref(one);
+    sl_value_unref(args[0]);
+    sl_value_unref(args[1]);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+}
+
+static void run_results_of_every_kind_become_payloads(void **state)
+{
+    struct fixture *fix = *state;
+    cel_expect(fix, "[1u, 2.5, b'ab', true, null, optional.none(), optional.of(3)]", NULL,
+               "[1,2.5,\"YWI=\",true,null,null,3]");
+    cel_expect(fix, "{1: 'a', true: 'b', 'c': {}, 2u: []}", NULL,
+               "{\"1\":\"a\",\"true\":\"b\",\"c\":{},\"2\":[]}");
+    cel_expect(fix, "[timestamp('2026-11-21T09:00:00.5Z'), duration('-1.5s')]", NULL,
+               "[\"2026-11-21T09:00:00.5Z\",\"-1.5s\"]");
+    cel_expect(fix, "[type(1), type(self), ip('::1'), cidr('10.0.0.0/8')]", NULL,
+               "[\"int\",\"null_type\",\"::1\",\"10.0.0.0/8\"]");
+    cel_expect(fix, "[self, self.b]", "{\"b\":{\"c\":1}}", "[{\"b\":{\"c\":1}},{\"c\":1}]");
+}
+
+static void compile_constant_expression_has_its_value_at_once(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "{'a': [1, 2 + 3], 'b': 'x' + 'y'}");
+    assert_non_null(script->constant.cell);
+    assert_int_equal(sl_value_count(script->constant), 2);
+    cel_close(script);
+    script = cel_open(fix, "self");
+    assert_null(script->constant.cell);
+    cel_close(script);
+    script = cel_open(fix, "1 / 0");
+    assert_null(script->constant.cell);
+    cel_close(script);
+}
+
+static void compile_cost_is_bounded(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "self.a == 1 && self.b > 2");
+    assert_in_range(script->cost_max, 1, 100);
+    cel_close(script);
+    script = cel_open(fix, "[self, 2, 3].exists(x, x == 1)");
+    assert_in_range(script->cost_max, 1, 1000);
+    cel_close(script);
+    script = cel_open(fix, "self.items.exists(x, x == 1)");
+    assert_int_equal(script->cost_max, SL_CEL_COST_MAX);
+    cel_close(script);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(run_seed_expressions_answer, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_json_numbers_compare_by_value, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_paths_into_payloads_read_in_place, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(run_missing_key_fails_with_its_place, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(run_failures_have_the_messages_of_the_reference, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(compile_unknown_name_is_refused_with_the_nearest, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(compile_certain_type_error_is_refused, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(compile_syntax_error_is_refused_at_its_place, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(run_error_payload_is_a_value, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_body_that_does_not_parse_is_the_failure, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(run_env_is_a_map, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_unpacked_keys_are_names, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_several_inputs_are_a_list, cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(run_results_of_every_kind_become_payloads, cel_setup,
+                                        cel_teardown),
+        cmocka_unit_test_setup_teardown(compile_constant_expression_has_its_value_at_once,
+                                        cel_setup, cel_teardown),
+        cmocka_unit_test_setup_teardown(compile_cost_is_bounded, cel_setup, cel_teardown),
+    };
+    return cmocka_run_group_tests_name("cel", tests, NULL, NULL);
+}
