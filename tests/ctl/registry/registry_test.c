@@ -3,7 +3,10 @@
 #include "tests/ctl/registry/fixture.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
+
+#include "core/base/limit.h"
 
 #define REGISTRY(state) (((struct fixture *)*(state))->registry)
 
@@ -344,6 +347,162 @@ static void dryRun_tellsAndStoresNothing(void **state)
     assert_code(registry, "a", SL_REVISION_NEWEST, "1");
 }
 
+struct validator {
+    int calls;
+    size_t seen;    /* specs of the namespace as they would be */
+    size_t changed; /* of them, those that the change set touches */
+    bool refuse;
+};
+
+static int count_and_refuse(void *ctx, struct sl_view *view, const char *namespace,
+                            struct sl_diags *diags)
+{
+    struct validator *validator = ctx;
+    struct sl_objects objects;
+    validator->calls++;
+    int r = sl_view_list(view, SL_OBJECT_SPEC, namespace, sl_value_none(), &objects);
+    if (r != 0) return r;
+    validator->seen = objects.count;
+    validator->changed = 0;
+    for (size_t i = 0; i < objects.count; i++) {
+        validator->changed += objects.items[i]->revision == sl_view_revision(view);
+    }
+    sl_objects_fini(&objects);
+    if (validator->refuse) {
+        struct sl_diag diag = {0};
+        (void)sl_diag_set(&diag, "bad", (struct sl_pos){1, 1}, "no");
+        (void)sl_diags_push(diags, &diag);
+    }
+    return 0;
+}
+
+enum { BULK_SPECS = 40, BULK_SIZE = 64 * 1024 };
+
+/* The map grows in the middle of the transaction, which then runs again from scratch. */
+static void apply_beyondTheMap_growsAndTellsOnce(void **state)
+{
+    struct fixture *fixture = *state;
+    struct validator validator = {0};
+    struct sl_value docs[BULK_SPECS];
+    struct sl_change changes[BULK_SPECS];
+    char *bulk = malloc(BULK_SIZE);
+    memset(bulk, 'x', BULK_SIZE - 1);
+    bulk[BULK_SIZE - 1] = '\0';
+    fixture->registry = sl_registry_close(fixture->registry);
+    fixture->opts.map_size = 1 << 20;
+    assert_int_equal(sl_registry_open(fixture->dir, &fixture->opts, &fixture->registry, NULL), 0);
+    (void)put_spec(fixture->registry, "default", "n0", "before");
+    sl_registry_set_validator(fixture->registry, count_and_refuse, &validator);
+    for (int i = 0; i < BULK_SPECS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "n%d", i);
+        docs[i] = doc("kind", "k", "name", name, "code", bulk, NULL);
+        changes[i] =
+            (struct sl_change){.op = SL_CHANGE_APPLY, .type = SL_OBJECT_SPEC, .document = docs[i]};
+    }
+    struct sl_change_set set = {
+        .changes = changes, .count = BULK_SPECS, .if_revision = SL_REVISION_ANY};
+    struct sl_commit commit;
+    assert_int_equal(sl_registry_apply(fixture->registry, &set, &commit, NULL), 0);
+    assert_int_equal(commit.revision, 2);
+    assert_int_equal(commit.changed, BULK_SPECS);
+    assert_int_equal(commit.items[0].effect, SL_EFFECT_UPDATED);
+    assert_int_equal(commit.items[1].effect, SL_EFFECT_CREATED);
+    assert_int_equal(validator.changed, BULK_SPECS);
+    sl_commit_fini(&commit);
+    for (int i = 0; i < BULK_SPECS; i++) sl_value_unref(docs[i]);
+    assert_code(fixture->registry, "n39", SL_REVISION_NEWEST, bulk);
+    free(bulk);
+}
+
+static void apply_documentTooLarge_isRefusedByName(void **state)
+{
+    struct sl_registry *registry = REGISTRY(state);
+    size_t size = SL_REGISTRY_SPEC_SIZE_MAX + 1;
+    char *bulk = malloc(size);
+    struct sl_diags diags = {0};
+    memset(bulk, 'x', size - 1);
+    bulk[size - 1] = '\0';
+    struct sl_change change = {
+        .op = SL_CHANGE_APPLY,
+        .type = SL_OBJECT_SPEC,
+        .document = doc("kind", "k", "name", "large", "code", bulk, NULL),
+    };
+    assert_int_equal(change_one(registry, change, NULL, &diags), -E2BIG);
+    assert_int_equal(diags.count, 1);
+    assert_string_equal(diags.items[0].code, "too_large");
+    sl_diags_fini(&diags);
+    free(bulk);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Threads: writers and a reader of one process; revisions stay dense, views whole.             */
+
+enum { WRITERS = 3, WRITES = 30 };
+
+struct writer {
+    struct sl_registry *registry;
+    int number;
+    int failures;
+};
+
+static void *write_pairs(void *arg)
+{
+    struct writer *writer = arg;
+    for (int i = 0; i < WRITES; i++) {
+        char names[2][16];
+        char code[16];
+        struct sl_change changes[2];
+        (void)snprintf(code, sizeof(code), "%d", i);
+        for (int j = 0; j < 2; j++) {
+            (void)snprintf(names[j], sizeof(names[j]), "w%d-%d", writer->number, j);
+            changes[j] = (struct sl_change){
+                .op = SL_CHANGE_APPLY,
+                .type = SL_OBJECT_SPEC,
+                .document = doc("kind", "k", "name", names[j], "code", code, NULL),
+            };
+        }
+        struct sl_change_set set = {.changes = changes, .count = 2, .if_revision = SL_REVISION_ANY};
+        writer->failures += sl_registry_apply(writer->registry, &set, NULL, NULL) != 0;
+        for (int j = 0; j < 2; j++) sl_value_unref(changes[j].document);
+    }
+    return NULL;
+}
+
+static bool pair_is_whole(struct sl_registry *registry, int number)
+{
+    char names[2][16];
+    char *codes[2];
+    uint64_t revision = newest(registry);
+    for (int j = 0; j < 2; j++) {
+        (void)snprintf(names[j], sizeof(names[j]), "w%d-%d", number, j);
+        codes[j] = field_at(registry, "default", names[j], revision, "code");
+    }
+    bool whole = (codes[0] == NULL) == (codes[1] == NULL);
+    if (whole && codes[0] != NULL) whole = strcmp(codes[0], codes[1]) == 0;
+    for (int j = 0; j < 2; j++) free(codes[j]);
+    return whole;
+}
+
+static void apply_byThreads_isDenseAndWhole(void **state)
+{
+    struct sl_registry *registry = REGISTRY(state);
+    struct writer writers[WRITERS];
+    pthread_t threads[WRITERS];
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){registry, i, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, write_pairs, &writers[i]), 0);
+    }
+    for (int i = 0; newest(registry) < WRITERS * WRITES / 2; i++) {
+        assert_true(pair_is_whole(registry, i % WRITERS));
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(writers[i].failures, 0);
+    }
+    assert_int_equal(newest(registry), WRITERS * WRITES);
+}
+
 /* ------------------------------------------------------------------------------------------ */
 /* Views.                                                                                       */
 
@@ -505,35 +664,6 @@ static void objectsValue_listsDocuments(void **state)
 /* ------------------------------------------------------------------------------------------ */
 /* Validator.                                                                                   */
 
-struct validator {
-    int calls;
-    size_t seen;    /* specs of the namespace as they would be */
-    size_t changed; /* of them, those that the change set touches */
-    bool refuse;
-};
-
-static int count_and_refuse(void *ctx, struct sl_view *view, const char *namespace,
-                            struct sl_diags *diags)
-{
-    struct validator *validator = ctx;
-    struct sl_objects objects;
-    validator->calls++;
-    int r = sl_view_list(view, SL_OBJECT_SPEC, namespace, sl_value_none(), &objects);
-    if (r != 0) return r;
-    validator->seen = objects.count;
-    validator->changed = 0;
-    for (size_t i = 0; i < objects.count; i++) {
-        validator->changed += objects.items[i]->revision == sl_view_revision(view);
-    }
-    sl_objects_fini(&objects);
-    if (validator->refuse) {
-        struct sl_diag diag = {0};
-        (void)sl_diag_set(&diag, "bad", (struct sl_pos){1, 1}, "no");
-        (void)sl_diags_push(diags, &diag);
-    }
-    return 0;
-}
-
 static void validator_refusing_leavesNoRevision(void **state)
 {
     struct sl_registry *registry = REGISTRY(state);
@@ -645,6 +775,9 @@ int main(void)
         BOTH(apply_unnamedFromFile_keepsItsDerivedId),
         cmocka_unit_test(idDerive_ofKnownName_isUuid5),
         BOTH(dryRun_tellsAndStoresNothing),
+        cmocka_unit_test_setup_teardown(apply_beyondTheMap_growsAndTellsOnce, setup_lmdb, teardown),
+        BOTH(apply_documentTooLarge_isRefusedByName),
+        BOTH(apply_byThreads_isDenseAndWhole),
         BOTH(view_atAnyRevision_showsThatState),
         BOTH(list_isInOrderOfCreation),
         BOTH(list_withExamples_matchesFields),
