@@ -73,6 +73,12 @@ static const struct problem_hint problem_hints[] = {
      "a list begins on the line below its key"},
     {"did not find expected <document start>",
      "what stands before this line is a whole document; separate documents with ---"},
+    {"did not find expected hexdecimal number",
+     "in double quotes \\ begins an escape; use single quotes"},
+    {"found unknown escape character", "in double quotes \\ begins an escape; use single quotes"},
+    {"invalid leading UTF-8 octet", "save the file as UTF-8"},
+    {"invalid trailing UTF-8 octet", "save the file as UTF-8"},
+    {"incomplete UTF-8 octet sequence", "save the file as UTF-8"},
     {"control characters are not allowed", "write it as an escape in double quotes"},
 };
 
@@ -118,7 +124,9 @@ static int report_problem(struct yaml_parse *parse)
     size_t offset = yaml_source_seek(&parse->source, parser->problem_mark.index);
     struct sl_pos pos = yaml_source_pos(&parse->source, offset);
     struct sl_diag *diag;
-    if (parser->context != NULL) {
+    bool elsewhere =
+        parser->context != NULL && parser->context_mark.index != parser->problem_mark.index;
+    if (elsewhere) {
         struct sl_pos context = mark_pos(parse, parser->context_mark);
         diag = yaml_error(parse->diags, parse->file, "yaml_syntax", pos,
                           "%s %s that begins at line %u, column %u", parser->problem,
@@ -189,6 +197,14 @@ static int anchor_set(struct yaml_parse *parse, uint32_t index, const yaml_char_
     return 0;
 }
 
+/* True if two braces stand at `pos`, of which it is the second: an unquoted placeholder. */
+static bool is_brace_pair(struct yaml_parse *parse, struct sl_pos pos)
+{
+    if (pos.column < 2 || pos.line != parse->source.line) return false;
+    size_t offset = parse->source.line_start + pos.column - 1;
+    return byte_at(parse, offset) == '{' && byte_at(parse, offset - 1) == '{';
+}
+
 /* Hang the node into what is open; the first of a document is its root. */
 static void node_place(struct yaml_parse *parse, uint32_t index)
 {
@@ -204,7 +220,9 @@ static void node_place(struct yaml_parse *parse, uint32_t index)
         struct sl_diag *diag =
             yaml_error(parse->diags, parse->file, "yaml_key", tree->nodes[index].pos,
                        "a %s cannot be a key", kind == YAML_NODE_MAP ? "map" : "list");
-        sl_diag_hint(diag, "keys are texts; a text that begins with { or [ needs quotes");
+        bool braces = is_brace_pair(parse, tree->nodes[index].pos);
+        sl_diag_hint(diag, braces ? "a placeholder needs quotes: '{{ .NAME }}'"
+                                  : "keys are texts; a text that begins with { or [ needs quotes");
     }
     yaml_tree_append(tree, parent, index);
 }

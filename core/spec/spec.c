@@ -146,9 +146,11 @@ static void kind_decode(struct spec_decode *decode, struct sl_value value)
     struct sl_diag *diag =
         spec_error(decode, "missing_field", sl_value_pos(value), "a spec needs \"kind\"");
     static const char *const names[] = {"kind"};
-    for (uint32_t i = 0; i < sl_value_count(value); i++) {
+    for (uint32_t i = 0; diag != NULL && i < sl_value_count(value); i++) {
         sl_spec_hint_nearest(diag, sl_value_key_at(value, i), names, 1);
-        if (diag != NULL && diag->hint[0] != '\0') return;
+        if (diag->hint[0] == '\0') continue;
+        diag->pos = sl_value_key_pos(value, i);
+        return;
     }
 }
 

@@ -364,12 +364,18 @@ static bool is_container(struct sl_value value)
     return sl_value_is(value, SL_VALUE_MAP) || sl_value_is(value, SL_VALUE_LIST);
 }
 
-bool sl_template_is_in_value(struct sl_value value)
+/*
+ * Call `visit` for each string in `value`, keys included; `at` is the string, or the map of the key.
+ * Stops and returns true as soon as it does.
+ */
+static bool strings_visit(struct sl_value value,
+                          bool (*visit)(void *ctx, struct sl_slice text, struct sl_value at),
+                          void *ctx)
 {
     struct walk_frame frames[SL_PAYLOAD_DEPTH_MAX];
     uint32_t depth = 0;
     for (;;) {
-        if (sl_value_is(value, SL_VALUE_STRING) && sl_template_is_in(sl_value_slice(value))) {
+        if (sl_value_is(value, SL_VALUE_STRING) && visit(ctx, sl_value_slice(value), value)) {
             return true;
         }
         if (is_container(value)) {
@@ -386,9 +392,21 @@ bool sl_template_is_in_value(struct sl_value value)
             value = sl_value_list_at(top->value, index);
             continue;
         }
-        if (sl_template_is_in(sl_value_key_at(top->value, index))) return true;
+        if (visit(ctx, sl_value_key_at(top->value, index), top->value)) return true;
         value = sl_value_map_at(top->value, index);
     }
+}
+
+static bool visit_find(void *ctx, struct sl_slice text, struct sl_value at)
+{
+    (void)ctx;
+    (void)at;
+    return sl_template_is_in(text);
+}
+
+bool sl_template_is_in_value(struct sl_value value)
+{
+    return strings_visit(value, visit_find, NULL);
 }
 
 static void container_begin(struct apply *apply, struct sl_value value)
@@ -410,16 +428,22 @@ static void container_end(struct apply *apply, struct sl_value value)
     }
 }
 
-static void report_code(struct apply *apply, struct sl_value value)
+static bool visit_code(void *ctx, struct sl_slice text, struct sl_value at)
 {
-    if (!sl_value_is(value, SL_VALUE_STRING)) return;
-    struct sl_slice text = sl_value_slice(value);
+    struct apply *apply = ctx;
     struct token token = token_find(text, 0);
-    if (token.kind != TOKEN_PATH) return;
+    if (token.kind != TOKEN_PATH) return false;
     struct sl_diag *diag = report(
-        apply, "placeholder_in_code", place_of(apply, value, text, token.start),
+        apply, "placeholder_in_code", place_of(apply, at, text, token.start),
         "code is compiled as it is written: \"{{ .%.*s }}\" cannot stand in it", SHOWN(token.path));
     sl_diag_hint(diag, "read env.%.*s in the script", SHOWN(token.path));
+    return false;
+}
+
+/* Report the placeholders in code, which may stand anywhere in `value`. */
+static void report_code(struct apply *apply, struct sl_value value)
+{
+    (void)strings_visit(value, visit_code, apply);
 }
 
 /*
