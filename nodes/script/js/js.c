@@ -421,7 +421,6 @@ static struct sl_value stopped(struct js_shard *shard, struct js_realm *realm,
         return sl_value_new_error(mem, "script_deadline", 504,
                                   "the script did not end before its deadline");
     case JS_STOP_MEMORY:
-        js_limit_give_back(realm->ctx);
         return sl_value_new_error(mem, "script_memory", 0,
                                   "the script took more than %zu bytes of memory",
                                   script->memory_max);

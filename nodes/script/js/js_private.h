@@ -168,8 +168,6 @@ size_t js_utf16_to_utf8(const uint16_t *in, size_t count, uint8_t *out);
 void js_limit_open(struct js_shard *shard);
 void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, size_t memory_max);
 void js_limit_end(struct js_shard *shard);
-/* After a call that took too much: collect now, so that the memory goes back. */
-void js_limit_give_back(JSContextRef ctx);
 /* True if a loop that never ends was ended: once per process, on a control thread. */
 bool js_limit_self_test(void);
 

@@ -102,6 +102,16 @@ void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, si
     limit->armed = true;
 }
 
+/*
+ * Collect now, so that the memory of a call that took too much goes back. Exported by the library, in none of its headers.
+ */
+void JSSynchronousGarbageCollectForDebugging(JSContextRef ctx);
+
+static void give_back(JSContextRef ctx)
+{
+    JSSynchronousGarbageCollectForDebugging(ctx);
+}
+
 void js_limit_end(struct js_shard *shard)
 {
     struct js_limit *limit = &shard->limit;
@@ -110,19 +120,12 @@ void js_limit_end(struct js_shard *shard)
     uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
     if (limit->stop == JS_STOP_DEADLINE) shard->stats.deadlines++;
     if (limit->stop == JS_STOP_MEMORY) shard->stats.memory_stops++;
+    if (memory_is_over(limit)) give_back(shard->realm_entered->ctx);
     if (now_ns > limit->end_ns + JS_STALL_MS * SL_NS_PER_MS) {
         shard->stats.stalls++;
         uint64_t over_ns = now_ns - limit->end_ns;
         if (over_ns > shard->stats.stall_ns_max) shard->stats.stall_ns_max = over_ns;
     }
-}
-
-/* Exported by the library, in none of its headers. */
-void JSSynchronousGarbageCollectForDebugging(JSContextRef ctx);
-
-void js_limit_give_back(JSContextRef ctx)
-{
-    JSSynchronousGarbageCollectForDebugging(ctx);
 }
 
 bool js_limit_self_test(void)

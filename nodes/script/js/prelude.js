@@ -10,7 +10,7 @@
  * Evaluated once as a function of `host` (native functions, see host.c). Scripts never see this
  * scope; after lock() nothing in the realm can be changed, so what is used here stays what it was.
  */
-(function (host, webFactory) {
+(function (host, webFactory, urlFactory) {
 'use strict';
 
 const NULL = 0, FALSE = 1, TRUE = 2, INT32 = 3, FLOAT = 4, INT64 = 5, UINT64 = 6, STRING = 7,
@@ -727,6 +727,129 @@ function lockAll(roots) {
     }
 }
 
+/* ---- Natives without end ------------------------------------------------------------------ */
+
+/*
+ * One native call runs to its end whatever the deadline is, so what it works on is bounded: texts and
+ * buffers that a script makes, arrays with many holes, keys of arrays of bytes, subjects of regular
+ * expressions. Beyond a bound a RangeError says so.
+ */
+const REPEATS = /[*+]|\{\d+,/;
+const LENGTH_MAX = 1 << 22, HOLES_MAX = 1 << 24, KEYS_MAX = 1 << 16, SUBJECT_MAX = 1 << 14;
+
+function replaceMethod(owner, name, make) {
+    const descriptor = getOwnPropertyDescriptor(owner, name);
+    if (descriptor === undefined || typeof descriptor.value !== 'function') return;
+    const native = descriptor.value, method = make(native);
+    for (const key of ['name', 'length']) {
+        defineProperty(method, key, getOwnPropertyDescriptor(native, key));
+    }
+    defineProperty(owner, name, { ...descriptor, value: method });
+}
+
+function boundTexts() {
+    const check = (size) => {
+        if (size > sizeMax) throw new RangeError('a text would be larger than the memory of the script');
+    };
+    replaceMethod(Native.String.prototype, 'repeat', (native) => ({ repeat(count) {
+        if (typeof this === 'string' && count > 0) check(this.length * count);
+        return apply(native, this, [count]);
+    } }).repeat);
+    for (const name of ['padStart', 'padEnd']) {
+        replaceMethod(Native.String.prototype, name, (native) => ({ pad(size, fill) {
+            if (typeof size === 'object') size = Native.Number(size);
+            check(size);
+            return apply(native, this, [size, fill]);
+        } }).pad);
+    }
+}
+
+function boundBuffers() {
+    const check = (array) => {
+        const size = isView(array) ? array.length ?? 0 : array.maxByteLength ?? array.byteLength;
+        if (size > LENGTH_MAX) throw new RangeError(`a script may not make arrays of more than ${LENGTH_MAX} items`);
+        return array;
+    };
+    const handler = {
+        construct(target, args, type) {
+            const first = args[0], options = args[1];
+            if (typeof first === 'number' && first > LENGTH_MAX) check({ byteLength: first });
+            if (typeof options === 'object' && options?.maxByteLength > LENGTH_MAX) check({ byteLength: options.maxByteLength });
+            return check(Reflect.construct(target, args, type));
+        },
+    };
+    for (const name of ['ArrayBuffer', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array', 'Uint16Array',
+        'Int32Array', 'Uint32Array', 'Float16Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array']) {
+        const type = globalThis[name];
+        if (type === undefined) continue;
+        const proxy = new Proxy(type, handler);
+        define(name, proxy);
+        defineProperty(type.prototype, 'constructor', { value: proxy, writable: true, configurable: true });
+    }
+    const TypedArray = getPrototypeOf(Int8Array);
+    defineProperty(TypedArray.prototype, 'toJSON', { value: { toJSON() {
+        if (this.length > KEYS_MAX) throw new RangeError(`an array of more than ${KEYS_MAX} bytes as JSON: take parts of it`);
+        return { ...this };
+    } }.toJSON, writable: true, configurable: true });
+}
+
+function boundKeys() {
+    const check = (object) => {
+        const many = typeof object === 'string' || isView(object) ? object.length > KEYS_MAX
+            : isArray(object) && object.length > HOLES_MAX;
+        if (many) throw new RangeError('too many keys to list them');
+    };
+    for (const [owner, names] of [[Object, ['keys', 'values', 'entries', 'getOwnPropertyNames', 'getOwnPropertyDescriptors']],
+        [Reflect, ['ownKeys']]]) {
+        for (const name of names) {
+            replaceMethod(owner, name, (native) => ({ list(object) {
+                if (typeof object !== 'object' || isView(object) || isArray(object)) check(object);
+                return native(object);
+            } }).list);
+        }
+    }
+    replaceMethod(Object, 'assign', (native) => ({ assign(target, ...sources) {
+        sources.forEach(check);
+        return native(target, ...sources);
+    } }).assign);
+    replaceMethod(JSON, 'stringify', (native) => ({ stringify(value, replacer, space) {
+        if (isArray(value)) check(value);
+        return native(value, replacer, space);
+    } }).stringify);
+}
+
+function boundHoles() {
+    for (const name of ['fill', 'join', 'sort', 'reverse', 'copyWithin', 'lastIndexOf', 'toSorted', 'toReversed',
+        'toSpliced', 'with', 'splice', 'unshift', 'shift', 'toString', 'toLocaleString']) {
+        replaceMethod(Array.prototype, name, (native) => ({ method(...args) {
+            if (this?.length > HOLES_MAX) throw new RangeError(`an array of more than ${HOLES_MAX} items`);
+            return apply(native, this, args);
+        } }).method);
+    }
+}
+
+/* A backtracking matcher may need the square of the text, and nothing ends it: see docs. */
+function boundSubjects() {
+    const source = getOwnPropertyDescriptor(RegExp.prototype, 'source').get;
+    const nativeTest = RegExp.prototype.test;
+    const check = (regexp, text) => {
+        if (typeof text !== 'string') text = Native.String(text);
+        if (text.length > SUBJECT_MAX) {
+            const pattern = apply(source, regexp, []);
+            if (/[*+]|\{\d+,/.test(pattern)) {
+                throw new RangeError(`a regular expression with repetition on more than ${SUBJECT_MAX} characters`);
+            }
+        }
+        return text;
+    };
+    delete RegExp.prototype.compile;
+    for (const name of ['exec', 'test', Symbol.match, Symbol.matchAll, Symbol.replace, Symbol.search, Symbol.split]) {
+        replaceMethod(RegExp.prototype, name, (native) => ({ method(text, second) {
+            return apply(native, this, [check(this, text), second]);
+        } }).method);
+    }
+}
+
 /* What could carry something from one call to the next, block the thread, or escape settle(). */
 function removeDangerous() {
     for (const name of ['WeakRef', 'FinalizationRegistry', 'WebAssembly', 'Atomics', 'SharedArrayBuffer',
@@ -748,6 +871,11 @@ function define(name, value) {
 
 function lock() {
     removeDangerous();
+    boundTexts();
+    boundBuffers();
+    boundKeys();
+    boundHoles();
+    boundSubjects();
     define('Promise', Promise);
     define('console', consoleObject);
     define('queueMicrotask', (callback) => {
@@ -756,6 +884,8 @@ function lock() {
     });
     const web = webFactory(host);
     for (const name of keys(web)) define(name, web[name]);
+    const url = urlFactory();
+    for (const name of keys(url)) define(name, url[name]);
     const errors = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError,
         AggregateError, FlowError];
     for (const type of errors) {
@@ -781,19 +911,30 @@ return {
     addShape(make) { return shapes.push(make) - 1; },
     setInput(a, b, c) { inWords = a; inFloats = b; inBytes = c; },
     setSizeMax(size) { sizeMax = size; },
-    /* `env` and other values that a realm keeps: read from the wire, frozen to the leaves. */
+    /*
+     * `env`: read from the wire, frozen to the leaves. A Date or an array of bytes cannot be frozen, so
+     * each look at one gives a fresh copy.
+     */
     keep(input) {
         inText = input;
         ip = fp = bp = tp = 0;
-        const value = read();
-        const todo = [value];
+        const root = { value: read() }, todo = [root];
         while (todo.length > 0) {
             const object = todo.pop();
-            if (typeof object !== 'object' || object === null) continue;
-            if (!isView(object)) freeze(object);
-            for (const key of keys(object)) todo.push(object[key]);
+            for (const key of keys(object)) {
+                const value = object[key];
+                if (typeof value !== 'object' || value === null) continue;
+                if (value instanceof Native.Date) {
+                    defineProperty(object, key, { get: () => new Date(value.getTime()) });
+                } else if (isView(value)) {
+                    defineProperty(object, key, { get: () => value.slice() });
+                } else {
+                    todo.push(value);
+                }
+            }
+            freeze(object);
         }
-        return value;
+        return root.value;
     },
 };
 })

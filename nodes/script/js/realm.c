@@ -63,9 +63,11 @@ static JSValueRef prelude_run(JSContextRef ctx, JSValueRef *exception)
     if (prelude == NULL) return NULL;
     JSValueRef web = js_evaluate(ctx, web_text, "sluice:web", exception);
     if (web == NULL) return NULL;
-    JSValueRef args[2] = {js_host_new(ctx), web};
+    JSValueRef url = js_evaluate(ctx, url_text, "sluice:url", exception);
+    if (url == NULL) return NULL;
+    JSValueRef args[3] = {js_host_new(ctx), web, url};
     JSObjectRef function = JSValueToObject(ctx, prelude, exception);
-    return JSObjectCallAsFunction(ctx, function, NULL, 2, args, exception);
+    return JSObjectCallAsFunction(ctx, function, NULL, 3, args, exception);
 }
 
 /* `eval` and `new Function` throw: exported by the library, in none of its headers. */
