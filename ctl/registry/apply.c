@@ -40,6 +40,8 @@ static struct sl_slice log_text(const char *text)
 
 static int store_log(struct apply *apply)
 {
+    sl_assert(apply->changed > 0);
+    sl_assert(apply->changed <= apply->set->count);
     struct pack pack = {0};
     struct sl_clock *clock = apply->registry->clock;
     size_t dropped;

@@ -120,6 +120,7 @@ static int secret_plain(struct apply *apply, size_t index, uint8_t **ret_plain, 
                         bool *ret_same, struct sl_diag *reterr)
 {
     struct draft *draft = &apply->drafts[index];
+    sl_assert(draft->change->type == SL_OBJECT_SECRET);
     uint8_t *old = NULL;
     size_t old_size = 0;
     bool given = !sl_value_is_none(draft->secret);
@@ -170,6 +171,7 @@ static int store_same(struct apply *apply, size_t index, const struct record *re
     struct sl_commit_item *item = &apply->items[index];
     const struct sl_object *before = draft->before;
     const struct sl_change *change = draft->change;
+    sl_assert(before != NULL);
     int r = 0;
     bool moved =
         change->origin_file != NULL && (strcmp(change->origin_file, before->origin_file) != 0 ||
@@ -206,6 +208,8 @@ static int store_version(struct apply *apply, size_t index, const struct record 
 {
     struct draft *draft = &apply->drafts[index];
     struct sl_commit_item *item = &apply->items[index];
+    sl_assert(record->revision == apply->head.newest);
+    sl_assert(record->created_revision <= record->revision);
     struct key live = key_member('l', record->type, record->namespace, &record->id);
     struct key seen = key_member('s', record->type, record->namespace, &record->id);
     item->effect = draft->before != NULL ? SL_EFFECT_UPDATED : SL_EFFECT_CREATED;

@@ -139,6 +139,8 @@ static bool frame_is_done(const struct frame *frame)
 
 static int item_fields(struct sl_diff_item *item)
 {
+    sl_assert(item->before != NULL);
+    sl_assert(item->after != NULL);
     struct walk *walk = calloc(1, sizeof(*walk));
     if (walk == NULL) return -ENOMEM;
     walk->item = item;

@@ -183,6 +183,8 @@ static void build_fields(struct sl_builder *builder, const struct draft *draft)
 
 int draft_document(const struct draft *draft, uint8_t **ret_data, size_t *ret_size)
 {
+    sl_assert(draft->change->op != SL_CHANGE_DELETE);
+    sl_assert(draft->namespace.size > 0);
     struct sl_builder builder;
     struct sl_value value;
     char id[SL_ID_SIZE];

@@ -18,6 +18,8 @@ struct sl_object *sl_object_free(struct sl_object *object)
 
 int objects_push(struct sl_objects *objects, struct sl_object *object)
 {
+    sl_assert(object != NULL);
+    sl_assert(objects->count <= objects->cap);
     if (objects->count == objects->cap) {
         size_t cap = objects->cap > 0 ? objects->cap * 2 : 16;
         struct sl_object **items = realloc(objects->items, cap * sizeof(struct sl_object *));

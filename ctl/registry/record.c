@@ -13,6 +13,9 @@
 
 int record_put(struct sl_kv_txn *txn, const struct record *record)
 {
+    sl_assert(record->revision > 0);
+    sl_assert(record->created_revision <= record->revision);
+    sl_assert(record->namespace.size > 0);
     struct pack pack = {0};
     pack_u8(&pack, REGISTRY_FORMAT);
     pack_u8(&pack, record->deleted);
@@ -33,6 +36,14 @@ int record_put(struct sl_kv_txn *txn, const struct record *record)
     return r;
 }
 
+/* What the rest of the registry relies on; the disk may say anything. */
+static bool record_is_sound(const struct record *record)
+{
+    return record->revision > 0 && record->created_revision <= record->revision &&
+           record->namespace.size > 0 && record->namespace.size <= SL_REGISTRY_NAMESPACE_MAX &&
+           record->name.size <= SL_SPEC_NAME_MAX;
+}
+
 int record_unpack(enum sl_object_type type, const struct id *id, uint64_t revision,
                   struct sl_slice value, struct record *ret_record)
 {
@@ -51,7 +62,7 @@ int record_unpack(enum sl_object_type type, const struct id *id, uint64_t revisi
     memcpy(record.hash, unpack_raw(&unpack, sizeof(record.hash)).data, sizeof(record.hash));
     record.document = unpack_slice(&unpack);
     record.secret = unpack_slice(&unpack);
-    if (!known || unpack.error) return -EBADMSG;
+    if (!known || unpack.error || !record_is_sound(&record)) return -EBADMSG;
     *ret_record = record;
     return 0;
 }

@@ -36,6 +36,8 @@ static int is_needed(struct sl_kv_txn *txn, enum sl_object_type type, const stru
 int version_drop_unneeded(struct sl_kv_txn *txn, enum sl_object_type type, const struct id *id,
                           uint64_t revision, const struct head *head)
 {
+    sl_assert(head->oldest <= head->newest);
+    if (revision > head->newest) return -EBADMSG;
     int r = is_needed(txn, type, id, revision, head);
     if (r == 0) r = is_good(txn, type, id, revision);
     if (r != 0) return r < 0 ? r : 0;
@@ -130,6 +132,8 @@ int retention_step(struct sl_registry *registry, struct sl_kv_txn *txn, struct h
                    size_t limit, size_t *ret_dropped)
 {
     size_t dropped = 0;
+    sl_assert(limit > 0);
+    sl_assert(registry->revisions_max > 0);
     for (; dropped < limit; dropped++) {
         int r = is_due(registry, txn, head);
         if (r < 0) return r;

@@ -12,6 +12,7 @@
 void scan_init(struct scan *scan, struct sl_view *view, enum sl_object_type type,
                const char *namespace)
 {
+    sl_assert(view->txn != NULL);
     scan->view = view;
     scan->type = type;
     scan->prefix =
@@ -26,6 +27,7 @@ static int scan_step(struct scan *scan, struct id *ret_id, uint64_t *ret_revisio
     int r = sl_kv_seek(scan->view->txn, key_slice(&scan->at), &pair);
     if (r != 0) return r;
     if (!sl_slice_has_prefix(pair.key, key_slice(&scan->prefix))) return SL_KV_NOT_FOUND;
+    sl_assert(sl_slice_compare(pair.key, key_slice(&scan->at)) >= 0);
     if (pair.key.size < ID_BYTES || pair.key.size >= sizeof(scan->at.data)) return -EBADMSG;
     memcpy(ret_id->bytes, pair.key.data + pair.key.size - ID_BYTES, ID_BYTES);
     memcpy(scan->at.data, pair.key.data, pair.key.size);

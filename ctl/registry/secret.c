@@ -32,6 +32,7 @@ static int fingerprint_get(struct sl_kv_txn *txn, uint8_t ret_print[SL_SEAL_HASH
 /* With seal_lock held: load the key, if it is the one that the store was sealed with. */
 static int seal_load(struct sl_registry *registry, bool create, struct sl_diag *reterr)
 {
+    sl_assert(registry->seal == NULL);
     uint8_t key[SL_SEAL_KEY_SIZE];
     int r = secret_key_load(registry, create, key, reterr);
     if (r == 0) r = sl_seal_new(key, &registry->seal);
@@ -84,6 +85,7 @@ static int context_make(const struct record *record, struct pack *ret_context)
 int secret_seal(struct sl_registry *registry, struct sl_kv_txn *txn, const struct record *record,
                 struct sl_slice plain, struct pack *out, struct sl_diag *reterr)
 {
+    sl_assert(record->type == SL_OBJECT_SECRET);
     struct pack context;
     int r = seal_get(registry, txn, true, reterr);
     if (r == 0) r = context_make(record, &context);
@@ -103,6 +105,7 @@ int secret_seal(struct sl_registry *registry, struct sl_kv_txn *txn, const struc
 int secret_open(struct sl_registry *registry, struct sl_kv_txn *txn, const struct record *record,
                 uint8_t **ret_plain, size_t *ret_size, struct sl_diag *reterr)
 {
+    sl_assert(record->type == SL_OBJECT_SECRET);
     struct pack context;
     if (record->secret.size < SL_SEAL_OVERHEAD) return -EBADMSG;
     int r = seal_get(registry, txn, false, reterr);

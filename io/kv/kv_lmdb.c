@@ -102,6 +102,7 @@ static int store_resize(struct lmdb_store *store, uint64_t size)
 {
     (void)pthread_mutex_lock(&store->lock);
     while (store->resizing) (void)pthread_cond_wait(&store->changed, &store->lock);
+    sl_assert(!store->resizing);
     store->resizing = true;
     int r = wait_idle(store);
     if (r == 0) r = kv_lmdb_error(mdb_env_set_mapsize(store->env, size));
@@ -124,6 +125,7 @@ static int store_grow(struct lmdb_store *store, uint64_t seen_size)
 /* mdb_txn_begin, with the two obstacles that can be moved: a grown map and dead readers. */
 static int store_begin(struct lmdb_store *store, bool write, struct lmdb_txn *txn)
 {
+    sl_assert(store->env != NULL);
     for (int i = 0; i < BEGIN_TRIES_MAX; i++) {
         store_enter(store);
         int rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn);
@@ -162,6 +164,7 @@ static void txn_close_cursor(struct lmdb_txn *txn)
 static void lmdb_read_end(struct sl_kv_txn *base)
 {
     struct lmdb_txn *txn = (struct lmdb_txn *)base;
+    sl_assert(txn->txn != NULL);
     txn_close_cursor(txn);
     mdb_txn_abort(txn->txn);
     store_leave(store_of(base->kv));
@@ -172,6 +175,8 @@ static void lmdb_read_end(struct sl_kv_txn *base)
 static int write_once(struct lmdb_store *store, struct lmdb_txn *txn, sl_kv_write_fn *write,
                       void *ctx)
 {
+    sl_assert(txn->txn == NULL);
+    sl_assert(!txn->map_full);
     int r = store_begin(store, true, txn);
     if (r != 0) return r;
     r = write(&txn->base, ctx);

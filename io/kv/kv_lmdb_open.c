@@ -121,6 +121,7 @@ static int data_prepare(const char *dir, struct sl_diag *reterr)
 /* mdb_env_open, with a smaller map where the address space is limited (RLIMIT_AS). */
 static int env_open(const char *dir, uint64_t map_size, MDB_env **ret_env)
 {
+    sl_assert(map_size > 0);
     for (;; map_size /= 2) {
         MDB_env *env;
         int rc = mdb_env_create(&env);
@@ -156,6 +157,7 @@ static int dbi_open(struct lmdb_store *store)
 
 static struct lmdb_store *table_find(dev_t dev, ino_t ino)
 {
+    sl_assert(ino != 0);
     struct lmdb_store *store = table;
     while (store != NULL && (store->dev != dev || store->ino != ino || store->pid != getpid())) {
         store = store->next;
@@ -165,6 +167,7 @@ static struct lmdb_store *table_find(dev_t dev, ino_t ino)
 
 static void store_destroy(struct lmdb_store *store)
 {
+    sl_assert(store->active == 0);
     if (store->env != NULL) mdb_env_close(store->env);
     (void)pthread_cond_destroy(&store->changed);
     (void)pthread_mutex_destroy(&store->lock);
@@ -244,7 +247,6 @@ void kv_lmdb_close(struct sl_kv *kv)
         struct lmdb_store **at = &table;
         while (*at != store) at = &(*at)->next;
         *at = store->next;
-        sl_assert(store->active == 0);
         store_destroy(store);
     }
     (void)pthread_mutex_unlock(&table_lock);

@@ -149,6 +149,7 @@ static struct root *root_copy(const struct root *from)
 /* The leaf that would hold `key`: the last one whose first key is not greater; 0 if none is. */
 static size_t leaf_find(const struct root *root, struct sl_slice key)
 {
+    sl_assert(root->count > 0);
     size_t low = 0;
     size_t high = root->count;
     while (low < high) {
@@ -188,6 +189,7 @@ static const struct root *txn_root(const struct memory_txn *txn)
 static int memory_get(struct sl_kv_txn *base, struct sl_slice key, struct sl_slice *ret_value)
 {
     const struct root *root = txn_root((struct memory_txn *)base);
+    sl_assert(root != NULL);
     struct place place = place_find(root, key);
     if (!place.found) return SL_KV_NOT_FOUND;
     const struct entry *entry = root->leaves[place.leaf]->entries[place.entry];
@@ -221,7 +223,9 @@ static int txn_own_root(struct memory_txn *txn)
 /* Copy leaf `at` if another root holds it too. */
 static int root_own_leaf(struct root *root, size_t at)
 {
+    sl_assert(at < root->count);
     struct leaf *from = root->leaves[at];
+    sl_assert(from->count > 0);
     if (atomic_load_explicit(&from->refs, memory_order_relaxed) == 1) return 0;
     struct leaf *leaf = leaf_new();
     if (leaf == NULL) return -ENOMEM;
@@ -238,6 +242,8 @@ static int root_own_leaf(struct root *root, size_t at)
 /* Put a new leaf at index `at`. */
 static int root_insert_leaf(struct root *root, size_t at, struct leaf *leaf)
 {
+    sl_assert(at <= root->count);
+    sl_assert(root->count <= root->cap);
     if (root->count == root->cap) {
         size_t cap = root->cap * 2;
         struct leaf **leaves = realloc(root->leaves, cap * sizeof(*leaves));
@@ -255,6 +261,8 @@ static int root_insert_leaf(struct root *root, size_t at, struct leaf *leaf)
 static int root_split_leaf(struct root *root, struct place *place)
 {
     struct leaf *lower = root->leaves[place->leaf];
+    sl_assert(lower->count == LEAF_ENTRIES_MAX);
+    sl_assert(place->entry <= lower->count);
     struct leaf *upper = leaf_new();
     if (upper == NULL) return -ENOMEM;
     uint32_t half = lower->count / 2;
@@ -303,6 +311,7 @@ static int memory_put(struct sl_kv_txn *base, struct sl_slice key, struct sl_sli
     }
     struct leaf *leaf = root->leaves[place.leaf];
     struct entry **slot = &leaf->entries[place.entry];
+    sl_assert(place.found ? place.entry < leaf->count : leaf->count < LEAF_ENTRIES_MAX);
     root->bytes += key.size + value.size;
     if (place.found) {
         root->bytes -= (*slot)->key_size + (*slot)->value_size;
