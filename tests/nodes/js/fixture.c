@@ -39,6 +39,7 @@ struct attached fixture_attach(struct fixture *fixture, const char *code)
     };
     struct attached attached = {NULL, NULL};
     if (fixture->engine->compile(&source, &attached.script, &fixture->diag) < 0) return attached;
+    if (fixture->engine->attach == NULL) return attached;
     int err = fixture->engine->attach(attached.script, &fixture->shard_state, &attached.instance,
                                       &fixture->diag);
     if (err < 0) {
@@ -50,7 +51,9 @@ struct attached fixture_attach(struct fixture *fixture, const char *code)
 
 void fixture_detach(struct fixture *fixture, struct attached *attached)
 {
-    fixture->engine->detach(attached->script, fixture->shard_state, attached->instance);
+    if (fixture->engine->detach != NULL) {
+        fixture->engine->detach(attached->script, fixture->shard_state, attached->instance);
+    }
     fixture->engine->script_free(attached->script);
     *attached = (struct attached){NULL, NULL};
 }
