@@ -11,7 +11,7 @@ enum {
     WIDTH = 860,
     HEIGHT = 300,
     LEFT = 72,
-    RIGHT = 16,
+    RIGHT = 34,
     TOP = 34,
     BOTTOM = 34,
     LEGEND_STEP = 150,

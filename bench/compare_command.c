@@ -8,6 +8,7 @@
 
 #include "bench/command.h"
 #include "bench/endpoint.h"
+#include "bench/html.h"
 #include "bench/pairs.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
@@ -15,6 +16,7 @@
 struct compare_values {
     struct sl_job_values job;
     const char *format;
+    const char *html;
     const char *path;
     const char *server_core;
     const char *least;
@@ -47,6 +49,8 @@ static const struct sl_option OPTIONS[] = {
     {"Output", NULL, NULL, 0, SL_OPTION_TITLE, 0},
     {"format", "F", "text or json (default text)", offsetof(struct compare_values, format),
      SL_OPTION_STRING, 'f'},
+    {"html", "FILE", "write a page with charts and method", offsetof(struct compare_values, html),
+     SL_OPTION_STRING, 0},
 };
 
 static const struct sl_options_usage USAGE = {
@@ -157,7 +161,7 @@ static int endpoints_open(struct comparison *comparison, const struct compare_va
     return 0;
 }
 
-static void verdict_print(const struct comparison *comparison, uint32_t target,
+static void verdict_print(FILE *out, const struct comparison *comparison, uint32_t target,
                           enum sl_pairs_metric metric)
 {
     const struct sl_pairs *pairs = &comparison->pairs;
@@ -166,21 +170,21 @@ static void verdict_print(const struct comparison *comparison, uint32_t target,
     const char *title = sl_pairs_metric_title(metric);
     if (isnan(ratio.ratio)) return;
     if (!sl_ratio_is_different(&ratio, comparison->least)) {
-        (void)printf("  %s: no difference from %s in %s that this run can tell (%.3f–%.3f)\n", name,
-                     pairs->targets[0].name, title, ratio.low, ratio.high);
+        (void)fprintf(out, "  %s: no difference from %s in %s that this run can tell (%.3f–%.3f)\n",
+                      name, pairs->targets[0].name, title, ratio.low, ratio.high);
         return;
     }
-    (void)printf("  %s: %s is %.1f %% %s than %s (%.3f–%.3f)\n", name, title,
-                 fabs(ratio.ratio - 1) * 100, ratio.ratio > 1 ? "higher" : "lower",
-                 pairs->targets[0].name, ratio.low, ratio.high);
+    (void)fprintf(out, "  %s: %s is %.1f %% %s than %s (%.3f–%.3f)\n", name, title,
+                  fabs(ratio.ratio - 1) * 100, ratio.ratio > 1 ? "higher" : "lower",
+                  pairs->targets[0].name, ratio.low, ratio.high);
 }
 
-static void text_print(const struct comparison *comparison)
+static void text_print(FILE *out, const struct comparison *comparison)
 {
     const struct sl_pairs *pairs = &comparison->pairs;
-    (void)printf("%u adjacent pairs of %s (first target: %s at %s)\n", pairs->done_count,
-                 sl_fmt_ns((double)pairs->slot_ns).text, pairs->targets[0].name,
-                 comparison->endpoints[0].job.addr.text);
+    (void)fprintf(out, "%u adjacent pairs of %s (first target: %s at %s)\n", pairs->done_count,
+                  sl_fmt_ns((double)pairs->slot_ns).text, pairs->targets[0].name,
+                  comparison->endpoints[0].job.addr.text);
     struct sl_table table = {.columns = 0};
     sl_table_row(
         &table, (const char *const[]){"target", "figure", "median", "spread", "ratio to first"}, 5);
@@ -202,26 +206,26 @@ static void text_print(const struct comparison *comparison)
                          5);
         }
     }
-    sl_table_print(&table, stdout, 2);
+    sl_table_print(&table, out, 2);
     for (uint32_t i = 1; i < pairs->targets_count; i++) {
         for (int m = 0; m < SL_PAIRS_METRICS_COUNT; m++) {
-            verdict_print(comparison, i, (enum sl_pairs_metric)m);
+            verdict_print(out, comparison, i, (enum sl_pairs_metric)m);
         }
     }
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         const struct sl_pairs_target *target = &pairs->targets[i];
         if (target->errors > 0) {
-            (void)printf("  note: %s had %s errors\n", target->name,
-                         sl_fmt_count(target->errors).text);
+            (void)fprintf(out, "  note: %s had %s errors\n", target->name,
+                          sl_fmt_count(target->errors).text);
         }
         if (target->invalid_count > 0) {
-            (void)printf("  note: the generator was late in %u slots of %s\n",
-                         target->invalid_count, target->name);
+            (void)fprintf(out, "  note: the generator was late in %u slots of %s\n",
+                          target->invalid_count, target->name);
         }
     }
     if (pairs->done_count < 60) {
-        (void)printf("  note: %u pairs are few: 60 or more tell differences of 1 %%\n",
-                     pairs->done_count);
+        (void)fprintf(out, "  note: %u pairs are few: 60 or more tell differences of 1 %%\n",
+                      pairs->done_count);
     }
 }
 
@@ -283,6 +287,29 @@ static int limits_verdict(const struct comparison *comparison)
     return code;
 }
 
+static int page_write(const struct comparison *comparison, const char *path, struct sl_diag *reterr)
+{
+    const struct sl_pairs *pairs = &comparison->pairs;
+    const struct sl_html_pairs_chart charts[] = {
+        {"Server CPU per request", SL_PAIRS_CPU, 0, pairs->targets_count},
+        {"p50", SL_PAIRS_P50, 0, pairs->targets_count},
+        {"p99", SL_PAIRS_P99, 0, pairs->targets_count},
+    };
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return -ENOMEM;
+    text_print(memory, comparison);
+    int err = fclose(memory) != 0 ? -ENOMEM : 0;
+    size_t skip = isnan(pairs->targets[0].values[SL_PAIRS_CPU][0]) ? 1 : 0;
+    if (err == 0) {
+        err = sl_html_pairs_write(path, "Comparison in adjacent pairs", text, pairs, charts + skip,
+                                  sizeof(charts) / sizeof(charts[0]) - skip, reterr);
+    }
+    free(text);
+    return err;
+}
+
 static int compare_run(struct comparison *comparison, const struct compare_values *values,
                        const struct sl_option_list *targets, struct sl_diag *reterr)
 {
@@ -294,7 +321,10 @@ static int compare_run(struct comparison *comparison, const struct compare_value
     if (strcmp(values->format, "json") == 0) {
         json_print(comparison);
     } else {
-        text_print(comparison);
+        text_print(stdout, comparison);
+    }
+    if (values->html != NULL && page_write(comparison, values->html, reterr) < 0) {
+        return SL_EXIT_INTERNAL;
     }
     return limits_verdict(comparison);
 }

@@ -37,7 +37,8 @@ static const char STYLE[] =
     ".frame{fill:none;stroke:var(--line)}.grid{stroke:var(--line);stroke-width:.6;fill:none}\n"
     ".line{fill:none;stroke-width:1.8}.k0{stroke:var(--k0)}.k1{stroke:var(--k1)}"
     ".k2{stroke:var(--k2);stroke-dasharray:5 4}.k3{stroke:var(--k3);stroke-dasharray:2 3}\n"
-    "code{font-size:.86rem;word-break:break-all}.bad{color:#c62828;font-weight:600}\n";
+    "pre{overflow-x:auto;font-size:.86rem;line-height:1.4}code{font-size:.86rem;word-break:break-"
+    "all}.bad{color:#c62828;font-weight:600}\n";
 
 static void tile(FILE *out, const char *value, const char *label)
 {
@@ -152,8 +153,7 @@ struct timeline {
 };
 
 /* Intervals that ended inside the window. False: nothing to draw, or no memory. */
-static bool timeline_make(const struct sl_run_config *config, const struct sl_run_result *result,
-                          struct timeline *timeline)
+static bool timeline_make(const struct sl_run_result *result, struct timeline *timeline)
 {
     const struct sl_load_result *load = &result->load;
     size_t cap = load->intervals_count;
@@ -164,9 +164,7 @@ static bool timeline_make(const struct sl_run_config *config, const struct sl_ru
     timeline->p99 = timeline->p50 + cap;
     timeline->max = timeline->p99 + cap;
     double seconds = (double)load->window_ns / 1e9;
-    double interval = config->duration_ns != UINT64_MAX
-                          ? ceil((double)config->duration_ns / 1e9 / (double)cap)
-                          : 1;
+    double interval = (double)result->interval_ns / 1e9;
     for (size_t i = 0; i < cap && (double)i * interval < seconds; i++) {
         const struct sl_load_interval *at = &load->intervals[i];
         double length = seconds - (double)i * interval;
@@ -229,12 +227,11 @@ static void latency_chart(FILE *out, const struct timeline *timeline, double sec
     sl_chart_end(&chart);
 }
 
-static void timelines_write(FILE *out, const struct sl_run_config *config,
-                            const struct sl_run_result *result)
+static void timelines_write(FILE *out, const struct sl_run_result *result)
 {
     struct timeline timeline = {.x = NULL};
     double seconds = (double)result->load.window_ns / 1e9;
-    if (timeline_make(config, result, &timeline)) {
+    if (timeline_make(result, &timeline)) {
         rate_chart(out, &timeline, seconds);
         latency_chart(out, &timeline, seconds);
     }
@@ -267,32 +264,61 @@ static void report_write(FILE *out, const char *title, const struct sl_run_confi
     free(text);
 }
 
-static void method_write(FILE *out, const struct sl_run_config *config,
-                         const struct sl_run_result *result)
+/* Opens the table of the method with what every page says; the caller adds rows and ends it. */
+static void method_begin(FILE *out)
 {
     struct sl_machine machine;
     char text[512];
+    sl_machine_get(&machine);
+    sl_machine_text(&machine, text, sizeof(text));
+    (void)fprintf(out, "<h2>Method</h2>\n<table>\n");
+    row(out, "machine", text);
+    row(out, "program", "sluice-bench " SL_VERSION);
+    row(out, "histogram", "1 ns to 60 s, three significant digits");
+}
+
+static void method_end(FILE *out)
+{
+    char text[1024];
+    sl_machine_command(text, sizeof(text));
+    (void)fprintf(out, "</table>\n<p>Command: <code>");
+    sl_html_escape(out, text);
+    (void)fprintf(out, "</code></p>\n</body></html>\n");
+}
+
+static void method_write(FILE *out, const struct sl_run_result *result)
+{
     char date[64];
     struct tm tm;
     time_t seconds = (time_t)(result->started_wall_ns / 1000000000);
-    sl_machine_get(&machine);
-    sl_machine_text(&machine, text, sizeof(text));
     (void)gmtime_r(&seconds, &tm);
     (void)strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", &tm);
-    (void)fprintf(out, "<h2>Method</h2>\n<table>\n");
-    row(out, "machine", text);
+    method_begin(out);
     row(out, "begun", date);
-    row(out, "program", "sluice-bench " SL_VERSION);
     row(out, "generator", result->wire_name);
     row(out, "latency counts from",
         result->is_open_loop ? "the planned time of sending" : "the sending of the batch");
-    row(out, "histogram", "1 ns to 60 s, three significant digits");
     row(out, "judged", result->is_valid ? "valid" : "INVALID: the generator was late");
-    (void)fprintf(out, "</table>\n<p>Command: <code>");
-    sl_machine_command(text, sizeof(text));
-    sl_html_escape(out, text);
-    (void)fprintf(out, "</code></p>\n");
-    (void)config;
+    method_end(out);
+}
+
+static void page_begin(FILE *out, const char *title)
+{
+    (void)fprintf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                       "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    sl_html_escape(out, title);
+    (void)fprintf(out, "</title>\n<style>\n%s</style></head><body>\n<h1>", STYLE);
+    sl_html_escape(out, title);
+    (void)fprintf(out, "</h1>\n");
+}
+
+static int page_error(const char *path, int err, struct sl_diag *reterr)
+{
+    if (err < 0) {
+        (void)sl_diag_set(reterr, "bad_file", (struct sl_pos){0, 0}, "cannot write \"%s\": %s",
+                          path, strerror(-err));
+    }
+    return err;
 }
 
 int sl_html_write(const char *path, const char *title, const struct sl_run_config *config,
@@ -301,31 +327,74 @@ int sl_html_write(const char *path, const char *title, const struct sl_run_confi
 {
     sl_assert(path != NULL);
     FILE *out = fopen(path, "we");
-    int err = out == NULL ? -errno : 0;
-    if (out != NULL) {
-        (void)fprintf(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-        sl_html_escape(out, title);
-        (void)fprintf(out, "</title>\n<style>\n%s</style></head><body>\n<h1>", STYLE);
-        sl_html_escape(out, title);
-        (void)fprintf(out, "</h1>\n");
-        for (uint32_t i = 0; i < result->notes_count; i++) {
-            (void)fprintf(out, "<p class=\"%s\">", result->is_valid ? "sub" : "bad");
-            sl_html_escape(out, result->notes[i]);
-            (void)fprintf(out, "</p>\n");
-        }
-        tiles_write(out, result);
-        percentiles_chart(out, result, baseline);
-        timelines_write(out, config, result);
-        (void)fprintf(out, "<h2>Figures</h2>\n");
-        report_write(out, title, config, result);
-        method_write(out, config, result);
-        (void)fprintf(out, "</body></html>\n");
-        if (fclose(out) != 0) err = -errno;
+    if (out == NULL) return page_error(path, -errno, reterr);
+    page_begin(out, title);
+    for (uint32_t i = 0; i < result->notes_count; i++) {
+        (void)fprintf(out, "<p class=\"%s\">", result->is_valid ? "sub" : "bad");
+        sl_html_escape(out, result->notes[i]);
+        (void)fprintf(out, "</p>\n");
     }
-    if (err < 0) {
-        (void)sl_diag_set(reterr, "bad_file", (struct sl_pos){0, 0}, "cannot write \"%s\": %s",
-                          path, strerror(-err));
+    tiles_write(out, result);
+    percentiles_chart(out, result, baseline);
+    timelines_write(out, result);
+    (void)fprintf(out, "<h2>Figures</h2>\n");
+    report_write(out, title, config, result);
+    method_write(out, result);
+    return page_error(path, fclose(out) != 0 ? -errno : 0, reterr);
+}
+
+static void rounds_chart(FILE *out, const struct sl_pairs *pairs,
+                         const struct sl_html_pairs_chart *what)
+{
+    double ticks[TICKS_MAX];
+    double high = 0;
+    double *x = calloc(pairs->done_count + 1, sizeof(*x));
+    if (x == NULL || pairs->done_count < 2) {
+        free(x);
+        return;
     }
-    return err;
+    for (uint32_t i = 0; i < pairs->done_count; i++) x[i] = i + 1;
+    for (uint32_t t = what->first; t < what->first + what->count; t++) {
+        const double *values = pairs->targets[t].values[what->metric];
+        for (uint32_t i = 0; i < pairs->done_count; i++) high = fmax(high, values[i]);
+    }
+    struct sl_chart chart = {
+        .out = out, .x_min = 1, .x_max = pairs->done_count, .y_max = high > 0 ? high * 1.1 : 1};
+    sl_chart_begin(&chart, what->title, "each point a slot");
+    size_t count = sl_chart_ticks(1, chart.x_max, false, ticks, TICKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        char label[32];
+        (void)snprintf(label, sizeof(label), "%g", ticks[i]);
+        sl_chart_x_tick(&chart, ticks[i], label);
+    }
+    count = sl_chart_ticks(0, chart.y_max, false, ticks, TICKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        sl_chart_y_tick(&chart, ticks[i], sl_pairs_value(what->metric, ticks[i]).text);
+    }
+    for (uint32_t t = 0; t < what->count; t++) {
+        const struct sl_pairs_target *target = &pairs->targets[what->first + t];
+        sl_chart_series(&chart, target->name, (int)(t % 4), x, target->values[what->metric],
+                        pairs->done_count);
+    }
+    sl_chart_end(&chart);
+    free(x);
+}
+
+int sl_html_pairs_write(const char *path, const char *title, const char *text,
+                        const struct sl_pairs *pairs, const struct sl_html_pairs_chart *charts,
+                        size_t charts_count, struct sl_diag *reterr)
+{
+    sl_assert(path != NULL);
+    FILE *out = fopen(path, "we");
+    if (out == NULL) return page_error(path, -errno, reterr);
+    page_begin(out, title);
+    (void)fprintf(out, "<pre>");
+    sl_html_escape(out, text);
+    (void)fprintf(out, "</pre>\n");
+    for (size_t i = 0; i < charts_count; i++) rounds_chart(out, pairs, &charts[i]);
+    method_begin(out);
+    row(out, "ratios", "mean of the middle half of the log ratios of adjacent slots");
+    row(out, "intervals", "95 %, bootstrap over the rounds");
+    method_end(out);
+    return page_error(path, fclose(out) != 0 ? -errno : 0, reterr);
 }

@@ -6,9 +6,26 @@
 #pragma once
 
 #include "bench/baseline.h"
+#include "bench/pairs.h"
 #include "bench/run.h"
 
 /* baseline: NULL for none. 0, or -errno with a diagnostic. */
 int sl_html_write(const char *path, const char *title, const struct sl_run_config *config,
                   const struct sl_run_result *result, const struct sl_baseline *baseline,
                   struct sl_diag *reterr);
+
+/*
+ * The page of a comparison: its text, and a chart of one figure over the rounds for targets
+ * `first`..`first + count - 1` (up to four are drawn apart by colour; more repeat them).
+ */
+struct sl_html_pairs_chart {
+    const char *title;
+    enum sl_pairs_metric metric;
+    uint32_t first;
+    uint32_t count;
+};
+
+/* charts: array of `charts_count`. 0, or -errno with a diagnostic. */
+int sl_html_pairs_write(const char *path, const char *title, const char *text,
+                        const struct sl_pairs *pairs, const struct sl_html_pairs_chart *charts,
+                        size_t charts_count, struct sl_diag *reterr);

@@ -116,15 +116,13 @@ void sl_report_text(FILE *out, const char *title, const struct sl_run_config *co
                     const struct sl_run_result *result)
 {
     const struct sl_load_result *load = &result->load;
-    double wall_s = load->window_ns > 0 ? (double)load->window_ns / 1e9 : NAN;
+    double wall_s = load->wall_ns > 0 ? (double)load->wall_ns / config->threads / 1e9 : NAN;
     (void)fprintf(out, "%s\n  ", title);
     method_text(out, config, result);
     (void)fprintf(out, "  requests  %s, %s/s, %s errors, %s/s in\n",
                   sl_fmt_count(load->requests).text, sl_fmt_count((uint64_t)result->rate).text,
                   sl_fmt_count(sl_load_errors_sum(load)).text,
-                  sl_fmt_bytes((double)load->bytes_in / wall_s *
-                               (wall_s / (wall_s + (double)config->warmup_ns / 1e9)))
-                      .text);
+                  sl_fmt_bytes((double)load->bytes_in / wall_s).text);
     latency_text(out, result);
     counts_text(out, load);
     if (result->has_usage) server_text(out, result);
@@ -185,6 +183,26 @@ static void counts_json(struct sl_json *json, const struct sl_load_result *load)
     sl_json_end(json, '}');
 }
 
+static void timeline_json(struct sl_json *json, const struct sl_run_result *result)
+{
+    const struct sl_load_result *load = &result->load;
+    sl_json_begin(json, "timeline", '[');
+    for (uint32_t i = 0; i < load->intervals_count; i++) {
+        const struct sl_load_interval *at = &load->intervals[i];
+        double from_s = (double)i * (double)result->interval_ns / 1e9;
+        if (from_s * 1e9 >= (double)load->window_ns) break;
+        sl_json_begin(json, NULL, '{');
+        sl_json_number(json, "from_s", from_s, 3);
+        sl_json_uint(json, "requests", at->requests);
+        sl_json_uint(json, "errors", at->errors);
+        sl_json_number(json, "p50_us", (double)sl_hdr_percentile(at->latency, 50) / 1e3, 1);
+        sl_json_number(json, "p99_us", (double)sl_hdr_percentile(at->latency, 99) / 1e3, 1);
+        sl_json_number(json, "max_us", (double)at->latency->max / 1e3, 1);
+        sl_json_end(json, '}');
+    }
+    sl_json_end(json, ']');
+}
+
 static void config_json(struct sl_json *json, const struct sl_run_config *config,
                         const struct sl_run_result *result)
 {
@@ -230,6 +248,7 @@ void sl_report_json_members(struct sl_json *json, const char *title,
     config_json(json, config, result);
     if (result->has_usage) server_json(json, result);
     generator_json(json, result);
+    timeline_json(json, result);
     sl_json_begin(json, "notes", '[');
     for (uint32_t i = 0; i < result->notes_count; i++) {
         sl_json_string(json, NULL, result->notes[i]);

@@ -19,6 +19,9 @@
 
 enum { START_DELAY_NS = 2 * 1000 * 1000, TICK_NS = 50 * 1000 * 1000, JITTER_NS = 1000 * 1000 };
 
+/* Runs up to this have a finer time line. */
+static const uint64_t SHORT_NS = 30 * SL_NS_PER_SEC;
+
 struct run;
 
 struct worker {
@@ -142,6 +145,7 @@ static void worker_setup(struct run *run, uint32_t index)
     uint64_t interval = SL_NS_PER_SEC;
     uint32_t intervals = SL_RUN_INTERVALS_MAX;
     if (config->duration_ns != UINT64_MAX) {
+        if (config->duration_ns <= SHORT_NS) interval = SL_NS_PER_SEC / 4;
         uint64_t least = config->duration_ns / SL_RUN_INTERVALS_MAX;
         while (interval < least) interval *= 2;
         intervals = (uint32_t)((config->duration_ns + interval - 1) / interval);
@@ -445,6 +449,7 @@ int sl_run(const struct sl_run_config *config, struct sl_run_result *ret_result,
     run.workers = calloc(config->threads, sizeof(*run.workers));
     if (run.workers == NULL) return -ENOMEM;
     worker_setup(&run, 0);
+    ret_result->interval_ns = run.workers[0].load_config.interval_ns;
     int err = sl_load_result_init(&ret_result->load, run.workers[0].load_config.intervals_count);
     if (err == 0) {
         (void)pthread_barrier_init(&run.connected, NULL, config->threads + 1);

@@ -47,6 +47,7 @@ struct sl_run_result {
     struct sl_proc_usage usage; /* of the server, in the window */
     uint64_t usage_requests;    /* replies between its two readings */
     uint64_t usage_ns;          /* time between them */
+    uint64_t interval_ns;       /* of the time line */
     double rate;                /* replies a second */
     double client_share;        /* CPU of the generator, of one core per thread */
     int64_t started_wall_ns;

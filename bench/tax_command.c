@@ -13,6 +13,7 @@
 
 #include "bench/command.h"
 #include "bench/endpoint.h"
+#include "bench/html.h"
 #include "bench/pairs.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
@@ -89,6 +90,7 @@ enum { KNOWN_COUNT = sizeof(KNOWN) / sizeof(KNOWN[0]) };
 struct tax_values {
     struct sl_job_values job;
     const char *format;
+    const char *html;
     const char *scenario;
     const char *only;
     const char *path;
@@ -127,6 +129,8 @@ static const struct sl_option OPTIONS[] = {
     {"Output", NULL, NULL, 0, SL_OPTION_TITLE, 0},
     {"format", "F", "text or json (default text)", offsetof(struct tax_values, format),
      SL_OPTION_STRING, 'f'},
+    {"html", "FILE", "write a page with charts and method", offsetof(struct tax_values, html),
+     SL_OPTION_STRING, 0},
 };
 
 static const struct sl_options_usage USAGE = {
@@ -317,7 +321,7 @@ static double over_floor(const struct tax *tax, uint32_t floor, uint32_t target)
     return median;
 }
 
-static void mode_text(const struct tax *tax, uint32_t mode)
+static void mode_text(FILE *out, const struct tax *tax, uint32_t mode)
 {
     const struct sl_pairs *pairs = &tax->pairs;
     uint32_t base = mode * tax->count;
@@ -344,29 +348,52 @@ static void mode_text(const struct tax *tax, uint32_t mode)
                                            has_nginx ? nginx_text.text : "", rate.text},
                      6);
     }
-    sl_table_print(&table, stdout, 2);
+    sl_table_print(&table, out, 2);
 }
 
-static void text_print(const struct tax *tax, const struct tax_values *values)
+static void text_print(FILE *out, const struct tax *tax, const struct tax_values *values)
 {
     const struct sl_pairs *pairs = &tax->pairs;
-    (void)printf("server CPU per request, %s, %u connections, %u rounds of %s, servers on core %d, "
-                 "generator on %s\n\n",
-                 values->scenario, values->job.connections, pairs->done_count,
-                 sl_fmt_ns((double)pairs->slot_ns).text, tax->server_core, values->job.cores);
+    (void)fprintf(
+        out,
+        "server CPU per request, %s, %u connections, %u rounds of %s, servers on core %d, "
+        "generator on %s\n\n",
+        values->scenario, values->job.connections, pairs->done_count,
+        sl_fmt_ns((double)pairs->slot_ns).text, tax->server_core, values->job.cores);
     for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
-        mode_text(tax, mode);
-        (void)printf("\n");
+        mode_text(out, tax, mode);
+        (void)fprintf(out, "\n");
     }
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         if (pairs->targets[i].errors == 0) continue;
-        (void)printf("  note: %s had %s errors in %s requests: its figures do not count\n",
-                     pairs->targets[i].name, sl_fmt_count(pairs->targets[i].errors).text,
-                     sl_fmt_count(pairs->targets[i].requests).text);
+        (void)fprintf(out, "  note: %s had %s errors in %s requests: its figures do not count\n",
+                      pairs->targets[i].name, sl_fmt_count(pairs->targets[i].errors).text,
+                      sl_fmt_count(pairs->targets[i].requests).text);
     }
-    (void)printf(
-        "  ratios are medians over rounds with their 95 %% interval; rates are those of the "
-        "generator\n");
+    (void)fprintf(
+        out, "  ratios are medians over rounds with their 95 %% interval; rates are those of the "
+             "generator\n");
+}
+
+static int page_write(const struct tax *tax, const struct tax_values *values,
+                      struct sl_diag *reterr)
+{
+    const struct sl_html_pairs_chart charts[] = {
+        {"CPU per request, one in flight", SL_PAIRS_CPU, 0, tax->count},
+        {"CPU per request, 16 pipelined", SL_PAIRS_CPU, tax->count, tax->count},
+    };
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (memory == NULL) return -ENOMEM;
+    text_print(memory, tax, values);
+    int err = fclose(memory) != 0 ? -ENOMEM : 0;
+    if (err == 0) {
+        err = sl_html_pairs_write(values->html, "What servers cost over the floor", text,
+                                  &tax->pairs, charts, MODES_COUNT, reterr);
+    }
+    free(text);
+    return err;
 }
 
 static void ratio_json(struct sl_json *json, const char *key, const struct sl_ratio *ratio)
@@ -475,8 +502,9 @@ static int tax_run(struct tax *tax, struct tax_values *values, struct sl_diag *r
     if (strcmp(values->format, "json") == 0) {
         json_print(tax, values);
     } else {
-        text_print(tax, values);
+        text_print(stdout, tax, values);
     }
+    if (values->html != NULL && page_write(tax, values, reterr) < 0) return SL_EXIT_INTERNAL;
     return SL_EXIT_OK;
 }
 
