@@ -84,7 +84,8 @@ void sl_chart_y_tick(const struct sl_chart *chart, double y, const char *label)
 void sl_chart_series(struct sl_chart *chart, const char *label, int kind, const double *x,
                      const double *y, size_t count)
 {
-    int at = LEFT + chart->series_count++ * LEGEND_STEP;
+    int step = chart->legend_step > 0 ? chart->legend_step : LEGEND_STEP;
+    int at = LEFT + chart->series_count++ * step;
     (void)fprintf(chart->out, "<path class=\"line k%d\" d=\"M%d %dh22\"/><text x=\"%d\" y=\"%d\">",
                   kind, at, TOP - 16, at + 28, TOP - 12);
     sl_html_escape(chart->out, label);

@@ -15,6 +15,7 @@ struct sl_chart {
     double y_min, y_max;
     bool y_log; /* y values are drawn by their logarithm; y_min > 0 */
     int series_count;
+    int legend_step; /* pixels between names; 0: 150 */
 };
 
 /* Open the picture: frame, title, unit of the y axis. Then ticks, then series, then end. */
@@ -22,7 +23,7 @@ void sl_chart_begin(struct sl_chart *chart, const char *title, const char *capti
 void sl_chart_x_tick(const struct sl_chart *chart, double x, const char *label);
 void sl_chart_y_tick(const struct sl_chart *chart, double y, const char *label);
 
-/* A line through `count` points; NaN breaks it. `kind` 0..3 is its colour and stroke. */
+/* A line through `count` points; NaN breaks it. `kind` 0..7 is its colour and stroke. */
 void sl_chart_series(struct sl_chart *chart, const char *label, int kind, const double *x,
                      const double *y, size_t count);
 void sl_chart_end(struct sl_chart *chart);

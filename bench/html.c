@@ -18,9 +18,11 @@ enum { TICKS_MAX = 16, POINTS_COUNT = 240 };
 
 static const char STYLE[] =
     ":root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6675;--line:#d9dee6;--bg:#fff;"
-    "--k0:#1d5fd1;--k1:#c2540a;--k2:#7a8696;--k3:#12805c}\n"
+    "--k0:#1d5fd1;--k1:#c2540a;--k2:#7a8696;--k3:#12805c;--k4:#8e3bb0;--k5:#a8860b;--k6:#c2185b;--"
+    "k7:#00838f}\n"
     "@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa5b4;--line:#2f3947;"
-    "--bg:#12171e;--k0:#6ea8ff;--k1:#ff9d5c;--k2:#8b97a7;--k3:#4fd0a5}}\n"
+    "--bg:#12171e;--k0:#6ea8ff;--k1:#ff9d5c;--k2:#8b97a7;--k3:#4fd0a5;--k4:#cf92e6;--k5:#e3c14a;"
+    "--k6:#ff7aa8;--k7:#4dd0e1}}\n"
     "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--bg);"
     "max-width:900px;margin:2rem auto;padding:0 1rem}\n"
     "h1{font-size:1.35rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2rem 0 .5rem}\n"
@@ -36,7 +38,9 @@ static const char STYLE[] =
     "svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}\n"
     ".frame{fill:none;stroke:var(--line)}.grid{stroke:var(--line);stroke-width:.6;fill:none}\n"
     ".line{fill:none;stroke-width:1.8}.k0{stroke:var(--k0)}.k1{stroke:var(--k1)}"
-    ".k2{stroke:var(--k2);stroke-dasharray:5 4}.k3{stroke:var(--k3);stroke-dasharray:2 3}\n"
+    ".k2{stroke:var(--k2);stroke-dasharray:5 4}.k3{stroke:var(--k3);stroke-dasharray:2 3}"
+    ".k4{stroke:var(--k4)}.k5{stroke:var(--k5);stroke-dasharray:7 3}.k6{stroke:var(--k6)}"
+    ".k7{stroke:var(--k7);stroke-dasharray:2 3}\n"
     "pre{overflow-x:auto;font-size:.86rem;line-height:1.4}code{font-size:.86rem;word-break:break-"
     "all}.bad{color:#c62828;font-weight:600}\n";
 
@@ -360,6 +364,7 @@ static void rounds_chart(FILE *out, const struct sl_pairs *pairs,
     }
     struct sl_chart chart = {
         .out = out, .x_min = 1, .x_max = pairs->done_count, .y_max = high > 0 ? high * 1.1 : 1};
+    if (what->count > 5) chart.legend_step = 88;
     sl_chart_begin(&chart, what->title, "each point a slot");
     size_t count = sl_chart_ticks(1, chart.x_max, false, ticks, TICKS_MAX);
     for (size_t i = 0; i < count; i++) {
@@ -373,7 +378,7 @@ static void rounds_chart(FILE *out, const struct sl_pairs *pairs,
     }
     for (uint32_t t = 0; t < what->count; t++) {
         const struct sl_pairs_target *target = &pairs->targets[what->first + t];
-        sl_chart_series(&chart, target->name, (int)(t % 4), x, target->values[what->metric],
+        sl_chart_series(&chart, target->name, (int)(t % 8), x, target->values[what->metric],
                         pairs->done_count);
     }
     sl_chart_end(&chart);

@@ -16,7 +16,7 @@ int sl_html_write(const char *path, const char *title, const struct sl_run_confi
 
 /*
  * The page of a comparison: its text, and a chart of one figure over the rounds for targets
- * `first`..`first + count - 1` (up to four are drawn apart by colour; more repeat them).
+ * `first`..`first + count - 1` (colours repeat after eight).
  */
 struct sl_html_pairs_chart {
     const char *title;

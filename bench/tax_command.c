@@ -371,7 +371,7 @@ static void text_print(FILE *out, const struct tax *tax, const struct tax_values
                       sl_fmt_count(pairs->targets[i].requests).text);
     }
     (void)fprintf(
-        out, "  ratios are medians over rounds with their 95 %% interval; rates are those of the "
+        out, "  ratios over rounds (middle half) with their 95 %% interval; rates are those of the "
              "generator\n");
 }
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program as a person or a script calls it: exit codes, JSON keys, clear errors. The server is
+ * its own `floor`. The path of the program comes in SLUICE_BENCH.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bench/spawn.h"
+
+static struct sl_spawn floor_server;
+static char output[65536];
+
+static int group_setup(void **state)
+{
+    char command[1024];
+    struct sl_diag diag = {.level = SL_DIAG_ERROR};
+    (void)state;
+    if (getenv("SLUICE_BENCH") == NULL) return -1;
+    (void)snprintf(command, sizeof(command), "exec '%s' floor --port {port}",
+                   getenv("SLUICE_BENCH"));
+    struct sl_spawn_config config = {.name = "floor", .command = command, .core = -1};
+    int err = sl_spawn_start(&config, &floor_server, &diag);
+    if (err == 0) return 0;
+    (void)printf("skipped: no floor server here: %s\n", diag.text);
+    exit(77);
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    sl_spawn_stop(&floor_server);
+    return 0;
+}
+
+/* Run `sluice-bench ARGS`, {url} replaced; both outputs go to `output`. Returns the exit code. */
+static int bench(const char *args)
+{
+    char command[2048];
+    char expanded[1024];
+    const char *url = strstr(args, "{url}");
+    if (url != NULL) {
+        (void)snprintf(expanded, sizeof(expanded), "%.*shttp://127.0.0.1:%u/ping%s",
+                       (int)(url - args), args, floor_server.port, url + 5);
+    } else {
+        (void)snprintf(expanded, sizeof(expanded), "%s", args);
+    }
+    (void)snprintf(command, sizeof(command), "'%s' %s 2>&1", getenv("SLUICE_BENCH"), expanded);
+    FILE *pipe = popen(command, "re");
+    assert_non_null(pipe);
+    size_t size = fread(output, 1, sizeof(output) - 1, pipe);
+    output[size] = '\0';
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void http_json_has_the_promised_keys(void **state)
+{
+    (void)state;
+    assert_int_equal(bench("http -q --count 300 -c 4 --format json {url}"), 0);
+    const char *keys[] = {"\"requests\": 300", "\"errors\": 0", "\"duration_s\": ", "\"rate_s\": ",
+                          "\"latency_us\": {", "\"p50\": ",     "\"p90\": ",        "\"p95\": ",
+                          "\"p99\": ",         "\"p99_9\": ",   "\"p99_99\": ",     "\"max\": ",
+                          "\"machine\": {"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        assert_non_null(strstr(output, keys[i]));
+    }
+    assert_int_equal(output[0], '{');
+}
+
+static void http_threshold_held_exits_1(void **state)
+{
+    (void)state;
+    assert_int_equal(bench("http -q --count 50 -c 2 --fail-if 'requests>10' {url}"), 1);
+    assert_non_null(strstr(output, "failed: requests>10"));
+    assert_int_equal(bench("http -q --count 50 -c 2 --fail-if 'errors>0' {url}"), 0);
+    assert_int_equal(bench("http -q --count 50 -c 2 --check-status 404 --fail-if 'errors>0' {url}"),
+                     1);
+    assert_int_equal(bench("http -q --count 50 -c 2 --check-body nope --fail-if 'errors>0' {url}"),
+                     1);
+}
+
+static void usage_mistakes_exit_2_with_a_hint(void **state)
+{
+    (void)state;
+    const char *lines[] = {"htttp",
+                           "http",
+                           "http --rat 5 {url}",
+                           "http --rate fast {url}",
+                           "http --fail-if p98 {url}",
+                           "http --format xml {url}",
+                           "http --find-capacity p99 {url}",
+                           "http --find-capacity p99=1ms --rate 5 {url}",
+                           "http --against /nowhere {url}",
+                           "compare {url}",
+                           "compare one two",
+                           "tax --scenario none",
+                           "floor --port 99999",
+                           "hdr /nowhere",
+                           "proof --stall 2s"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_int_equal(bench(lines[i]), 2);
+        assert_non_null(strstr(output, "error: "));
+    }
+}
+
+static void no_server_exits_3(void **state)
+{
+    (void)state;
+    assert_int_equal(bench("http -q --count 5 http://127.0.0.1:1/"), 3);
+    assert_non_null(strstr(output, "Connection refused"));
+    assert_int_equal(bench("compare -q --pairs 1 --slot 50ms http://127.0.0.1:1/ {url}"), 3);
+}
+
+static void help_of_every_command_exits_0_with_examples(void **state)
+{
+    (void)state;
+    const char *commands[] = {"http", "compare", "tax", "floor", "hdr", "proof"};
+    assert_int_equal(bench("--help"), 0);
+    char list[sizeof(output)];
+    memcpy(list, output, sizeof(list));
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        char line[64];
+        (void)snprintf(line, sizeof(line), "%s --help", commands[i]);
+        assert_int_equal(bench(line), 0);
+        assert_non_null(strstr(output, "Examples:"));
+        assert_non_null(strstr(output, "Exit codes:"));
+        assert_non_null(strstr(list, commands[i]));
+    }
+}
+
+static void baseline_and_page_are_written_and_read(void **state)
+{
+    (void)state;
+    char args[512];
+    char page[128];
+    char log[128];
+    (void)snprintf(page, sizeof(page), "%s/page.html", floor_server.dir);
+    (void)snprintf(log, sizeof(log), "%s/kept.hlog", floor_server.dir);
+    (void)snprintf(args, sizeof(args),
+                   "http -q -t 0.6s -w 0 -c 2 --html %s --baseline-write %s {url}", page, log);
+    assert_int_equal(bench(args), 0);
+    (void)snprintf(args, sizeof(args),
+                   "http -q --count 100 -c 2 --against %s --fail-if 'requests>0.000001x' {url}",
+                   log);
+    assert_int_equal(bench(args), 1);
+    assert_non_null(strstr(output, "against"));
+    (void)snprintf(args, sizeof(args), "hdr --format json %s", log);
+    assert_int_equal(bench(args), 0);
+    assert_non_null(strstr(output, "\"lines\": 1"));
+    FILE *in = fopen(page, "re");
+    assert_non_null(in);
+    size_t size = fread(output, 1, sizeof(output) - 1, in);
+    output[size] = '\0';
+    fclose(in);
+    assert_non_null(strstr(output, "<svg"));
+    assert_non_null(strstr(output, "Latency by percentile"));
+    assert_null(strstr(output, "http-equiv"));
+    assert_null(strstr(output, "<script"));
+}
+
+static void compare_same_server_prints_ratios(void **state)
+{
+    (void)state;
+    char args[512];
+    (void)snprintf(args, sizeof(args),
+                   "compare -q --pairs 3 --slot 60ms --settle 10ms -c 4 --format json "
+                   "x=http://127.0.0.1:%u/,pid=%d y=http://127.0.0.1:%u/,pid=%d",
+                   floor_server.port, (int)floor_server.pid, floor_server.port,
+                   (int)floor_server.pid);
+    assert_int_equal(bench(args), 0);
+    assert_non_null(strstr(output, "\"pairs\": 3"));
+    assert_non_null(strstr(output, "\"cpu_us\": {"));
+    assert_non_null(strstr(output, "\"ratio_low\": "));
+    /* Three pairs are never enough to call a difference. */
+    assert_null(strstr(output, "\"different\": true"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(http_json_has_the_promised_keys),
+        cmocka_unit_test(http_threshold_held_exits_1),
+        cmocka_unit_test(usage_mistakes_exit_2_with_a_hint),
+        cmocka_unit_test(no_server_exits_3),
+        cmocka_unit_test(help_of_every_command_exits_0_with_examples),
+        cmocka_unit_test(baseline_and_page_are_written_and_read),
+        cmocka_unit_test(compare_same_server_prints_ratios),
+    };
+    return cmocka_run_group_tests_name("bench_cli", tests, group_setup, group_teardown);
+}
