@@ -34,6 +34,7 @@ static const struct sl_pos NO_POS = {0, 0};
 
 void sl_spawn_bin_dir(char *buf, size_t buf_size)
 {
+    sl_assert(buf != NULL);
     sl_assert(buf_size > 2);
     ssize_t size = readlink("/proc/self/exe", buf, buf_size - 1);
     buf[size > 0 ? size : 0] = '\0';
@@ -49,6 +50,7 @@ int sl_spawn_peers_dir(char *buf, size_t buf_size)
 {
     static const char *const PLACES[] = {"../bench/peers", "../share/sluice/bench/peers"};
     char bin[512];
+    sl_assert(buf != NULL);
     sl_spawn_bin_dir(bin, sizeof(bin));
     for (size_t i = 0; i < sizeof(PLACES) / sizeof(PLACES[0]); i++) {
         (void)snprintf(buf, buf_size, "%s/%s", bin, PLACES[i]);
