@@ -79,7 +79,8 @@ enum {
     /* Features not to use even where the kernel has them: for tests, and a way out in production. */
     SL_POLLER_NO_DEFER_TASKRUN = 1,
     SL_POLLER_NO_MULTISHOT_RECV = 2,
-    SL_POLLER_NO_SQARRAY = 4, /* i.e. keep the index array */
+    SL_POLLER_NO_SQARRAY = 4,  /* i.e. keep the index array */
+    SL_POLLER_FAIL_SUBMIT = 8, /* tests only: now and then there is no room to submit */
 };
 
 struct sl_poller_config {

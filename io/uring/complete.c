@@ -6,37 +6,10 @@
 #include "io/sock/sock.h"
 #include "io/uring/internal.h"
 
-enum { CQES_BATCH = 64 /* completions after which the CQ head is published */ };
-
 static void op_event_more(struct sl_op *op, int32_t res, const uint8_t *data)
 {
     struct sl_event event = {.res = res, .flags = SL_EVENT_MORE, .data = data};
     op->fn(op, &event);
-}
-
-/*
- * As op_continue, but at the end of the batch: who just got something stands behind those that got
- * no buffer. The op has had its event; cancel only marks it meanwhile.
- */
-static void op_continue_late(struct uring *u, struct sl_op *op)
-{
-    op->next = NULL;
-    *u->late_end = op;
-    u->late_end = &op->next;
-}
-
-static uint32_t continue_late(struct uring *u)
-{
-    struct sl_op *op = u->late;
-    uint32_t events = 0;
-    u->late = NULL;
-    u->late_end = &u->late;
-    while (op != NULL) {
-        struct sl_op *next = op->next;
-        events += sl_uring_op_continue(u, op);
-        op = next;
-    }
-    return events;
 }
 
 static uint32_t accept_complete(struct uring *u, struct sl_op *op, int32_t res)
@@ -45,7 +18,7 @@ static uint32_t accept_complete(struct uring *u, struct sl_op *op, int32_t res)
     if (res >= 0) {
         sl_poller_count(&u->base.stats.accepts, 1);
         op_event_more(op, res, NULL);
-        if (!(op->state & ARMED)) op_continue_late(u, op);
+        if (!(op->state & ARMED)) sl_uring_op_arm_late(u, op);
         return 1;
     }
     if (op->state & ARMED) return 0;
@@ -69,7 +42,7 @@ static uint32_t recv_complete(struct uring *u, struct sl_op *op, int32_t res, ui
         sl_poller_count(&u->base.stats.bytes_received, (uint64_t)res);
         op_event_more(op, res, sl_uring_buf(&u->setup.bufs, id));
         sl_uring_buf_return(&u->setup.bufs, id);
-        if (!(op->state & ARMED)) op_continue_late(u, op);
+        if (!(op->state & ARMED)) sl_uring_op_arm_late(u, op);
         return 1;
     }
     if (flags & IORING_CQE_F_BUFFER)
@@ -181,9 +154,10 @@ uint32_t sl_uring_complete(struct uring *u)
     while (head != tail) {
         struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
         head++;
-        if (head % CQES_BATCH == 0 || head == tail)
-            __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
+        /* At once, so that a submission out of the event finds room for completions. */
+        __atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
         events += complete(u, &cqe);
     }
-    return u->late == NULL ? events : events + continue_late(u);
+    if (u->late != NULL) sl_uring_late_arm(u);
+    return events;
 }

@@ -71,6 +71,9 @@ struct uring {
     uint64_t spin_ns;
     uint32_t backlog;
     bool wake_armed;
+    bool cancels_missed; /* some could not be submitted */
+    bool fail_submit;    /* SL_POLLER_FAIL_SUBMIT */
+    uint32_t fail_count;
     bool in_wait;
     pthread_t thread;
     struct sl_waker waker;
@@ -98,6 +101,18 @@ void sl_uring_op_finish(struct uring *u, struct sl_op *op, int32_t res);
 
 /* Arm again, or end as the caller asked. Returns the events delivered. */
 uint32_t sl_uring_op_continue(struct uring *u, struct sl_op *op);
+
+/*
+ * Arm it at the end of the batch, or when there is room to submit. Who just got something stands
+ * behind those that got no buffer. The op has had its event; cancel only marks it meanwhile.
+ */
+void sl_uring_op_arm_late(struct uring *u, struct sl_op *op);
+
+/* Arm those of sl_uring_op_arm_late; what was cancelled meanwhile is done. */
+void sl_uring_late_arm(struct uring *u);
+
+/* Cancel again what was marked when there was no room to submit. */
+void sl_uring_cancels_repeat(struct uring *u);
 
 /* Prepare the cancel of an armed op. */
 void sl_uring_op_cancel(struct uring *u, const struct sl_op *op);

@@ -120,16 +120,28 @@ int sl_uring_submit(struct uring *u, uint32_t wait_count, uint64_t timeout_ns)
     return sl_uring_setup_enter(&u->setup, sl_uring_setup_flush(&u->setup), wait_count, timeout_ns);
 }
 
-/* A free submission entry; submits what is there if the queue is full. */
+/* The fault of SL_POLLER_FAIL_SUBMIT: about every fifth time there is no entry. */
+static bool entry_is_withheld(struct uring *u)
+{
+    if (!u->fail_submit) return false;
+    u->fail_count = u->fail_count * 1664525 + 1013904223; /* Knuth's and Lewis's generator */
+    return (u->fail_count >> 16) % 5 == 0;
+}
+
+/*
+ * A free submission entry; submits what is there if the queue is full. NULL if it stays full: the
+ * kernel may refuse (EBUSY, EAGAIN) until completions have been taken, and we may be inside the
+ * event of one. Then the next wait tries again.
+ */
 static struct io_uring_sqe *sqe_take(struct uring *u)
 {
     struct io_uring_sq *sq = &u->setup.ring.sq;
     uint32_t used = sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
-    while (used >= sq->ring_entries) {
-        /* The kernel takes entries without waiting; -EBUSY and -EAGAIN pass as it works. */
+    if (used >= sq->ring_entries) {
         (void)sl_uring_submit(u, 0, 0);
         used = sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
     }
+    if (used >= sq->ring_entries || entry_is_withheld(u)) return NULL;
     struct io_uring_sqe *sqe = &sq->sqes[sq->sqe_tail & sq->ring_mask];
     sq->sqe_tail++;
     return sqe;
@@ -161,6 +173,10 @@ void sl_uring_op_arm(struct uring *u, struct sl_op *op)
     sl_assert(!(op->state & (ARMED | DONE)));
     struct io_uring_sqe *sqe = sqe_take(u);
     struct block *block;
+    if (sqe == NULL) {
+        sl_uring_op_arm_late(u, op);
+        return;
+    }
     switch (op->type) {
     case SL_OP_ACCEPT: io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL, SOCK_CLOEXEC); break;
     case SL_OP_RECV: prep_recv(u, sqe, op); break;
@@ -189,9 +205,47 @@ uint32_t sl_uring_op_continue(struct uring *u, struct sl_op *op)
     return 0;
 }
 
+void sl_uring_op_arm_late(struct uring *u, struct sl_op *op)
+{
+    op->next = NULL;
+    *u->late_end = op;
+    u->late_end = &op->next;
+}
+
+void sl_uring_late_arm(struct uring *u)
+{
+    struct sl_op *op = u->late;
+    u->late = NULL;
+    u->late_end = &u->late;
+    while (op != NULL) {
+        struct sl_op *next = op->next;
+        if (op->state & CANCELED) {
+            sl_uring_op_done(u, op, -ECANCELED);
+        } else {
+            sl_poller_count(&u->base.stats.rearms, 1);
+            sl_uring_op_arm(u, op);
+        }
+        op = next;
+    }
+}
+
+void sl_uring_cancels_repeat(struct uring *u)
+{
+    u->cancels_missed = false;
+    for (uint32_t i = 0; i < u->slots_count; i++) {
+        const struct sl_op *op = u->slots[i].op;
+        if (op == NULL || (op->state & (ARMED | CANCELED)) != (ARMED | CANCELED)) continue;
+        sl_uring_op_cancel(u, op);
+    }
+}
+
 void sl_uring_op_cancel(struct uring *u, const struct sl_op *op)
 {
     struct io_uring_sqe *sqe = sqe_take(u);
+    if (sqe == NULL) {
+        u->cancels_missed = true;
+        return;
+    }
     io_uring_prep_cancel64(sqe, user_data(u, op), 0);
     sqe->user_data = user_data(u, op) | UD_CANCEL;
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -200,6 +254,7 @@ void sl_uring_op_cancel(struct uring *u, const struct sl_op *op)
 void sl_uring_wake_arm(struct uring *u)
 {
     struct io_uring_sqe *sqe = sqe_take(u);
+    if (sqe == NULL) return;
     io_uring_prep_poll_multishot(sqe, u->waker.fd, POLLIN);
     sqe->user_data = UD_WAKE;
     u->wake_armed = true;

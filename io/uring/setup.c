@@ -255,7 +255,7 @@ uint32_t sl_uring_setup_flush(struct sl_uring_setup *setup)
 }
 
 int sl_uring_setup_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
-                   uint64_t timeout_ns)
+                         uint64_t timeout_ns)
 {
     struct __kernel_timespec ts = {
         .tv_sec = (int64_t)(timeout_ns / SL_NS_PER_SEC),

@@ -55,7 +55,7 @@ uint32_t sl_uring_setup_flush(struct sl_uring_setup *setup);
  * (UINT64_MAX: no limit), run deferred work. Returns what the kernel returned, or -errno.
  */
 int sl_uring_setup_enter(struct sl_uring_setup *setup, uint32_t submit_count, uint32_t wait_count,
-                   uint64_t timeout_ns);
+                         uint64_t timeout_ns);
 
 /* Buffer `id`, and giving it back to the kernel. */
 static inline uint8_t *sl_uring_buf(struct sl_uring_bufs *bufs, uint32_t id)

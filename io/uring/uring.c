@@ -10,8 +10,11 @@
  * a buffer of the provided ring, which goes back the moment the event function returns.
  *
  * Invariants: an op with ARMED has exactly one request in the kernel. An op without it is being
- * delivered, in `late` (armed again at the end of the batch), in `done` (its result is known), or
+ * delivered, in `late` (armed when the batch ends or the queue has room), in `done` (its result is known), or
  * in `paused` (accept waiting for descriptors).
+ *
+ * Descriptors are ordinary ones: direct descriptors made no difference that 40 adjacent pairs of
+ * runs could tell (x0.997, 0.976-1.023, in CPU a request), and they cannot leave the ring.
  *
  * The pitfalls of io_uring servers, and what is done here about each:
  *
@@ -68,7 +71,6 @@ static uint32_t deliver_done(struct uring *u)
     while (op != NULL) {
         struct sl_op *next = op->next;
         int32_t res = (int32_t)(int64_t)op->word[WORD_RESULT];
-        if (op->type == SL_OP_SEND || op->type == SL_OP_CONNECT) sl_assert(!(op->state & ARMED));
         sl_uring_op_finish(u, op, res);
         events++;
         op = next;
@@ -156,8 +158,8 @@ static void enter_and_sleep(struct uring *u, uint64_t until_ns)
         sl_waker_announce(&u->waker);
         may_sleep = !sl_waker_is_pending(&u->waker);
     }
-    bool idle = !may_sleep && !kernel_has_work(u) && sl_uring_setup_flush(&u->setup) == 0;
-    if (idle && cq_has_any(u)) return; /* enough to do without asking */
+    /* Nothing to submit and nothing to fetch: no need to ask. */
+    if (!may_sleep && !kernel_has_work(u) && sl_uring_setup_flush(&u->setup) == 0) return;
     if (may_sleep) sl_poller_count(&u->base.stats.sleeps, 1);
     uint64_t timeout_ns = until_ns == UINT64_MAX ? UINT64_MAX : until_ns - now_ns;
     (void)sl_uring_submit(u, may_sleep ? 1 : 0, may_sleep ? timeout_ns : 0);
@@ -170,7 +172,10 @@ static uint32_t uring_wait(struct sl_poller *poller, uint64_t deadline_ns)
     u->in_wait = true;
     sl_poller_count(&u->base.stats.waits, 1);
     if (!u->wake_armed) sl_uring_wake_arm(u);
-    uint64_t until_ns = deadline_ns;
+    if (u->late != NULL) sl_uring_late_arm(u);
+    if (u->cancels_missed) sl_uring_cancels_repeat(u);
+    bool starved = u->late != NULL || u->cancels_missed || !u->wake_armed;
+    uint64_t until_ns = starved ? 0 : deadline_ns;
     if (u->paused != NULL) {
         resume_paused(u, sl_clock_now_ns(u->base.clock));
         if (u->paused != NULL && u->paused_until_ns < until_ns) until_ns = u->paused_until_ns;
@@ -360,6 +365,7 @@ struct sl_poller *sl_poller_uring_new(const struct sl_poller_config *config, str
     u->slot_free = SLOT_NONE;
     u->done_end = &u->done;
     u->late_end = &u->late;
+    u->fail_submit = cfg.disable & SL_POLLER_FAIL_SUBMIT;
     u->spin_ns = cfg.spin_us * SL_NS_PER_US;
     u->backlog = cfg.backlog;
     u->thread = pthread_self();

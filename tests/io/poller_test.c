@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -458,6 +459,37 @@ static void recv_hot_socket_leaves_buffers_to_others(void **state)
     free(data);
 }
 
+/* More sockets than buffers, and all of them hot: they take turns. */
+static void recv_all_hot_all_progress(void **state)
+{
+    (void)state;
+    enum { COUNT = 12, SIZE = 1 << 20 };
+    const struct sl_poller_config config = {.bufs_count = 4, .buf_size = 1024};
+    static struct watched recvs[COUNT], sends[COUNT];
+    uint8_t *data = pattern_new(SIZE);
+    world_make(&config, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        recvs[i] = sends[i] = watched_new();
+        send_start(&sends[i], world.client[i], data, SIZE);
+    }
+    for (int i = 0; i < 50; i++) (void)poller->ops->wait(poller, 0); /* fills the sockets */
+    for (int i = 0; i < COUNT; i++) poller->ops->recv(poller, &recvs[i].op, world.server[i]);
+    uint64_t first = 0;
+    while (first < 64 * 1024) {
+        (void)poller->ops->wait(poller, UINT64_MAX);
+        for (int i = 0; i < COUNT; i++) first = recvs[i].bytes > first ? recvs[i].bytes : first;
+    }
+    for (int i = 0; i < COUNT; i++) assert_true(recvs[i].bytes >= first / 8);
+    for (int i = 0; i < COUNT; i++) {
+        wait_until(recvs[i].bytes == SIZE);
+        wait_until(sends[i].finals == 1);
+        assert_int_equal(recvs[i].wrong, 0);
+        cancel_and_wait(&recvs[i]);
+    }
+    world_end(COUNT);
+    free(data);
+}
+
 /* Sending. */
 
 static void send_slow_reader_whole_size_once(void **state)
@@ -566,6 +598,46 @@ static void connect_cancel_ends(void **state)
     assert_true(hung > 0);
     poller->ops->close(poller, fd);
     poller_end();
+}
+
+static void other_families_carry_bytes(void **state)
+{
+    (void)state;
+    if (!harness->is_real) skip();
+    char unix_text[64];
+    (void)snprintf(unix_text, sizeof(unix_text), "unix:@sl-poller-test-%d", (int)getpid());
+    const char *const texts[] = {"[::1]:0", unix_text, "*:0"};
+    uint8_t *data = pattern_new(1000);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct sl_addr addr;
+        struct watched accept = watched_new(), recv = watched_new(), send = watched_new();
+        assert_int_equal(sl_addr_parse(sl_slice_from_str(texts[i]), &addr, NULL), 0);
+        poller_make(NULL);
+        int listener = poller->ops->listen(poller, &addr, false);
+        if (listener == -EADDRNOTAVAIL || listener == -EAFNOSUPPORT) {
+            poller_end(); /* no IPv6 here */
+            continue;
+        }
+        assert_true(listener >= 0);
+        assert_int_equal(harness->local(poller, listener, &addr), 0);
+        poller->ops->accept(poller, &accept.op, listener);
+        int client = connect_one(&addr);
+        assert_true(client >= 0);
+        wait_until(accept.fds_count == 1);
+        poller->ops->recv(poller, &recv.op, accept.fds[0]);
+        send_start(&send, client, data, 1000);
+        wait_until(send.finals == 1);
+        poller->ops->shutdown(poller, client);
+        wait_until(recv.finals == 1);
+        assert_int_equal(recv.bytes, 1000);
+        assert_int_equal(recv.wrong, 0);
+        cancel_and_wait(&accept);
+        poller->ops->close(poller, client);
+        poller->ops->close(poller, accept.fds[0]);
+        poller->ops->close(poller, listener);
+        poller_end();
+    }
+    free(data);
 }
 
 /* Polling a foreign descriptor. */
@@ -1105,11 +1177,13 @@ int poller_conformance_run(const struct poller_harness *which)
         cmocka_unit_test(recv_end_of_stream_while_waiting),
         cmocka_unit_test(recv_reset_reported),
         cmocka_unit_test(recv_hot_socket_leaves_buffers_to_others),
+        cmocka_unit_test(recv_all_hot_all_progress),
         cmocka_unit_test(send_slow_reader_whole_size_once),
         cmocka_unit_test(send_nothing_and_too_much_end_at_once),
         cmocka_unit_test(send_peer_gone_fails),
         cmocka_unit_test(connect_refused_reported),
         cmocka_unit_test(connect_cancel_ends),
+        cmocka_unit_test(other_families_carry_bytes),
         cmocka_unit_test(poll_readiness_reported_once_each),
         cmocka_unit_test(poll_plain_file_is_ready),
         cmocka_unit_test(cancel_idle_or_twice_harmless),

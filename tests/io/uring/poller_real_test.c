@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The conformance test on the machine: poller_real_test uring|uring-oneshot|uring-coop|epoll.
+ * The conformance test on the machine: poller_real_test uring|uring-VARIANT|epoll.
  * Exit 77 (skipped) if this machine forbids io_uring.
  */
 #include <stdio.h>
@@ -37,6 +37,8 @@ int main(int argc, char **argv)
     is_epoll = strcmp(name, "epoll") == 0;
     if (strcmp(name, "uring-oneshot") == 0) disable = SL_POLLER_NO_MULTISHOT_RECV;
     if (strcmp(name, "uring-coop") == 0) disable = SL_POLLER_NO_DEFER_TASKRUN;
+    if (strcmp(name, "uring-array") == 0) disable = SL_POLLER_NO_SQARRAY;
+    if (strcmp(name, "uring-full") == 0) disable = SL_POLLER_FAIL_SUBMIT;
     struct sl_poller *probe = make(NULL);
     if (probe == NULL) {
         printf("skipped: %s (%s)\n", diag.text, diag.hint);
