@@ -61,6 +61,7 @@ enum {
     SL_HTTP_TRAILERS_SIZE_MAX = 8 * 1024, /* all trailers of one body, bytes */
     SL_HTTP_CONNECTIONS_MAX = 65536,      /* a shard */
     SL_HTTP_PIPELINE_MAX = 64,            /* requests in flight on one connection */
+    SL_HTTP_PAIRS_MAX = 1024,             /* of a query or a form; parts of a multipart body */
     SL_HTTP_LISTENERS_MAX = 4,            /* listening sockets of one server */
     SL_HTTP_REQUEST_ID_MAX = 128,         /* bytes of an X-Request-Id that is taken over */
     SL_HTTP_TIMEOUT_IDLE_MS = 60000,

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The payload of a request.
+ *
+ *     buffer    bytes | head as received | decoded path | remote |
+ *               cells | raw head | method "GET" | … | header Lazy | body Lazy | … | root Map |
+ *     body      a buffer of its own, which the first one owns; what is decoded from it may own it
+ *               too, so that a part of the body does not keep the head alive
+ *
+ * The cells are written in place: the root map has always the same keys.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "codecs/flat/flat_build_fast.h"
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/mem/mem.h"
+#include "io/http/internal.h"
+
+enum { CELLS_HINT = 32, RAW_HEAD = 0 };
+
+/* What the building of one payload carries along. */
+struct draft {
+    struct sl_builder builder;
+    const struct sl_http1_request *head;
+    const uint8_t *base;
+    size_t head_size;
+    struct sl_cell *cells; /* next free one */
+    uint32_t lazies_count;
+    uint32_t pairs_count;
+};
+
+#define TEXT(text) text, sizeof(text) - 1
+
+/* A key that lives for ever. */
+static void put_key(struct draft *draft, const char *key, size_t size)
+{
+    *draft->cells++ = (struct sl_cell){
+        .kind = SL_VALUE_STRING,
+        .flags = SL_CELL_POINTER,
+        .hash = sl_hash16(key, size),
+        .len = (uint32_t)size,
+        .ptr = (const uint8_t *)key,
+    };
+    draft->pairs_count++;
+}
+
+static void put_static(struct draft *draft, const char *text, size_t size)
+{
+    *draft->cells++ = (struct sl_cell){
+        .kind = SL_VALUE_STRING,
+        .flags = SL_CELL_POINTER,
+        .len = (uint32_t)size,
+        .ptr = (const uint8_t *)text,
+    };
+}
+
+/* A string at an offset of the buffer's bytes. */
+static void put_bytes(struct draft *draft, uint64_t offset, size_t size)
+{
+    *draft->cells++ =
+        (struct sl_cell){.kind = SL_VALUE_STRING, .len = (uint32_t)size, .word = offset};
+}
+
+/* A part of the head, or "" for one that is not there. */
+static void put_part(struct draft *draft, struct sl_slice part)
+{
+    if (part.size == 0) put_bytes(draft, 0, 0);
+    else if (part.data >= draft->base && part.data < draft->base + draft->head_size) {
+        put_bytes(draft, (uint64_t)(part.data - draft->base), part.size);
+    } else {
+        put_static(draft, (const char *)part.data, part.size);
+    }
+}
+
+static void put_lazy(struct draft *draft, struct sl_value (*decode)(struct sl_lazy *, struct sl_buf *))
+{
+    uint32_t index = draft->lazies_count++;
+    draft->builder.buf->lazies[index].decode = decode;
+    *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_LAZY, .len = index};
+}
+
+/* -------- parts that are decoded when they are read -------- */
+
+/* The head again, from the bytes it was copied to. */
+static void parse_again(struct sl_buf *owner, struct sl_http1_request *ret_head)
+{
+    size_t size = owner->cells[RAW_HEAD].len;
+    int64_t got = sl_http1_parse_request(owner->bytes, size, 0, size, ret_head);
+    sl_assert(got == (int64_t)size);
+}
+
+static void build_header_key(struct sl_builder *builder, const struct sl_http1_header *field)
+{
+    if (field->id != SL_HTTP1_HEADER_OTHER) {
+        struct sl_slice name = sl_http1_header_name((enum sl_http1_header_id)field->id);
+        sl_build_key_borrow(builder, NULL, name.data, name.size);
+        return;
+    }
+    uint8_t name[256];
+    if (field->name.size > sizeof(name)) {
+        sl_build_key(builder, field->name.data, field->name.size);
+        return;
+    }
+    sl_http1_header_canonical(field->name, name);
+    sl_build_key(builder, name, field->name.size);
+}
+
+static bool is_same_name(const struct sl_http1_header *a, const struct sl_http1_header *b)
+{
+    if (a->id != b->id) return false;
+    return a->id != SL_HTTP1_HEADER_OTHER || sl_slice_eq_nocase(a->name, b->name);
+}
+
+static struct sl_value decode_header(struct sl_lazy *lazy, struct sl_buf *owner)
+{
+    (void)lazy;
+    struct sl_http1_request request;
+    parse_again(owner, &request);
+    const struct sl_http1_head *head = &request.head;
+    struct sl_builder builder;
+    uint64_t taken[SL_HTTP_HEADERS_MAX / 64] = {0};
+    sl_builder_init(&builder, owner->mem, 4 * head->headers_count + 2,
+                    owner->cells[RAW_HEAD].len);
+    sl_build_map_begin(&builder);
+    for (uint32_t i = 0; i < head->headers_count; i++) {
+        if (taken[i / 64] >> (i % 64) & 1) continue;
+        build_header_key(&builder, &head->headers[i]);
+        sl_build_list_begin(&builder);
+        for (uint32_t j = i; j < head->headers_count; j++) {
+            const struct sl_http1_header *field = &head->headers[j];
+            if (j > i && !is_same_name(&head->headers[i], field)) continue;
+            taken[j / 64] |= UINT64_C(1) << (j % 64);
+            sl_build_string(&builder, field->value.data, field->value.size);
+        }
+        sl_build_list_end(&builder);
+    }
+    sl_build_map_end(&builder);
+    struct sl_value value;
+    return sl_builder_finish(&builder, &value) < 0 ? sl_value_none() : value;
+}
+
+static struct sl_value decode_query(struct sl_lazy *lazy, struct sl_buf *owner)
+{
+    (void)lazy;
+    struct sl_http1_request request;
+    parse_again(owner, &request);
+    return http_pairs_decode(owner->mem, request.query, "bad_query");
+}
+
+/* -------- the body's buffer -------- */
+
+/* Taken over (cap > 0) or copied. The value is the Binary of all bytes, with one count. */
+static int build_body(struct sl_mem *mem, struct http_bytes *body, struct sl_value *ret_value)
+{
+    struct sl_builder builder;
+    bool is_copy = body->cap == 0;
+    sl_builder_init(&builder, mem, 2, is_copy ? (uint32_t)body->size : 0);
+    struct sl_buf *buf = builder.buf;
+    if (buf == NULL) return -ENOMEM;
+    if (is_copy) {
+        sl_build_binary(&builder, body->data, body->size);
+        return sl_builder_finish(&builder, ret_value);
+    }
+    /* Its few first bytes are inside the header's block: nothing to give back. */
+    buf->bytes = body->data;
+    buf->bytes_cap = (uint32_t)body->cap;
+    buf->bytes_size = (uint32_t)body->size;
+    *body = (struct http_bytes){NULL, body->size, 0};
+    struct sl_cell *cell = sl_builder_push(&builder);
+    *cell = (struct sl_cell){.kind = SL_VALUE_BINARY, .len = buf->bytes_size};
+    return sl_builder_finish(&builder, ret_value);
+}
+
+static int attach_body(struct draft *draft, struct http_bytes *body)
+{
+    struct sl_buf *buf = draft->builder.buf;
+    struct sl_value raw;
+    int err = build_body(buf->mem, body, &raw);
+    if (err < 0) return err;
+    /* Only the owner's entry is wanted, not the cell. */
+    struct sl_slice bytes = sl_value_slice(raw);
+    sl_build_binary_borrow(&draft->builder, raw.buf, bytes.data, bytes.size);
+    sl_buf_unref(raw.buf);
+    if (draft->builder.error != 0) return draft->builder.error;
+    draft->builder.stack_count--;
+    const struct sl_http1_header *type =
+        sl_http1_head_find(&draft->head->head, SL_HTTP1_HEADER_CONTENT_TYPE);
+    const struct sl_http1_header *coding =
+        sl_http1_head_find(&draft->head->head, SL_HTTP1_HEADER_CONTENT_ENCODING);
+    const struct sl_slice none = {NULL, 0};
+    struct sl_lazy *lazy = &buf->lazies[draft->lazies_count];
+    lazy->raw = raw;
+    lazy->tag = http_body_tag(type != NULL ? type->value : none,
+                              coding != NULL ? coding->value : none);
+    put_key(draft, TEXT("body"));
+    put_lazy(draft, http_body_decode);
+    return 0;
+}
+
+/* -------- the root -------- */
+
+/* The path as everybody understands it; decoded behind the head if it is not plain. */
+static int put_path(struct draft *draft, struct http_request *ret)
+{
+    struct sl_buf *buf = draft->builder.buf;
+    struct sl_slice path = draft->head->path;
+    put_key(draft, TEXT("path"));
+    if (sl_http1_path_is_plain(path)) {
+        put_part(draft, path);
+    } else {
+        uint64_t offset = buf->bytes_size;
+        int64_t size = sl_http1_path_decode(path, buf->bytes + offset);
+        if (size < 0) return -EINVAL;
+        buf->bytes_size += (uint32_t)size;
+        put_bytes(draft, offset, (size_t)size);
+    }
+    const struct sl_cell *cell = draft->cells - 1;
+    ret->path = sl_slice_make(sl_cell_bytes(buf, cell), cell->len);
+    return 0;
+}
+
+static void put_method(struct draft *draft, struct http_request *ret)
+{
+    struct sl_slice method = draft->head->method;
+    put_key(draft, TEXT("method"));
+    put_part(draft, method);
+    ret->method = sl_slice_make(draft->builder.buf->bytes + (method.data - draft->base),
+                                method.size);
+}
+
+static void put_scheme(struct draft *draft, const struct http_conn *conn)
+{
+    bool is_tls = conn != NULL && conn->server->config.tls;
+    if (conn != NULL && conn->is_trusted) {
+        const struct sl_http1_header *proto =
+            sl_http1_head_find(&draft->head->head, SL_HTTP1_HEADER_X_FORWARDED_PROTO);
+        if (proto != NULL) is_tls = sl_slice_eq_nocase(proto->value, SL_SLICE("https"));
+    }
+    put_key(draft, TEXT("scheme"));
+    put_static(draft, "https", is_tls ? 5 : 4);
+}
+
+static void put_query(struct draft *draft)
+{
+    put_key(draft, TEXT("query"));
+    if (draft->head->query.size > 0) put_lazy(draft, decode_query);
+    else *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
+}
+
+static void put_remote(struct draft *draft, struct sl_slice remote)
+{
+    struct sl_buf *buf = draft->builder.buf;
+    uint64_t offset = buf->bytes_size;
+    if (remote.size > 0) memcpy(buf->bytes + offset, remote.data, remote.size);
+    buf->bytes_size += (uint32_t)remote.size;
+    put_key(draft, TEXT("remote"));
+    put_bytes(draft, offset, remote.size);
+}
+
+static void take_id(const struct draft *draft, struct http_request *ret)
+{
+    const struct sl_http1_header *field =
+        sl_http1_head_find(&draft->head->head, SL_HTTP1_HEADER_X_REQUEST_ID);
+    if (field == NULL || field->value.size == 0) return;
+    if (field->value.size > SL_HTTP_REQUEST_ID_MAX) return;
+    for (size_t i = 0; i < field->value.size; i++) {
+        if (field->value.data[i] <= ' ' || field->value.data[i] >= 0x7f) return;
+    }
+    ret->id = sl_slice_make(draft->builder.buf->bytes + (field->value.data - draft->base),
+                            field->value.size);
+}
+
+/* All pairs; then the root behind them. */
+static int put_pairs(struct draft *draft, const struct http_conn *conn, struct http_bytes *body,
+                     struct sl_slice remote, struct http_request *ret)
+{
+    struct sl_buf *buf = draft->builder.buf;
+    *draft->cells++ =
+        (struct sl_cell){.kind = SL_VALUE_BINARY, .len = (uint32_t)draft->head_size};
+    put_method(draft, ret);
+    put_scheme(draft, conn);
+    put_key(draft, TEXT("host"));
+    put_part(draft, draft->head->host);
+    if (put_path(draft, ret) < 0) return -EINVAL;
+    put_query(draft);
+    put_key(draft, TEXT("protocol"));
+    put_static(draft, draft->head->head.version_minor ? "HTTP/1.1" : "HTTP/1.0", 8);
+    put_key(draft, TEXT("header"));
+    put_lazy(draft, decode_header);
+    if (body->size > 0) {
+        int err = attach_body(draft, body);
+        if (err < 0) return err;
+    }
+    put_key(draft, TEXT("status"));
+    *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_INT};
+    put_remote(draft, remote);
+    buf->cells_count = (uint32_t)(draft->cells - buf->cells);
+    sl_assert(buf->cells_count <= buf->cells_cap);
+    sl_assert(buf->bytes_size <= buf->bytes_cap);
+    return 0;
+}
+
+static int build(struct draft *draft, struct sl_mem *mem, const struct http_conn *conn,
+                 struct http_bytes *body, struct sl_slice remote, struct http_request *ret)
+{
+    const struct sl_http1_request *head = draft->head;
+    struct sl_builder *builder = &draft->builder;
+    sl_builder_init(builder, mem, CELLS_HINT,
+                    (uint32_t)(draft->head_size + head->path.size + remote.size));
+    uint32_t lazies = 1 + (head->query.size > 0) + (body->size > 0);
+    if (builder->buf == NULL || sl_builder_lazies_reserve(builder, lazies) == NULL) {
+        sl_builder_fini(builder);
+        return -ENOMEM;
+    }
+    memcpy(builder->buf->bytes, draft->base, draft->head_size);
+    builder->buf->bytes_size = (uint32_t)draft->head_size;
+    draft->cells = builder->buf->cells;
+    int err = put_pairs(draft, conn, body, remote, ret);
+    if (err < 0) {
+        sl_builder_fini(builder);
+        return err;
+    }
+    struct sl_cell *root = sl_builder_push(builder);
+    *root = (struct sl_cell){.kind = SL_VALUE_MAP, .len = draft->pairs_count, .word = 1};
+    builder->depth_max = 2; /* the root, and `query` where it is empty */
+    take_id(draft, ret);
+    return sl_builder_finish(builder, &ret->pub.payload);
+}
+
+int http_payload_build(struct http_conn *conn, const struct sl_http1_request *head,
+                       const uint8_t *base, size_t head_size, struct http_bytes *body,
+                       struct http_request *ret)
+{
+    if (conn->remote_size == 0) http_remote_resolve(conn);
+    struct sl_slice remote = {(const uint8_t *)conn->remote, conn->remote_size};
+    if (__builtin_expect(conn->is_trusted, 0)) {
+        remote = http_remote_forwarded(conn->server, head, remote);
+    }
+    struct draft draft;
+    draft.head = head;
+    draft.base = base;
+    draft.head_size = head_size;
+    draft.lazies_count = 0;
+    draft.pairs_count = 0;
+    return build(&draft, http_mem(conn), conn, body, remote, ret);
+}
+
+int sl_http_payload_build(struct sl_mem *mem, struct sl_slice data, struct sl_slice remote,
+                          struct sl_value *ret_value)
+{
+    sl_assert(ret_value != NULL);
+    struct sl_http1_request head;
+    int64_t got = sl_http1_parse_request(data.data, data.size, 0, data.size, &head);
+    if (got <= 0 || head.head.chunked) return -EBADMSG;
+    if (head.head.content_length != data.size - (uint64_t)got) return -EBADMSG;
+    struct http_bytes body = {(uint8_t *)data.data + got, (size_t)head.head.content_length, 0};
+    struct draft draft;
+    draft.head = &head;
+    draft.base = data.data;
+    draft.head_size = (size_t)got;
+    draft.lazies_count = 0;
+    draft.pairs_count = 0;
+    struct http_request request = {.pub = {.user = NULL}};
+    int err = build(&draft, mem, NULL, &body, remote, &request);
+    if (err == -EINVAL) return -EBADMSG;
+    if (err == 0) *ret_value = request.pub.payload;
+    return err;
+}

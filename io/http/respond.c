@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a value means as an answer: envelopes, errors, bodies and their content types.
+ */
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/mem/mem.h"
+#include "io/http/internal.h"
+
+/* The fields that an envelope may have: those of the request's payload. */
+static bool is_field(struct sl_slice key)
+{
+    static const char *const fields[] = {"body",  "status",   "header", "method", "path",  "query",
+                                         "params", "protocol", "remote", "scheme", "host"};
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (sl_slice_eq_str(key, fields[i])) return true;
+    }
+    return false;
+}
+
+/* A status that may be sent, or 0. */
+static int status_of(struct sl_value value)
+{
+    if (!sl_value_is(value, SL_VALUE_INT)) return 0;
+    return value.cell->i64 >= 100 && value.cell->i64 <= 599 ? (int)value.cell->i64 : 0;
+}
+
+struct envelope {
+    int status;
+    struct sl_value header; /* Map, or none */
+    struct sl_value body;   /* none: no body */
+};
+
+/* decisions of the reply: see sl_http_respond. */
+static bool envelope_read(struct sl_value map, struct envelope *ret)
+{
+    struct sl_value status = sl_value_get_str(map, "status");
+    struct sl_value header = sl_value_get_str(map, "header");
+    struct sl_value body = sl_value_get_str(map, "body");
+    if (status_of(status) == 0 && header.cell == NULL && body.cell == NULL) return false;
+    uint32_t count = sl_value_count(map);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!is_field(sl_value_key_at(map, i))) return false;
+    }
+    ret->status = status_of(status);
+    /* An interim status is no answer. */
+    if (ret->status < 200) ret->status = 200;
+    ret->header = sl_value_is(header, SL_VALUE_MAP) ? header : sl_value_none();
+    ret->body = body;
+    return true;
+}
+
+/* Content-Type of a header map, however it is written; size 0 if there is none. */
+static struct sl_slice content_type_of(struct sl_value header)
+{
+    if (header.cell == NULL) return (struct sl_slice){NULL, 0};
+    uint32_t count = sl_value_count(header);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sl_slice key = sl_value_key_at(header, i);
+        if (key.size != 12 || !sl_slice_eq_nocase(key, SL_SLICE("content-type"))) continue;
+        struct sl_value value = sl_value_map_at(header, i);
+        if (sl_value_is(value, SL_VALUE_LIST) && sl_value_count(value) > 0) {
+            value = sl_value_list_at(value, 0);
+        }
+        if (sl_value_is(value, SL_VALUE_STRING)) return sl_value_slice(value);
+    }
+    return (struct sl_slice){NULL, 0};
+}
+
+static void respond_status(struct http_request *request, int status)
+{
+    char text[64];
+    struct sl_slice phrase = sl_http1_status_text(status);
+    sl_assert(phrase.size < sizeof(text));
+    if (phrase.size == 0) phrase = SL_SLICE("Error");
+    memcpy(text, phrase.data, phrase.size);
+    text[phrase.size] = '\n';
+    struct http_reply reply = {
+        .status = status,
+        .content_type = SL_SLICE("text/plain; charset=utf-8"),
+    };
+    http_reply_send(request, &reply, sl_slice_make(text, phrase.size + 1));
+}
+
+/* The status of an error that nobody handled; its message is not for the client. */
+static int error_status(struct sl_value error)
+{
+    static const struct {
+        const char *code;
+        int status;
+    } codes[] = {
+        {"deadline", 504}, {"overload", 503}, {"script_overload", 503}, {"no_memory", 503}};
+    int status = status_of(sl_error_part(error, SL_ERROR_STATUS));
+    if (status >= 200) return status;
+    struct sl_slice code = sl_value_slice(sl_error_part(error, SL_ERROR_CODE));
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (sl_slice_eq_str(code, codes[i].code)) return codes[i].status;
+    }
+    return 500;
+}
+
+void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
+{
+    sl_assert(request != NULL);
+    struct http_request *self = http_request_of(request);
+    struct sl_http_server *server = self->conn->server;
+    struct envelope envelope = {200, sl_value_none(), answer};
+    if (answer.cell == NULL) {
+        envelope.status = 204;
+    } else if (sl_value_is(answer, SL_VALUE_ERROR)) {
+        respond_status(self, error_status(answer));
+        return;
+    } else if (sl_value_is(answer, SL_VALUE_MAP)) {
+        (void)envelope_read(answer, &envelope);
+    }
+    struct http_reply reply = {.status = envelope.status, .header = envelope.header};
+    struct sl_slice body = {NULL, 0};
+    if (envelope.body.cell != NULL) {
+        int err = http_body_encode(&server->text, envelope.body, content_type_of(envelope.header),
+                                   &body, &reply.content_type);
+        if (err < 0) {
+            respond_status(self, 500);
+            return;
+        }
+    }
+    http_reply_send(self, &reply, body);
+    if (server->text.cap > HTTP_TEXT_KEEP_MAX) sl_out_fini(&server->text);
+}
