@@ -83,6 +83,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* How long the wait may last: not at all while anything is left to do. */
 static uint64_t wait_deadline(struct sl_loop *loop, uint64_t deadline_ns)
 {
+    if (loop->stopping) return 0; /* a task of this turn asked for the end */
     if (!sl_list_is_empty(&loop->tasks) || !sl_list_is_empty(&loop->late_tasks)) return 0;
     if (!sl_mailbox_is_empty(&loop->mailbox)) return 0;
     uint64_t timers_ns = sl_timers_next_ns(&loop->timers);

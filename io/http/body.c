@@ -22,8 +22,8 @@ struct sl_value http_body_bad(struct sl_mem *mem, const char *reason)
 {
     struct sl_value cause = sl_value_new_error(mem, "unsupported_value", 400, "unsupported value");
     if (cause.cell == NULL) return cause;
-    struct sl_value error = sl_value_new_error_caused(mem, "bad_body", 400, cause,
-                                                      "malformed body: %s", reason);
+    struct sl_value error =
+        sl_value_new_error_caused(mem, "bad_body", 400, cause, "malformed body: %s", reason);
     sl_value_unref(cause);
     return error;
 }

@@ -69,8 +69,10 @@ static void set_idle(struct http_conn *conn, bool is_idle)
 {
     if (conn->is_idle == is_idle) return;
     conn->is_idle = is_idle;
-    if (is_idle) conn->server->stats.idle++;
-    else conn->server->stats.idle--;
+    if (is_idle)
+        conn->server->stats.idle++;
+    else
+        conn->server->stats.idle--;
 }
 
 int http_conn_new(struct sl_http_server *server, int fd, bool refused)
@@ -88,7 +90,7 @@ int http_conn_new(struct sl_http_server *server, int fd, bool refused)
     sl_timer_init(&conn->timer, on_timer);
     sl_list_insert(&server->conns, &conn->link);
     server->stats.connections++;
-    conn->is_refused = refused;
+    conn->is_late = server->drain != HTTP_SERVING;
     set_idle(conn, true);
     recv_start(conn);
     if (refused) {
@@ -137,6 +139,7 @@ void http_conn_break(struct http_conn *conn)
 void http_conn_close_idle(struct http_conn *conn)
 {
     if (!sl_list_is_empty(&conn->requests) || conn->in.size > conn->in_at) return;
+    if (conn->is_late && conn->served_count == 0 && conn->read_until != 0) return;
     conn->input_closed = true;
     http_conn_wake(conn);
 }
@@ -157,8 +160,10 @@ static void recv_end(struct http_conn *conn, int res)
     if (res > 0 || (res == -ECANCELED && was_ours)) return;
     conn->input_closed = true;
     conn->read_until = 0;
-    if (res == 0) conn->eof = true;
-    else http_conn_break(conn);
+    if (res == 0)
+        conn->eof = true;
+    else
+        http_conn_break(conn);
 }
 
 static void on_recv(struct sl_op *op, const struct sl_event *event)
@@ -167,8 +172,10 @@ static void on_recv(struct sl_op *op, const struct sl_event *event)
     if (event->res > 0) {
         size_t size = (size_t)event->res;
         conn->server->stats.bytes_in += size;
-        if (conn->input_closed) linger_input(conn, size);
-        else http_input(conn, event->data, size);
+        if (conn->input_closed)
+            linger_input(conn, size);
+        else
+            http_input(conn, event->data, size);
     }
     if ((event->flags & SL_EVENT_MORE) == 0) recv_end(conn, event->res);
     http_conn_wake(conn);
@@ -178,8 +185,10 @@ static void on_send(struct sl_op *op, const struct sl_event *event)
 {
     struct http_conn *conn = sl_container_of(op, struct http_conn, send);
     conn->send_until = 0;
-    if (event->res < 0) http_conn_break(conn);
-    else conn->server->stats.bytes_out += (uint64_t)event->res;
+    if (event->res < 0)
+        http_conn_break(conn);
+    else
+        conn->server->stats.bytes_out += (uint64_t)event->res;
     http_bytes_release(http_mem(conn), &conn->sending);
     http_conn_wake(conn);
 }
@@ -187,7 +196,7 @@ static void on_send(struct sl_op *op, const struct sl_event *event)
 /* A deadline has passed; which one it was depends on what the connection waits for. */
 static void timed_out(struct http_conn *conn, bool is_send)
 {
-    bool is_body = http_conn_body_request(conn) != NULL;
+    bool is_body = http_conn_body_request(conn) != NULL || conn->late_status != 0;
     bool is_head = conn->in.size > conn->in_at;
     conn->read_until = 0;
     if (is_send || conn->lingering) {
@@ -195,14 +204,14 @@ static void timed_out(struct http_conn *conn, bool is_send)
         http_conn_break(conn);
         return;
     }
-    conn->timed_out = true;
     if (!is_body && !is_head) {
         http_conn_close_idle(conn);
         return;
     }
     conn->server->stats.timeouts++;
     http_requests_drop(conn);
-    http_refuse(conn, 408, is_body ? "the body did not come in time" : "the head did not come in time");
+    http_refuse(conn, 408,
+                is_body ? "the body did not come in time" : "the head did not come in time");
 }
 
 static void on_timer(struct sl_timer *timer)
@@ -265,16 +274,17 @@ static void regulate_input(struct http_conn *conn)
     }
     if (!http_conn_is_full(conn) && conn->in.size > conn->in_at) http_input_resume(conn);
     if (conn->input_closed) return;
-    if (http_conn_is_full(conn)) recv_stop(conn);
-    else recv_start(conn);
+    if (http_conn_is_full(conn))
+        recv_stop(conn);
+    else
+        recv_start(conn);
 }
 
 static void tell_writable(struct http_conn *conn)
 {
     struct sl_http_server *server = conn->server;
     if (sl_list_is_empty(&conn->requests) || server->handler->writable == NULL) return;
-    struct http_request *request =
-        sl_container_of(conn->requests.next, struct http_request, link);
+    struct http_request *request = sl_container_of(conn->requests.next, struct http_request, link);
     if (request->state == HTTP_STREAMING && conn->out.size == 0 && conn->sending.size == 0) {
         server->handler->writable(server->ctx, &request->pub);
     }
@@ -298,8 +308,10 @@ static void on_task(struct sl_task *task)
         http_conn_deadline(conn, &conn->read_until, http_conn_idle_ms(conn));
     }
     if (conn->input_closed && is_done && is_sent && !conn->broken) {
-        if (conn->eof) http_conn_break(conn);
-        else if (!conn->lingering) linger(conn);
+        if (conn->eof)
+            http_conn_break(conn);
+        else if (!conn->lingering)
+            linger(conn);
     }
     if (!conn->broken) return;
     if (tear_down(conn) && sl_list_is_empty(&conn->requests)) conn_free(conn);

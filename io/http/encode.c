@@ -3,6 +3,7 @@
  * Bodies of answers as bytes, and JSON both ways: the only file here that knows the JSON codec.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
@@ -30,8 +31,8 @@ static void form_escape(struct sl_out *out, struct sl_slice text)
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.data[i];
         bool is_plain = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
-                        (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '.' ||
-                        byte == '_' || byte == '*';
+                        (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '.' || byte == '_' ||
+                        byte == '*';
         if (is_plain) {
             sl_out_append_byte(out, byte);
         } else if (byte == ' ') {
@@ -48,8 +49,10 @@ static int text_write(struct sl_out *out, struct sl_value value, bool escape)
 {
     if (sl_value_is(value, SL_VALUE_STRING) || sl_value_is(value, SL_VALUE_BINARY)) {
         struct sl_slice bytes = sl_value_slice(value);
-        if (escape) form_escape(out, bytes);
-        else sl_out_append(out, bytes.data, bytes.size);
+        if (escape)
+            form_escape(out, bytes);
+        else
+            sl_out_append(out, bytes.data, bytes.size);
         return out->error;
     }
     return sl_json_write(value, 0, out);
@@ -89,17 +92,20 @@ int http_body_encode(struct sl_out *out, struct sl_value value, struct sl_slice 
     if (sl_value_is(value, SL_VALUE_STRING) || sl_value_is(value, SL_VALUE_BINARY)) {
         bool is_text = sl_value_is(value, SL_VALUE_STRING);
         *ret_body = sl_value_slice(value);
-        *ret_type = is_text ? SL_SLICE("text/plain; charset=utf-8")
-                            : SL_SLICE("application/octet-stream");
+        *ret_type =
+            is_text ? SL_SLICE("text/plain; charset=utf-8") : SL_SLICE("application/octet-stream");
         return 0;
     }
     enum http_body_tag tag = http_body_tag_of(content_type);
     int err;
     out->size = 0;
     out->error = 0;
-    if (tag == HTTP_BODY_FORM && sl_value_is(value, SL_VALUE_MAP)) err = form_write(out, value);
-    else if (tag == HTTP_BODY_TEXT && is_scalar(value)) err = text_write(out, value, false);
-    else err = sl_json_write(value, 0, out);
+    if (tag == HTTP_BODY_FORM && sl_value_is(value, SL_VALUE_MAP))
+        err = form_write(out, value);
+    else if (tag == HTTP_BODY_TEXT && is_scalar(value))
+        err = text_write(out, value, false);
+    else
+        err = sl_json_write(value, 0, out);
     *ret_body = sl_slice_make(out->data, out->size);
     *ret_type = SL_SLICE("application/json");
     return err;

@@ -46,8 +46,10 @@ static void dispatch(struct http_request *request, const struct sl_http1_request
     int err = http_payload_build(conn, head, base, request->pub.head_size, body, request);
     if (err < 0) {
         http_request_free(request);
-        if (err == -EINVAL) refuse_bad(conn, 400, "malformed path");
-        else http_refuse(conn, 503, "no memory");
+        if (err == -EINVAL)
+            refuse_bad(conn, 400, "malformed path");
+        else
+            http_refuse(conn, 503, "no memory");
         return;
     }
     conn->served_count++;
@@ -119,6 +121,12 @@ static size_t begin_request(struct http_conn *conn, const struct sl_http1_reques
 {
     const char *reason = NULL;
     int status = policy(conn->server, head, &reason);
+    if (status == 413 && size == head_size && !head->expect_continue) {
+        /* A client reads the answer when it has begun to send; one that never does gets a 408. */
+        conn->late_status = status;
+        http_conn_deadline(conn, &conn->read_until, conn->server->config.timeout_body_ms);
+        return head_size;
+    }
     if (status != 0) {
         refuse_bad(conn, status, reason);
         return head_size;
@@ -144,8 +152,8 @@ static void end_body(struct http_request *request)
 {
     struct http_conn *conn = request->conn;
     struct sl_http1_request *head = &conn->server->head;
-    int64_t got = sl_http1_parse_request(request->head.data, request->head.size, 0,
-                                         request->head.size, head);
+    int64_t got =
+        sl_http1_parse_request(request->head.data, request->head.size, 0, request->head.size, head);
     sl_assert(got == (int64_t)request->head.size);
     dispatch(request, head, request->head.data, &request->body);
 }
@@ -194,12 +202,18 @@ static size_t consume(struct http_conn *conn, const uint8_t *data, size_t size)
     struct sl_http1_request *head = &conn->server->head;
     size_t at = 0;
     while (at < size && !conn->input_closed) {
+        if (conn->late_status != 0) {
+            refuse_bad(conn, conn->late_status, "the body is too large");
+            break;
+        }
         struct http_request *request = http_conn_body_request(conn);
         if (request != NULL) {
             uint32_t ms = conn->server->config.timeout_body_ms;
             http_conn_deadline(conn, &conn->read_until, ms);
-            if (request->is_chunked_in) at += take_chunked(request, data + at, size - at);
-            else at += take_length(request, data + at, size - at);
+            if (request->is_chunked_in)
+                at += take_chunked(request, data + at, size - at);
+            else
+                at += take_length(request, data + at, size - at);
             continue;
         }
         if (http_conn_is_full(conn)) break;
@@ -233,9 +247,12 @@ static void set_deadline(struct http_conn *conn, bool had_part)
 {
     const struct sl_http_server_config *config = &conn->server->config;
     if (conn->input_closed || http_conn_body_request(conn) != NULL) return;
+    if (conn->late_status != 0) return;
     if (conn->in.size > conn->in_at) {
-        if (http_conn_is_full(conn)) conn->read_until = 0;
-        else if (!had_part || conn->read_until == 0) http_conn_deadline(conn, &conn->read_until, config->timeout_header_ms);
+        if (http_conn_is_full(conn))
+            conn->read_until = 0;
+        else if (!had_part || conn->read_until == 0)
+            http_conn_deadline(conn, &conn->read_until, config->timeout_header_ms);
     } else if (conn->requests_count > 0) {
         conn->read_until = 0;
     } else {

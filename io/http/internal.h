@@ -28,7 +28,7 @@ enum {
     HTTP_REFUSED_EXTRA = 64,        /* connections beyond the maximum that are told so */
     HTTP_DRAIN_ROUND_MS = 10,       /* how long a queue must be quiet to count as empty */
     HTTP_DRAIN_ROUNDS_MAX = 50,
-    HTTP_DRAIN_IDLE_MS = 1000,      /* a connection accepted while draining shows a request */
+    HTTP_DRAIN_IDLE_MS = 1000, /* a connection accepted while draining shows a request */
 };
 
 /* A growing block of bytes from loop->mem. Zero-initialised is empty. */
@@ -68,7 +68,7 @@ struct sl_http_server {
     struct sl_task drained_task;
     struct sl_http1_date date;
     uint64_t date_until_ns; /* of the loop's clock: then the wall clock is read again */
-    struct sl_out text; /* scratch for encoded bodies */
+    struct sl_out text;     /* scratch for encoded bodies */
     struct sl_http_server_stats stats;
     struct sl_http1_request head; /* scratch of the parser */
 };
@@ -90,7 +90,7 @@ struct http_request {
     struct sl_slice path;
     struct sl_slice id; /* of X-Request-Id, or id_text; size 0: not looked for yet */
     enum http_state state;
-    int status; /* of the answer */
+    int status;    /* of the answer */
     bool internal; /* our own refusal: no handler knows it */
     bool keep_alive;
     bool is_http10;
@@ -119,12 +119,12 @@ struct http_conn {
     bool recv_cancelled; /* the final event of recv is due */
     bool input_closed;   /* nothing more is parsed */
     bool eof;
-    bool broken;    /* give up at once */
-    bool lingering; /* our side is closed, the rest is thrown away */
-    bool is_idle;   /* counted in stats.idle */
+    bool broken;     /* give up at once */
+    bool lingering;  /* our side is closed, the rest is thrown away */
+    bool is_idle;    /* counted in stats.idle */
     bool is_trusted; /* a proxy of ours */
-    bool is_refused; /* beyond connections_max: only to say so */
-    bool timed_out;
+    bool is_late;    /* accepted while draining: its first request is served */
+    int late_status; /* a refusal that waits for the body to begin; 0: none */
     uint8_t remote_size; /* 0: not asked for yet */
     char remote[HTTP_REMOTE_SIZE];
     struct sl_op recv;
@@ -232,8 +232,7 @@ int http_payload_build(struct http_conn *conn, const struct sl_http1_request *he
 void http_remote_resolve(struct http_conn *conn);
 /* The client as trusted proxies see it: the last address of X-Forwarded-For that is not theirs. */
 struct sl_slice http_remote_forwarded(const struct sl_http_server *server,
-                                      const struct sl_http1_request *head,
-                                      struct sl_slice remote);
+                                      const struct sl_http1_request *head, struct sl_slice remote);
 
 /* -------- reply.c -------- */
 

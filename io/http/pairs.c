@@ -13,9 +13,11 @@
 #include "core/mem/mem.h"
 #include "io/http/body.h"
 
-enum { BUCKETS_COUNT = 256, NONE = UINT16_MAX };
+#define NONE UINT16_MAX
 
-static_assert(SL_HTTP_PAIRS_MAX < NONE, "pairs are numbered in 16 bits");
+enum { BUCKETS_COUNT = 256 };
+
+static_assert(SL_HTTP_PAIRS_MAX < UINT16_MAX, "pairs are numbered in 16 bits");
 
 struct pair {
     struct sl_slice name; /* decoded */

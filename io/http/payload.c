@@ -66,7 +66,8 @@ static void put_bytes(struct draft *draft, uint64_t offset, size_t size)
 /* A part of the head, or "" for one that is not there. */
 static void put_part(struct draft *draft, struct sl_slice part)
 {
-    if (part.size == 0) put_bytes(draft, 0, 0);
+    if (part.size == 0)
+        put_bytes(draft, 0, 0);
     else if (part.data >= draft->base && part.data < draft->base + draft->head_size) {
         put_bytes(draft, (uint64_t)(part.data - draft->base), part.size);
     } else {
@@ -74,7 +75,8 @@ static void put_part(struct draft *draft, struct sl_slice part)
     }
 }
 
-static void put_lazy(struct draft *draft, struct sl_value (*decode)(struct sl_lazy *, struct sl_buf *))
+static void put_lazy(struct draft *draft,
+                     struct sl_value (*decode)(struct sl_lazy *, struct sl_buf *))
 {
     uint32_t index = draft->lazies_count++;
     draft->builder.buf->lazies[index].decode = decode;
@@ -121,8 +123,7 @@ static struct sl_value decode_header(struct sl_lazy *lazy, struct sl_buf *owner)
     const struct sl_http1_head *head = &request.head;
     struct sl_builder builder;
     uint64_t taken[SL_HTTP_HEADERS_MAX / 64] = {0};
-    sl_builder_init(&builder, owner->mem, 4 * head->headers_count + 2,
-                    owner->cells[RAW_HEAD].len);
+    sl_builder_init(&builder, owner->mem, 4 * head->headers_count + 2, owner->cells[RAW_HEAD].len);
     sl_build_map_begin(&builder);
     for (uint32_t i = 0; i < head->headers_count; i++) {
         if (taken[i / 64] >> (i % 64) & 1) continue;
@@ -192,8 +193,8 @@ static int attach_body(struct draft *draft, struct http_bytes *body)
     const struct sl_slice none = {NULL, 0};
     struct sl_lazy *lazy = &buf->lazies[draft->lazies_count];
     lazy->raw = raw;
-    lazy->tag = http_body_tag(type != NULL ? type->value : none,
-                              coding != NULL ? coding->value : none);
+    lazy->tag =
+        http_body_tag(type != NULL ? type->value : none, coding != NULL ? coding->value : none);
     put_key(draft, TEXT("body"));
     put_lazy(draft, http_body_decode);
     return 0;
@@ -226,8 +227,8 @@ static void put_method(struct draft *draft, struct http_request *ret)
     struct sl_slice method = draft->head->method;
     put_key(draft, TEXT("method"));
     put_part(draft, method);
-    ret->method = sl_slice_make(draft->builder.buf->bytes + (method.data - draft->base),
-                                method.size);
+    ret->method =
+        sl_slice_make(draft->builder.buf->bytes + (method.data - draft->base), method.size);
 }
 
 static void put_scheme(struct draft *draft, const struct http_conn *conn)
@@ -245,8 +246,10 @@ static void put_scheme(struct draft *draft, const struct http_conn *conn)
 static void put_query(struct draft *draft)
 {
     put_key(draft, TEXT("query"));
-    if (draft->head->query.size > 0) put_lazy(draft, decode_query);
-    else *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
+    if (draft->head->query.size > 0)
+        put_lazy(draft, decode_query);
+    else
+        *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
 }
 
 static void put_remote(struct draft *draft, struct sl_slice remote)
@@ -277,8 +280,7 @@ static int put_pairs(struct draft *draft, const struct http_conn *conn, struct h
                      struct sl_slice remote, struct http_request *ret)
 {
     struct sl_buf *buf = draft->builder.buf;
-    *draft->cells++ =
-        (struct sl_cell){.kind = SL_VALUE_BINARY, .len = (uint32_t)draft->head_size};
+    *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_BINARY, .len = (uint32_t)draft->head_size};
     put_method(draft, ret);
     put_scheme(draft, conn);
     put_key(draft, TEXT("host"));

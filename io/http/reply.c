@@ -79,8 +79,8 @@ static void put_value(struct writer *writer, struct sl_slice name, struct sl_val
     case SL_VALUE_INT:
         text[0] = '-';
         slice.size = value.cell->i64 < 0;
-        slice.size += sl_http1_write_number(
-            text + slice.size, slice.size ? -value.cell->word : value.cell->word);
+        slice.size += sl_http1_write_number(text + slice.size,
+                                            slice.size ? -value.cell->word : value.cell->word);
         break;
     case SL_VALUE_UINT: slice.size = sl_http1_write_number(text, value.cell->word); break;
     default: return;

@@ -12,7 +12,7 @@
 /* The fields that an envelope may have: those of the request's payload. */
 static bool is_field(struct sl_slice key)
 {
-    static const char *const fields[] = {"body",  "status",   "header", "method", "path",  "query",
+    static const char *const fields[] = {"body",   "status",   "header", "method", "path", "query",
                                          "params", "protocol", "remote", "scheme", "host"};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (sl_slice_eq_str(key, fields[i])) return true;
