@@ -10,8 +10,8 @@
  * a buffer of the provided ring, which goes back the moment the event function returns.
  *
  * Invariants: an op with ARMED has exactly one request in the kernel. An op without it is being
- * delivered, in `late` (armed when the batch ends or the queue has room), in `done` (its result is known), or
- * in `paused` (accept waiting for descriptors).
+ * delivered, in `late` (armed when the batch ends or the queue has room), in `done` (its result is
+ * known), or in `paused` (accept waiting for descriptors).
  *
  * Descriptors are ordinary ones: direct descriptors made no difference that 40 adjacent pairs of
  * runs could tell (x0.997, 0.976-1.023, in CPU a request), and they cannot leave the ring.
