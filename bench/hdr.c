@@ -128,8 +128,7 @@ void sl_hdr_merge(struct sl_hdr *hdr, const struct sl_hdr *from)
     uint64_t max = from->max > hdr->max ? from->max : hdr->max;
     for (uint32_t i = 0; i < from->counts_count; i++) {
         if (from->counts[i] == 0) continue;
-        uint64_t value = sl_hdr_value_low(from, i);
-        sl_hdr_record(hdr, value > from->highest ? from->highest : value, from->counts[i]);
+        sl_hdr_record(hdr, sl_hdr_value_low(from, i), from->counts[i]);
     }
     hdr->clamped += from->clamped;
     hdr->min = min;
@@ -210,7 +209,6 @@ void sl_hdr_recount(struct sl_hdr *hdr)
         if (hdr->counts[i] == 0) continue;
         hdr->total += hdr->counts[i];
         if (hdr->min == UINT64_MAX) hdr->min = sl_hdr_value_low(hdr, i);
-        uint64_t high = sl_hdr_value_high(hdr, i);
-        hdr->max = high < hdr->highest ? high : hdr->highest;
+        hdr->max = sl_hdr_value_high(hdr, i);
     }
 }

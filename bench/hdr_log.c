@@ -121,7 +121,9 @@ static ssize_t base64_decode(const char *text, size_t size, uint8_t *data)
 /* The uncompressed form. Returns its bytes, freed by the caller, or NULL. */
 static uint8_t *plain_encode(const struct sl_hdr *hdr, size_t *ret_size)
 {
-    uint32_t limit = hdr->total > 0 ? sl_hdr_index(hdr, hdr->max) + 1 : 0;
+    /* Another tool may have counted in steps beyond its highest value. */
+    uint32_t limit = hdr->counts_count;
+    while (limit > 0 && hdr->counts[limit - 1] == 0) limit--;
     uint8_t *data = malloc(HEADER_SIZE + (size_t)limit * VARINT_SIZE_MAX);
     if (data == NULL) return NULL;
     size_t size = HEADER_SIZE;

@@ -47,6 +47,7 @@ ONLY_INCLUDER = {
     "luajit-2.1/": "nodes/script/lua",
     "re2/": "nodes/script/cel",
     "openssl/": "io/tls",
+    "zlib.h": "bench",
 }
 
 # What comes with libc, the compiler or the kernel.
