@@ -39,7 +39,7 @@ struct sl_specs_item {
     /*
      * The author's text of this spec alone, comments included, so indented that it reads as the same
      * value with the same columns; its first line is line `line` of the file. size 0: the spec
-     * cannot stand alone (it uses an anchor from elsewhere).
+     * cannot stand alone (it uses an anchor from elsewhere), or begins far right in a long line.
      */
     char *text; /* owned */
     size_t text_size;

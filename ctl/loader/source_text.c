@@ -12,6 +12,9 @@
 #include "core/base/limit.h"
 #include "ctl/loader/source.h"
 
+/* The columns before a spec are stored with it as spaces; beyond this, a line holds many specs. */
+enum { TEXT_COLUMN_MAX = 256 };
+
 /* One text being read. */
 struct source_read {
     struct sl_slice text;
@@ -94,7 +97,7 @@ static int item_cut(struct source_read *read, struct sl_specs_item *item, struct
 {
     struct sl_pos pos = item->spec->pos;
     item->line = pos.line;
-    if (pos.line < read->line) return 0;
+    if (pos.line < read->line || pos.column > TEXT_COLUMN_MAX) return 0;
     size_t start = line_offset(read, pos.line);
     size_t size = item_end(read, start, pos, next) - start;
     if (size < pos.column) return 0;

@@ -237,6 +237,25 @@ static void read_text_json_is_found_by_its_look(void **state)
     assert_int_equal(read_text(fixture, "{\"kind\": }\n"), -EINVAL);
 }
 
+static void read_text_one_long_line_keeps_few_texts(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { SPECS = 5000, TEXT_SIZE = SPECS * 16 + 8 };
+    char *text = malloc(TEXT_SIZE);
+    assert_non_null(text);
+    size_t used = (size_t)snprintf(text, TEXT_SIZE, "[");
+    for (int i = 0; i < SPECS; i++) {
+        used += (size_t)snprintf(text + used, TEXT_SIZE - used, "{kind: a},");
+    }
+    (void)snprintf(text + used, TEXT_SIZE - used, "]");
+    assert_int_equal(read_text(fixture, text), 0);
+    size_t kept = 0;
+    for (size_t i = 0; i < fixture->specs.count; i++) kept += fixture->specs.items[i].text_size;
+    assert_int_equal(fixture->specs.count, SPECS);
+    assert_true(kept < 10000);
+    free(text);
+}
+
 static void read_paths_pipe_is_read_to_its_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -266,6 +285,7 @@ int main(void)
         TEST(read_paths_what_cannot_be_read_is_told),
         TEST(read_paths_json_strings_stand_on_one_line),
         TEST(read_text_json_is_found_by_its_look),
+        TEST(read_text_one_long_line_keeps_few_texts),
         TEST(read_paths_pipe_is_read_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
