@@ -123,6 +123,8 @@ struct sl_source_ops {
     int (*open)(struct sl_source *source, const struct sl_node *node, struct sl_diag *reterr);
     /* Stop accepting, let what is in flight end, then call sl_source_closed. */
     void (*close)(struct sl_source *source);
+    /* While closing: give up what is still in flight, at once. */
+    void (*abort)(struct sl_source *source);
     /* Connections or the like that are open, for status and drain. */
     uint32_t (*active)(const struct sl_source *source);
 };

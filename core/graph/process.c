@@ -7,6 +7,7 @@
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/graph/program.h"
+#include "core/graph/remote.h"
 #include "core/graph/walk.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
@@ -164,6 +165,11 @@ static void frames_cancel(struct sl_process *process)
 {
     for (struct sl_list *at = process->frames.next; at != &process->frames; at = at->next) {
         struct sl_frame *frame = sl_container_of(at, struct sl_frame, link);
+        if (frame->type == SL_FRAME_REMOTE) {
+            /* The other shard holds our program by us: its answer has to come first. */
+            if (frame->status == SL_FRAME_PARKED) sl_remote_cancel(frame);
+            continue;
+        }
         if (frame->status == SL_FRAME_PARKED) {
             const struct sl_kind *kind = frame->symbol->kind;
             if (kind->cancel != NULL) kind->cancel(frame, process->shard);

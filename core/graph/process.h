@@ -35,6 +35,7 @@ enum sl_frame_type {
     SL_FRAME_NODE,      /* a node that waits */
     SL_FRAME_JOIN,      /* a fan-out that collects answers */
     SL_FRAME_START,     /* a call that has not begun: its turn comes later */
+    SL_FRAME_REMOTE,    /* a call that runs on another shard */
 };
 
 enum sl_frame_status {
@@ -57,6 +58,7 @@ struct sl_frame {
     uint32_t size;         /* bytes of this frame in the shard's memory */
     uint8_t type;          /* enum sl_frame_type */
     uint8_t status;        /* enum sl_frame_status */
+    bool queued;           /* START: it waits, or has waited, in the node's queue */
 };
 
 /* The kind's own part of a frame: frame_size bytes, zeroed before `run`. */
@@ -99,6 +101,7 @@ struct sl_process {
     bool cancelled;
     struct sl_value cancel_error;
     struct sl_value error; /* the last error that was answered, for exit hooks; none if well */
+    const struct sl_symbol *error_symbol; /* the node that failed last, or NULL */
     struct sl_process_hook *hooks;
     struct sl_process_local *locals;
     sl_process_hook_fn *ended; /* told last, before the memory goes; may be NULL */

@@ -185,6 +185,9 @@ static int program_fill(struct sl_program *program, const char *name_space,
             .run = nodes[i]->kind->run,
             .config = nodes[i]->config,
             .kind = nodes[i]->kind,
+            .flags = nodes[i]->kind->flags |
+                     (nodes[i]->placement == SL_PLACEMENT_CORE ? SL_SYMBOL_PLACED : 0U),
+            .placement_core = nodes[i]->placement_core,
             .index = i,
             .node = sl_node_ref(nodes[i]),
         };

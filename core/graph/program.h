@@ -37,6 +37,8 @@ struct sl_seat {
     uint64_t ns_sum;
 };
 
+enum sl_placement { SL_PLACEMENT_ANY, SL_PLACEMENT_CORE };
+
 struct sl_node {
     const struct sl_kind *kind;
     void *config;
@@ -47,6 +49,8 @@ struct sl_node {
     struct sl_value spec; /* immortal copy that the config borrows from */
     uint64_t digest[2];   /* of the resolved configuration */
     uint32_t refs;        /* programs; control thread */
+    enum sl_placement placement;
+    uint32_t placement_core; /* shard number for SL_PLACEMENT_CORE */
     uint32_t shards_count;
     struct sl_seat *seats[]; /* by shard; written by the shard */
 };
@@ -63,19 +67,19 @@ struct sl_port {
     const struct sl_edge *edges; /* array of edges_count, in the author's order */
 };
 
-enum sl_placement { SL_PLACEMENT_ANY, SL_PLACEMENT_CORE, SL_PLACEMENT_HASH };
+enum { SL_SYMBOL_PLACED = 1 << 16 }; /* beside the kind's flags */
 
 struct sl_symbol {
     sl_node_fn *run;
     const void *config;
     const struct sl_kind *kind;
-    struct sl_port *ports; /* array of ports_count */
+    uint32_t flags;          /* of the kind, and SL_SYMBOL_PLACED */
+    uint32_t placement_core; /* shard number, if SL_SYMBOL_PLACED */
+    struct sl_port *ports;   /* array of ports_count */
     uint32_t ports_count;
     uint32_t index; /* in the program */
     struct sl_port error;
     struct sl_node *node;
-    enum sl_placement placement;
-    uint32_t placement_core; /* shard number for SL_PLACEMENT_CORE */
 };
 
 /* A source of the program; symbol is NULL while it is inactive (it stays bound and refuses). */

@@ -15,10 +15,13 @@
  */
 #include "core/graph/walk.h"
 
+#include <errno.h>
+
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/graph/program.h"
+#include "core/graph/remote.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
 
@@ -31,6 +34,7 @@ struct walk {
     struct sl_value value;          /* CALL: payload; DELIVER: answer; one count */
     struct sl_frame *parent;        /* who gets the answer */
     uint32_t slot;
+    bool its_turn; /* CALL: it has waited in the node's queue */
 };
 
 /* What stands behind the frame of a fan-out. */
@@ -91,6 +95,11 @@ static enum walk_state answer_error(struct walk *w, const char *code, int status
     return WALK_DELIVER;
 }
 
+static __attribute__((cold)) enum walk_state answer_frames_limit(struct walk *w)
+{
+    return answer_error(w, "frames_limit", 503, "too many frames in one process");
+}
+
 static __attribute__((cold)) enum walk_state answer_no_route(struct walk *w,
                                                              const struct sl_symbol *symbol)
 {
@@ -107,9 +116,7 @@ static enum walk_state fan_out(struct walk *w, const struct sl_port *port)
 {
     size_t size = sizeof(struct join) + port->edges_count * sizeof(struct sl_value);
     struct sl_frame *frame = sl_frame_new(w->process, SL_FRAME_JOIN, size);
-    if (frame == NULL) {
-        return answer_error(w, "frames_limit", 503, "too many frames in one process");
-    }
+    if (frame == NULL) return answer_frames_limit(w);
     struct join *join = join_of(frame);
     join->edges = port->edges;
     join->edges_count = port->edges_count;
@@ -164,6 +171,7 @@ static __attribute__((cold)) enum walk_state fail(struct walk *w, const struct s
 {
     if (sl_value_is_none(w->value)) w->value = sl_error_no_memory();
     count_error(seat_of(w->process, symbol), symbol->kind, w->value);
+    w->process->error_symbol = symbol;
     if (symbol->error.edges_count == 0) return WALK_DELIVER;
     return emit(w, symbol, &symbol->error);
 }
@@ -218,15 +226,14 @@ static inline enum walk_state take_step(struct walk *w, enum sl_step step, struc
 /* ------------------------------------------------------------------------------------------ */
 /* States                                                                                       */
 
-/* True if a packet of this process is still being handled by a node that parks. */
+/* True if an earlier packet of this process is with a node that parks, or waits for it. */
 static bool reader_is_busy(struct sl_process *process, const struct sl_symbol *symbol)
 {
     for (struct sl_list *at = process->frames.next; at != &process->frames; at = at->next) {
         struct sl_frame *frame = sl_container_of(at, struct sl_frame, link);
-        if (frame->symbol == symbol &&
-            (frame->status == SL_FRAME_PARKED || frame->status == SL_FRAME_QUEUED)) {
-            return true;
-        }
+        if (frame->symbol != symbol || frame->type == SL_FRAME_REMOTE) continue;
+        if (frame->status == SL_FRAME_PARKED || frame->status == SL_FRAME_QUEUED) return true;
+        if (frame->status == SL_FRAME_READY) return true;
     }
     return false;
 }
@@ -235,15 +242,15 @@ static bool reader_is_busy(struct sl_process *process, const struct sl_symbol *s
 static enum walk_state put_off(struct walk *w, enum sl_frame_status status)
 {
     struct sl_frame *frame = sl_frame_new(w->process, SL_FRAME_START, 0);
-    if (frame == NULL) {
-        return answer_error(w, "frames_limit", 503, "too many frames in one process");
-    }
+    if (frame == NULL) return answer_frames_limit(w);
     frame->symbol = w->symbol;
     frame->port = w->in;
     frame->value = w->value;
     frame->parent = w->parent;
     frame->slot = w->slot;
     frame->status = (uint8_t)status;
+    frame->queued = w->its_turn || status == SL_FRAME_QUEUED;
+    w->its_turn = false;
     if (status == SL_FRAME_READY) sl_list_insert(&w->process->ready, &frame->ready);
     sl_process_timer_arm(w->process);
     return WALK_PICK;
@@ -269,6 +276,27 @@ static struct sl_frame *call_frame(struct walk *w)
     return frame;
 }
 
+/* The node lives on another shard: its answer comes back to a parked frame. */
+static enum walk_state call_remote(struct walk *w)
+{
+    struct sl_frame *frame = sl_frame_new(w->process, SL_FRAME_REMOTE, 0);
+    if (frame == NULL) return answer_frames_limit(w);
+    frame->symbol = w->symbol;
+    frame->parent = w->parent;
+    frame->slot = w->slot;
+    frame->status = SL_FRAME_PARKED;
+    int r = sl_remote_call(frame, w->symbol, w->in, w->value);
+    if (r < 0) {
+        sl_frame_free(frame);
+        return answer_error(w, "overload", 503,
+                            r == -EHOSTUNREACH ? "the shard of the node is not there"
+                                               : "no room between the shards");
+    }
+    sl_value_unref(w->value);
+    sl_process_timer_arm(w->process);
+    return WALK_PICK;
+}
+
 static enum walk_state state_call(struct walk *w)
 {
     struct sl_process *process = w->process;
@@ -280,16 +308,21 @@ static enum walk_state state_call(struct walk *w)
     if (__builtin_expect(process->turn_hops == 0, 0)) return put_off(w, SL_FRAME_READY);
     process->hops++;
     process->turn_hops--;
+    bool its_turn = w->its_turn;
+    w->its_turn = false;
 
     struct sl_call call;
     call.frame = NULL;
-    if (symbol->kind->flags & (SL_KIND_PARKS | SL_KIND_FRAMES)) {
-        if ((symbol->kind->flags & SL_KIND_PARKS) && reader_is_busy(process, symbol)) {
+    if (symbol->flags & (SL_KIND_PARKS | SL_KIND_FRAMES | SL_SYMBOL_PLACED)) {
+        if ((symbol->flags & SL_SYMBOL_PLACED) && symbol->placement_core != process->shard->index) {
+            return call_remote(w);
+        }
+        if ((symbol->flags & SL_KIND_PARKS) && !its_turn && reader_is_busy(process, symbol)) {
             return put_off(w, SL_FRAME_QUEUED);
         }
-        call.frame = call_frame(w);
-        if (call.frame == NULL) {
-            return answer_error(w, "frames_limit", 503, "too many frames in one process");
+        if (symbol->flags & (SL_KIND_PARKS | SL_KIND_FRAMES)) {
+            call.frame = call_frame(w);
+            if (call.frame == NULL) return answer_frames_limit(w);
         }
     }
     struct sl_seat *seat = seat_of(process, symbol);
@@ -408,8 +441,15 @@ static enum walk_state pick_frame(struct walk *w)
         w->in = frame->port;
         w->parent = frame->parent;
         w->slot = frame->slot;
+        w->its_turn = frame->queued;
         sl_frame_free(frame);
         return WALK_CALL;
+    }
+    if (frame->type == SL_FRAME_REMOTE) {
+        w->parent = frame->parent;
+        w->slot = frame->slot;
+        sl_frame_free(frame);
+        return process->cancelled ? answer_cancelled(w) : WALK_DELIVER;
     }
     if (process->cancelled) {
         sl_value_unref(w->value);

@@ -88,7 +88,8 @@ static uint64_t wait_deadline(struct sl_loop *loop, uint64_t deadline_ns)
     if (!sl_mailbox_is_empty(&loop->mailbox)) return 0;
     uint64_t timers_ns = sl_timers_next_ns(&loop->timers);
     uint64_t until = earlier(deadline_ns, timers_ns);
-    return until <= loop->now_ns ? 0 : until;
+    if (until <= loop->now_ns) return 0;
+    return loop->may_sleep == NULL || loop->may_sleep(loop) ? until : 0;
 }
 
 static __attribute__((cold)) void turn_stalled(struct sl_loop *loop, uint64_t ns)
@@ -104,6 +105,7 @@ void sl_loop_turn(struct sl_loop *loop, uint64_t deadline_ns)
     loop->stats.turns++;
     (void)sl_timers_run(&loop->timers, loop->now_ns);
     loop->stats.mails += sl_mailbox_run(&loop->mailbox);
+    if (loop->inbound != NULL) loop->inbound(loop);
     tasks_run(loop, &loop->tasks);
     tasks_run(loop, &loop->late_tasks);
     if (loop->quiescent != NULL) loop->quiescent(loop);

@@ -49,6 +49,10 @@ struct sl_loop {
     /* Called before a wait that may block, and after it; for RCU. May be NULL. */
     void (*offline)(struct sl_loop *loop);
     void (*online)(struct sl_loop *loop);
+    /* Take what other shards have sent; called once a turn. May be NULL. */
+    void (*inbound)(struct sl_loop *loop);
+    /* Asked before a wait that may block; false: something is there. May be NULL. */
+    bool (*may_sleep)(struct sl_loop *loop);
     /* Called once a turn when no task runs. May be NULL. */
     void (*quiescent)(struct sl_loop *loop);
     /* Called when a turn took longer than stall_ns. May be NULL. */

@@ -46,6 +46,7 @@ int sl_shard_init(struct sl_shard *shard, const struct sl_shard_config *cfg,
     shard->cpu = cfg->cpu;
     shard->epoch = cfg->epoch;
     shard->control = cfg->control;
+    shard->ended = cfg->ended;
     sl_list_init(&shard->sources);
     sl_list_init(&shard->processes);
     atomic_store_explicit(&shard->program, NULL, memory_order_relaxed);
@@ -55,12 +56,14 @@ int sl_shard_init(struct sl_shard *shard, const struct sl_shard_config *cfg,
         shard->loop.quiescent = shard_quiescent;
         sl_epoch_online(cfg->epoch, cfg->index);
     }
+    if (cfg->started != NULL) cfg->started(shard);
     return 0;
 }
 
 void sl_shard_fini(struct sl_shard *shard)
 {
     sl_assert(sl_list_is_empty(&shard->processes));
+    if (shard->ended != NULL) shard->ended(shard);
     if (shard->epoch != NULL) sl_epoch_offline(shard->epoch, shard->index);
     sl_loop_fini(&shard->loop);
 }

@@ -33,9 +33,12 @@ struct sl_shard {
     struct sl_list processes; /* struct sl_process of core/graph: all that live */
     uint32_t processes_count;
     uint64_t process_id_next;
+    uint64_t report_next_ns; /* core/graph/report.c: when the next report may go */
+    uint64_t reports_dropped;
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;
+    void (*ended)(struct sl_shard *shard);
     pthread_t thread;
     bool has_thread;
     struct sl_diag *start_diag;
@@ -59,6 +62,8 @@ struct sl_shard_config {
     uint64_t stall_ns;
     struct sl_poller *(*poller_new)(void *ctx, struct sl_clock *clock, struct sl_diag *reterr);
     void *poller_ctx;
+    void (*started)(struct sl_shard *shard); /* first thing on its thread; may be NULL */
+    void (*ended)(struct sl_shard *shard);   /* last thing on its thread, the loop still there */
 };
 
 /* Set up a shard in the calling thread around a given poller (simulator, tests). 0 or -ENOMEM. */

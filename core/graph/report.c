@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/graph/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/clock.h"
+#include "core/graph/process.h"
+#include "core/graph/program.h"
+#include "core/shard/shard.h"
+
+static sl_report_fn *receiver;
+
+struct report {
+    struct sl_mail mail;
+    char text[SL_REPORT_TEXT_SIZE];
+};
+
+void sl_report_set(sl_report_fn *fn)
+{
+    receiver = fn;
+}
+
+static void report_tell(struct sl_mail *mail)
+{
+    struct report *report = sl_container_of(mail, struct report, mail);
+    receiver(report->text);
+    free(report);
+}
+
+/* A bucket that holds a second's worth. */
+static bool may_report(struct sl_shard *shard)
+{
+    uint64_t step_ns = SL_NS_PER_SEC / SL_REPORTS_PER_SECOND;
+    uint64_t now_ns = shard->loop.now_ns;
+    if (shard->report_next_ns + SL_NS_PER_SEC < now_ns) {
+        shard->report_next_ns = now_ns - SL_NS_PER_SEC;
+    }
+    if (shard->report_next_ns > now_ns) {
+        shard->reports_dropped++;
+        return false;
+    }
+    shard->report_next_ns += step_ns;
+    return true;
+}
+
+static size_t append(char *text, size_t used, const char *before, struct sl_slice part)
+{
+    if (used >= SL_REPORT_TEXT_SIZE) return used;
+    int more =
+        snprintf(text + used, SL_REPORT_TEXT_SIZE - used, "%s%.*s", before, SL_SLICE_FMT(part));
+    return used + (size_t)more;
+}
+
+static void text_make(char *text, struct sl_process *process, struct sl_value error,
+                      const char *origin)
+{
+    const struct sl_symbol *symbol = process->error_symbol;
+    size_t used =
+        (size_t)snprintf(text, SL_REPORT_TEXT_SIZE,
+                         "namespace %s: %s:", process->instance->program->name_space, origin);
+    if (symbol != NULL && used < SL_REPORT_TEXT_SIZE) {
+        const struct sl_node *node = symbol->node;
+        used += (size_t)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " node \"%s\" (%s",
+                                 node->path, node->kind->name);
+        if (node->file[0] != '\0' && used < SL_REPORT_TEXT_SIZE) {
+            used += (size_t)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, ", %s:%u:%u",
+                                     node->file, node->pos.line, node->pos.column);
+        }
+        used = append(text, used, ")", SL_SLICE(""));
+    }
+    const char *before = " ";
+    for (struct sl_value at = error; sl_value_is(at, SL_VALUE_ERROR);
+         at = sl_error_part(at, SL_ERROR_CAUSE)) {
+        used = append(text, used, before, sl_value_slice(sl_error_part(at, SL_ERROR_CODE)));
+        used = append(text, used, ": ", sl_value_slice(sl_error_part(at, SL_ERROR_MESSAGE)));
+        before = "; caused by ";
+    }
+    if (process->shard->reports_dropped > 0 && used < SL_REPORT_TEXT_SIZE) {
+        (void)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " (%llu more left out)",
+                       (unsigned long long)process->shard->reports_dropped);
+        process->shard->reports_dropped = 0;
+    }
+}
+
+void sl_report_error(struct sl_process *process, struct sl_value error, const char *origin)
+{
+    struct sl_shard *shard = process->shard;
+    if (receiver == NULL || shard->control == NULL || !may_report(shard)) return;
+    struct report *report = malloc(sizeof(*report));
+    if (report == NULL) return;
+    report->mail.fn = report_tell;
+    text_make(report->text, process, error, origin);
+    sl_loop_post(shard->control, &report->mail);
+}
