@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of everything a workflow author can use. */
+#pragma once
+
+/*
+ * Register all node kinds and languages that were built in. Once, before threads start; a second
+ * call is harmless.
+ */
+void sl_kinds_register(void);

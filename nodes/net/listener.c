@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener: serves HTTP/1.1 and makes a process of each request.
+ *
+ *     - kind: listener
+ *       protocol: http
+ *       host: 127.0.0.1
+ *       port: 8000
+ *       ports: {out: [{name: router, port: in}], error: [{name: catch, port: in}]}
+ *
+ * The source is kept by its address over all swaps: a connection belongs to the address, a request
+ * to the program that was current when it began. An answer that is an error goes out of `error`
+ * once; what comes back is the reply.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/base/clock.h"
+#include "core/base/limit.h"
+#include "core/graph/process.h"
+#include "core/graph/program.h"
+#include "core/graph/report.h"
+#include "core/mem/mem.h"
+#include "core/shard/shard.h"
+#include "io/http/http.h"
+#include "io/sock/sock.h"
+#include "nodes/net/net.h"
+
+enum { LISTENER_PROXIES_MAX = 32 };
+
+struct listener {
+    int64_t protocol;
+    struct sl_slice host;
+    int64_t port;
+    struct sl_value proxies_value;
+    uint64_t body_max;
+    uint64_t header_max;
+    uint64_t idle_ns;
+    uint64_t header_ns;
+    uint64_t body_ns;
+    uint64_t deadline_ns;
+    int64_t connections_max;
+    struct sl_http_network proxies[LISTENER_PROXIES_MAX];
+    uint32_t proxies_count;
+};
+
+static const char *const protocols[] = {"http", NULL};
+
+#define MS(n) ((int64_t)(n) * (int64_t)SL_NS_PER_MS)
+
+static const struct sl_field listener_fields[] = {
+    {"protocol", SL_FIELD_ENUM, offsetof(struct listener, protocol), SL_FIELD_REQUIRED, 0, 0,
+     protocols, "what it speaks", NULL},
+    {"host", SL_FIELD_STRING, offsetof(struct listener, host), 0, 0, 0, NULL,
+     "address to listen on; 0.0.0.0 opens it to the network", "127.0.0.1"},
+    {"port", SL_FIELD_INT, offsetof(struct listener, port), SL_FIELD_REQUIRED, 1, 65535, NULL,
+     "TCP port, 1 to 65535", NULL},
+    {"body_max", SL_FIELD_SIZE, offsetof(struct listener, body_max), 0, 0,
+     INT64_C(256) * 1024 * 1024, NULL, "largest request body", "1MiB"},
+    {"header_max", SL_FIELD_SIZE, offsetof(struct listener, header_max), 0, 1024,
+     INT64_C(1024) * 1024, NULL, "largest request head", "16KiB"},
+    {"idle_timeout", SL_FIELD_DURATION, offsetof(struct listener, idle_ns), 0, MS(1), MS(86400000),
+     NULL, "a connection between requests", "60s"},
+    {"header_timeout", SL_FIELD_DURATION, offsetof(struct listener, header_ns), 0, MS(1),
+     MS(86400000), NULL, "from the first byte of a request head to its last", "10s"},
+    {"body_timeout", SL_FIELD_DURATION, offsetof(struct listener, body_ns), 0, MS(1), MS(86400000),
+     NULL, "without a byte of a request body", "30s"},
+    {"timeout", SL_FIELD_DURATION, offsetof(struct listener, deadline_ns), 0, MS(1), MS(86400000),
+     NULL, "deadline of the process of a request", "30s"},
+    {"connections_max", SL_FIELD_INT, offsetof(struct listener, connections_max), 0, 1,
+     SL_HTTP_CONNECTIONS_MAX, NULL, "connections of one shard", "65536"},
+    {"trusted_proxies", SL_FIELD_VALUE, offsetof(struct listener, proxies_value), 0, 0, 0, NULL,
+     "networks whose X-Forwarded-For is believed", "none"},
+    {0},
+};
+
+static int proxies_compile(struct sl_compile *c, struct listener *listener)
+{
+    struct sl_value list = listener->proxies_value;
+    if (sl_value_is_none(list) || sl_value_is(list, SL_VALUE_NULL)) return 0;
+    if (!sl_value_is(list, SL_VALUE_LIST) || sl_value_count(list) > LISTENER_PROXIES_MAX) {
+        return sl_compile_error(c, "wrong_type", list,
+                                "\"trusted_proxies\" must be a list of at most %d networks",
+                                LISTENER_PROXIES_MAX);
+    }
+    int result = 0;
+    for (uint32_t i = 0; i < sl_value_count(list); i++) {
+        struct sl_value text = sl_value_list_at(list, i);
+        if (sl_value_is(text, SL_VALUE_STRING) &&
+            sl_http_network_parse(sl_value_slice(text),
+                                  &listener->proxies[listener->proxies_count]) == 0) {
+            listener->proxies_count++;
+            continue;
+        }
+        result = sl_compile_error(c, "bad_network", text,
+                                  "expected a network such as 10.0.0.0/8 or ::1");
+    }
+    return result;
+}
+
+static int listener_key(const void *config, char *ret_key, size_t key_size)
+{
+    const struct listener *listener = config;
+    struct sl_slice host = listener->host.size > 0 ? listener->host : SL_SLICE("127.0.0.1");
+    bool is_v6 = memchr(host.data, ':', host.size) != NULL;
+    int size = snprintf(ret_key, key_size, "http://%s%.*s%s:%d", is_v6 ? "[" : "",
+                        SL_SLICE_FMT(host), is_v6 ? "]" : "", (int)listener->port);
+    return size > 0 && (size_t)size < key_size ? 0 : -EINVAL;
+}
+
+static int listener_addr(const struct listener *listener, struct sl_addr *ret_addr)
+{
+    return sl_addr_make(listener->host, (uint16_t)listener->port, ret_addr, NULL);
+}
+
+static int listener_compile(struct sl_compile *c)
+{
+    struct listener *listener = c->config;
+    struct sl_addr addr;
+    int result = proxies_compile(c, listener);
+    if (listener_addr(listener, &addr) < 0) {
+        result = sl_compile_error(c, "bad_address", sl_value_get_str(c->spec, "host"),
+                                  "\"%.*s\" is not an IP address", SL_SLICE_FMT(listener->host));
+    }
+    return result;
+}
+
+/* ---- a listener on a shard ----------------------------------------------------------------- */
+
+struct listener_source {
+    struct sl_http_network proxies[LISTENER_PROXIES_MAX]; /* outlives the node it came from */
+    struct sl_source *source;
+    struct sl_http_server *server;
+};
+
+/* One request: lives as long as its process has a packet of it. */
+struct listener_call {
+    struct sl_reply reply; /* first */
+    struct sl_http_request *request;
+    struct sl_process *process;
+    const struct sl_symbol *symbol;
+    bool catching; /* the answer of `out` was an error: this is the one of `error` */
+};
+
+static void call_end(struct listener_call *call, struct sl_value answer)
+{
+    struct sl_process *process = call->process;
+    struct sl_mem *mem = process->shard->loop.mem;
+    call->request->user = NULL;
+    sl_http_respond(call->request, answer);
+    sl_value_unref(answer);
+    sl_mem_give(mem, call, sizeof(*call));
+    sl_process_finish(process);
+}
+
+/* Why it was a 500, for the log. Cold. */
+static __attribute__((cold)) void report(struct listener_call *call, struct sl_value error)
+{
+    char origin[256];
+    (void)snprintf(origin, sizeof(origin), "%.*s %.*s",
+                   SL_SLICE_FMT(sl_http_request_method(call->request)),
+                   SL_SLICE_FMT(sl_http_request_path(call->request)));
+    sl_report_error(call->process, error, origin);
+}
+
+static void call_answered(struct sl_reply *reply, struct sl_value answer)
+{
+    struct listener_call *call = (struct listener_call *)reply;
+    if (__builtin_expect(sl_value_is(answer, SL_VALUE_ERROR), 0) && !call->catching) {
+        struct sl_seat *seat = call->process->instance->seats[call->symbol->index];
+        seat->errors++;
+        if (!call->request->cancelled) report(call, answer);
+        if (call->symbol->error.edges_count > 0 && !call->process->cancelled) {
+            call->catching = true;
+            sl_process_send(call->process, call->symbol, SL_PORT_ERROR, answer, &call->reply);
+            return;
+        }
+    }
+    call_end(call, answer);
+}
+
+static void respond_unavailable(struct sl_http_request *request, const char *text)
+{
+    sl_http_respond_bytes(request, 503, NULL, 0, SL_SLICE("text/plain; charset=utf-8"),
+                          sl_slice_from_str(text));
+}
+
+static void on_request(void *ctx, struct sl_http_request *request)
+{
+    struct listener_source *own = ctx;
+    struct sl_shard *shard = own->source->shard;
+    const struct sl_symbol *symbol = sl_source_symbol(own->source);
+    struct sl_instance *instance = sl_instance_current(shard);
+    if (symbol == NULL || instance == NULL) {
+        respond_unavailable(request, "Service Unavailable: the listener is inactive\n");
+        return;
+    }
+    const struct listener *listener = symbol->config;
+    uint64_t deadline_ns =
+        listener->deadline_ns > 0 ? shard->loop.now_ns + listener->deadline_ns : 0;
+    struct listener_call *call = sl_mem_take(shard->loop.mem, sizeof(*call));
+    struct sl_process *process =
+        call != NULL ? sl_process_new(shard, instance, NULL, deadline_ns) : NULL;
+    if (process == NULL) {
+        sl_mem_give(shard->loop.mem, call, sizeof(*call));
+        respond_unavailable(request, "Service Unavailable\n");
+        return;
+    }
+    memset(call, 0, sizeof(*call));
+    call->reply.fn = call_answered;
+    call->request = request;
+    call->process = process;
+    call->symbol = symbol;
+    request->user = call;
+    process->request = request;
+    instance->seats[symbol->index]->calls++;
+    sl_process_send(process, symbol, 0, sl_value_ref(request->payload), &call->reply);
+}
+
+static void on_cancel(void *ctx, struct sl_http_request *request)
+{
+    struct listener_source *own = ctx;
+    struct listener_call *call = request->user;
+    if (call == NULL) return;
+    struct sl_mem *mem = own->source->shard->loop.mem;
+    sl_process_cancel(call->process,
+                      sl_value_new_error(mem, "cancelled", 499, "the client went away"));
+}
+
+static void on_drained(void *ctx, struct sl_http_server *server)
+{
+    struct listener_source *own = ctx;
+    (void)sl_http_server_free(server);
+    struct sl_source *source = own->source;
+    free(own);
+    sl_source_closed(source);
+}
+
+static const struct sl_http_handler listener_handler = {
+    .request = on_request,
+    .cancel = on_cancel,
+    .drained = on_drained,
+};
+
+static uint32_t to_ms(uint64_t ns)
+{
+    return (uint32_t)((ns + SL_NS_PER_MS - 1) / SL_NS_PER_MS);
+}
+
+static int listener_open(struct sl_source *source, const struct sl_node *node,
+                         struct sl_diag *reterr)
+{
+    const struct listener *listener = node->config;
+    struct sl_addr addr;
+    int r = listener_addr(listener, &addr);
+    if (r < 0) return r;
+    struct listener_source *own = calloc(1, sizeof(*own));
+    if (own == NULL) return -ENOMEM;
+    struct sl_http_server_config cfg = {
+        .head_size_max = (uint32_t)listener->header_max,
+        .body_size_max = listener->body_max,
+        .connections_max = (uint32_t)listener->connections_max,
+        .timeout_idle_ms = to_ms(listener->idle_ns),
+        .timeout_header_ms = to_ms(listener->header_ns),
+        .timeout_body_ms = to_ms(listener->body_ns),
+        .proxies_count = listener->proxies_count,
+    };
+    memcpy(own->proxies, listener->proxies, sizeof(own->proxies));
+    cfg.proxies = own->proxies;
+    own->source = source;
+    own->server = sl_http_server_new(&source->shard->loop, &cfg, &listener_handler, own);
+    r = own->server == NULL ? -ENOMEM : sl_http_server_listen(own->server, &addr, true);
+    if (r < 0) {
+        (void)sl_http_server_free(own->server);
+        free(own);
+        (void)sl_diag_set(reterr, r == -EADDRINUSE ? "address_in_use" : "cannot_listen", node->pos,
+                          "cannot listen on %s: %s", source->key, strerror(-r));
+        sl_diag_file(reterr, node->file);
+        return r;
+    }
+    source->impl = own;
+    return 0;
+}
+
+static void listener_close(struct sl_source *source)
+{
+    struct listener_source *own = source->impl;
+    sl_http_server_drain(own->server);
+}
+
+static void listener_abort(struct sl_source *source)
+{
+    struct listener_source *own = source->impl;
+    sl_http_server_abort(own->server);
+}
+
+static uint32_t listener_active(const struct sl_source *source)
+{
+    const struct listener_source *own = source->impl;
+    return sl_http_server_stats(own->server)->connections;
+}
+
+static const struct sl_source_ops listener_source_ops = {
+    .key = listener_key,
+    .open = listener_open,
+    .close = listener_close,
+    .abort = listener_abort,
+    .active = listener_active,
+};
+
+/* Nothing leads into a listener. */
+static enum sl_step listener_run(struct sl_call *call)
+{
+    return sl_call_fail(call, "unsupported_value", 500, "a listener takes no packets");
+}
+
+const struct sl_kind sl_kind_listener = {
+    .name = "listener",
+    .summary = "serves HTTP and makes a process of each request",
+    .fields = listener_fields,
+    .config_size = sizeof(struct listener),
+    .flags = SL_KIND_ROUTES,
+    .outs_max = 1,
+    .ins_max = 0,
+    .compile = listener_compile,
+    .run = listener_run,
+    .source = &listener_source_ops,
+};
