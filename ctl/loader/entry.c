@@ -10,6 +10,7 @@
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/base/log.h"
+#include "ctl/loader/source.h"
 
 static struct loader_entry *entry_free(struct loader_entry *entry)
 {
@@ -387,9 +388,29 @@ struct sl_symbol_info loader_entry_info(const struct loader_entry *entry)
     return info;
 }
 
+/* The spec from the author's own text, so that mistakes point into the author's file. */
+static struct sl_spec *spec_from_source(const struct sl_object *object)
+{
+    struct sl_specs specs = {0};
+    struct sl_diags ignored = {0};
+    struct sl_specs_place place = {
+        .file = object->origin_file, .line = object->origin_line, .format = SL_SPECS_AUTO};
+    struct sl_spec *spec = NULL;
+    if (sl_specs_read_text(object->source, &place, &specs, &ignored) == 0 && specs.count == 1) {
+        spec = sl_specs_take(&specs, 0);
+    }
+    sl_specs_fini(&specs);
+    sl_diags_fini(&ignored);
+    return spec;
+}
+
 int loader_object_spec(const struct sl_object *object, struct sl_spec **ret_spec,
                        struct sl_diags *diags)
 {
+    if (object->source.size > 0) {
+        *ret_spec = spec_from_source(object);
+        if (*ret_spec != NULL) return 0;
+    }
     return sl_spec_decode(object->document, object->origin_file ? object->origin_file : "", NULL,
                           ret_spec, diags);
 }

@@ -219,6 +219,40 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
     return 0;
 }
 
+/* `placement: any`, or `core N`: the shard of that number. */
+static int placement_decode(const struct sl_unit_source *source, const struct tree_vertex *vertex,
+                            enum sl_placement *ret_placement, uint32_t *ret_core,
+                            struct sl_diags *diags)
+{
+    struct sl_value value = sl_value_get_str(vertex->spec->value, "placement");
+    if (sl_value_is_none(value) || sl_value_is(value, SL_VALUE_NULL)) return 0;
+    struct sl_slice text =
+        sl_value_is(value, SL_VALUE_STRING) ? sl_value_slice(value) : SL_SLICE("");
+    if (sl_slice_eq(text, SL_SLICE("any"))) return 0;
+    uint32_t core = 0;
+    bool is_core = text.size > 5 && text.size <= 7 && sl_slice_has_prefix(text, SL_SLICE("core "));
+    for (size_t i = 5; is_core && i < text.size; i++) {
+        is_core = text.data[i] >= '0' && text.data[i] <= '9';
+        core = core * 10 + (uint32_t)(text.data[i] - '0');
+    }
+    if (!is_core || vertex->kind->source != NULL) {
+        struct sl_diag *diag =
+            sl_spec_error(vertex->spec->file, diags, "bad_placement", sl_value_pos(value),
+                          is_core ? "a listener is on all shards" : "unknown placement");
+        sl_diag_hint(diag, "any, or the number of a shard: core 0, core 1");
+        return -EINVAL;
+    }
+    if (!source->check_only && core >= source->shards_count) {
+        (void)sl_spec_error(vertex->spec->file, diags, "no_such_core", sl_value_pos(value),
+                            "there is no shard %u: this runtime has %u", core,
+                            source->shards_count);
+        return -EINVAL;
+    }
+    *ret_placement = SL_PLACEMENT_CORE;
+    *ret_core = core;
+    return 0;
+}
+
 static int node_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
                      struct sl_value identity, struct sl_node **ret_node, struct sl_diags *diags)
 {
@@ -229,7 +263,11 @@ static int node_make(const struct sl_unit_source *source, const struct tree_vert
         return 0;
     }
     void *config;
-    int r = config_make(source, vertex, sl_value_get_str(identity, "spec"), &config, diags);
+    enum sl_placement placement = SL_PLACEMENT_ANY;
+    uint32_t core = 0;
+    int r = placement_decode(source, vertex, &placement, &core, diags);
+    if (r < 0) return r;
+    r = config_make(source, vertex, sl_value_get_str(identity, "spec"), &config, diags);
     if (r < 0) return r;
     char *id = text_dup(vertex->spec->id);
     struct sl_node *node =
@@ -242,6 +280,8 @@ static int node_make(const struct sl_unit_source *source, const struct tree_vert
         free(config);
         return -ENOMEM;
     }
+    node->placement = placement;
+    node->placement_core = core;
     *ret_node = node;
     return 0;
 }
@@ -252,11 +292,14 @@ static int vertex_compile(const struct sl_unit_source *source, const struct tree
 {
     if (source->check_only) {
         void *config;
+        enum sl_placement placement;
+        uint32_t core;
+        int placed = placement_decode(source, vertex, &placement, &core, diags);
         int r = config_make(source, vertex, vertex->spec->value, &config, diags);
         if (r < 0) return r;
         if (vertex->kind->config_fini != NULL) vertex->kind->config_fini(config);
         free(config);
-        return 0;
+        return placed;
     }
     struct sl_value value;
     int r = fields_bind(vertex, &value, diags);

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* Words of the command line, the environment and sluice.yaml, put together. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "codecs/yaml/yaml.h"
+#include "core/base/assertion.h"
+#include "ctl/cli/cli.h"
+
+enum { ARGS_OPTIONS_MAX = 64, ARGS_CONFIG_SIZE_MAX = 1024 * 1024 };
+
+struct arg_values {
+    const struct cli_option *option;
+    const char **items; /* array of count */
+    size_t count;
+    const char *origin;
+};
+
+struct cli_args {
+    const struct cli_command *command;
+    struct arg_values values[ARGS_OPTIONS_MAX];
+    size_t values_count;
+    const char **operands;
+    size_t operands_count;
+    char **texts; /* owned strings */
+    size_t texts_count;
+};
+
+static struct arg_values *values_of(struct cli_args *args, const char *name)
+{
+    for (size_t i = 0; i < args->values_count; i++) {
+        if (strcmp(args->values[i].option->name, name) == 0) return &args->values[i];
+    }
+    return NULL;
+}
+
+static void values_add(struct arg_values *values, const char *text, const char *origin)
+{
+    if (!(values->option->flags & CLI_LIST)) values->count = 0;
+    const char **items = realloc(values->items, (values->count + 1) * sizeof(*items));
+    sl_assert(items != NULL);
+    values->items = items;
+    items[values->count++] = text;
+    values->origin = origin;
+}
+
+/* Keep a string for the life of the arguments. */
+static const char *text_keep(struct cli_args *args, char *text)
+{
+    sl_assert(text != NULL);
+    char **texts = realloc(args->texts, (args->texts_count + 1) * sizeof(*texts));
+    sl_assert(texts != NULL);
+    args->texts = texts;
+    texts[args->texts_count++] = text;
+    return text;
+}
+
+static void options_add(struct cli_args *args, const struct cli_option *options)
+{
+    for (; options != NULL && options->name != NULL; options++) {
+        sl_assert(args->values_count < ARGS_OPTIONS_MAX);
+        args->values[args->values_count++] = (struct arg_values){.option = options};
+    }
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+static int option_unknown(const struct cli_args *args, const char *word)
+{
+    const char *names[ARGS_OPTIONS_MAX];
+    for (size_t i = 0; i < args->values_count; i++) names[i] = args->values[i].option->name;
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    const char *nearest = sl_diag_nearest(name, names, args->values_count);
+    if (nearest != NULL) {
+        cli_error("%s: unknown option \"%s\"; did you mean \"--%s\"?", args->command->name, word,
+                  nearest);
+    } else {
+        cli_error("%s: unknown option \"%s\"; see \"sluice %s --help\"", args->command->name, word,
+                  args->command->name);
+    }
+    return CLI_USAGE;
+}
+
+/* "--name=value", "--name value", "--switch". `*at` is moved past what was used. */
+static int word_long(struct cli_args *args, int argc, char **argv, int *at)
+{
+    char *word = argv[*at];
+    char *equals = strchr(word, '=');
+    char name[64];
+    size_t size = equals != NULL ? (size_t)(equals - word - 2) : strlen(word + 2);
+    if (size >= sizeof(name)) return option_unknown(args, word);
+    memcpy(name, word + 2, size);
+    name[size] = '\0';
+    struct arg_values *values = values_of(args, name);
+    if (values == NULL) return option_unknown(args, word);
+    if (values->option->flags & CLI_SWITCH) {
+        if (equals != NULL) {
+            cli_error("%s: \"--%s\" takes no value", args->command->name, name);
+            return CLI_USAGE;
+        }
+        values_add(values, "true", "flag");
+        return 0;
+    }
+    if (equals == NULL && *at + 1 >= argc) {
+        cli_error("%s: \"--%s\" needs a value: %s", args->command->name, name,
+                  values->option->value);
+        return CLI_USAGE;
+    }
+    values_add(values, equals != NULL ? equals + 1 : argv[++*at], "flag");
+    return 0;
+}
+
+static struct arg_values *values_of_letter(struct cli_args *args, char letter)
+{
+    for (size_t i = 0; i < args->values_count; i++) {
+        if (args->values[i].option->letter == letter) return &args->values[i];
+    }
+    return NULL;
+}
+
+/* "-n VALUE", "-nVALUE", "-q". */
+static int word_short(struct cli_args *args, int argc, char **argv, int *at)
+{
+    const char *word = argv[*at];
+    for (size_t i = 1; word[i] != '\0'; i++) {
+        struct arg_values *values = values_of_letter(args, word[i]);
+        if (values == NULL) {
+            cli_error("%s: unknown option \"-%c\"; see \"sluice %s --help\"", args->command->name,
+                      word[i], args->command->name);
+            return CLI_USAGE;
+        }
+        if (values->option->flags & CLI_SWITCH) {
+            values_add(values, "true", "flag");
+            continue;
+        }
+        if (word[i + 1] != '\0') {
+            values_add(values, &word[i + 1], "flag");
+        } else if (*at + 1 < argc) {
+            values_add(values, argv[++*at], "flag");
+        } else {
+            cli_error("%s: \"-%c\" needs a value: %s", args->command->name, word[i],
+                      values->option->value);
+            return CLI_USAGE;
+        }
+        return 0;
+    }
+    return 0;
+}
+
+static int words_parse(struct cli_args *args, int argc, char **argv)
+{
+    bool only_operands = false;
+    for (int at = 0; at < argc; at++) {
+        const char *word = argv[at];
+        int r = 0;
+        if (!only_operands && strcmp(word, "--") == 0) {
+            only_operands = true;
+        } else if (!only_operands && strncmp(word, "--", 2) == 0) {
+            r = word_long(args, argc, argv, &at);
+        } else if (!only_operands && word[0] == '-' && word[1] != '\0') {
+            r = word_short(args, argc, argv, &at);
+        } else {
+            args->operands[args->operands_count++] = word;
+        }
+        if (r != 0) return r;
+    }
+    return 0;
+}
+
+/* ---- environment and file ------------------------------------------------------------------- */
+
+static void environment_read(struct cli_args *args)
+{
+    for (size_t i = 0; i < args->values_count; i++) {
+        struct arg_values *values = &args->values[i];
+        if (!(values->option->flags & CLI_CONFIG) || values->count > 0) continue;
+        char name[80] = "SLUICE_";
+        size_t used = strlen(name);
+        for (const char *at = values->option->name; *at != '\0' && used + 1 < sizeof(name); at++) {
+            name[used++] = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+        }
+        name[used] = '\0';
+        const char *text = getenv(name);
+        if (text != NULL && text[0] != '\0') values_add(values, text, "environment");
+    }
+}
+
+/* A scalar of the file as the text that a flag would have had. */
+static char *scalar_text(struct sl_value value)
+{
+    char *text = NULL;
+    switch (sl_value_kind(value)) {
+    case SL_VALUE_STRING: return sl_slice_dup_str(sl_value_slice(value));
+    case SL_VALUE_BOOL: return strdup(value.cell->word ? "true" : "false");
+    case SL_VALUE_INT:
+        if (asprintf(&text, "%lld", (long long)value.cell->i64) < 0) return NULL;
+        return text;
+    case SL_VALUE_FLOAT:
+        if (asprintf(&text, "%g", value.cell->f64) < 0) return NULL;
+        return text;
+    default: return NULL;
+    }
+}
+
+static int file_entry(struct cli_args *args, const char *file, struct sl_slice key,
+                      struct sl_value value, struct sl_pos pos)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "%.*s", SL_SLICE_FMT(key));
+    for (char *at = name; *at != '\0'; at++) *at = *at == '_' ? '-' : *at;
+    struct arg_values *values = values_of(args, name);
+    /* The file serves all commands: what this one does not have is another's, if it exists. */
+    if (values == NULL || !(values->option->flags & CLI_CONFIG)) return 0;
+    if (values->count > 0) return 0;
+    uint32_t count = sl_value_is(value, SL_VALUE_LIST) ? sl_value_count(value) : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sl_value one =
+            sl_value_is(value, SL_VALUE_LIST) ? sl_value_list_at(value, i) : value;
+        char *text = scalar_text(one);
+        if (text == NULL) {
+            cli_error("%s:%u:%u: \"%s\" must be text, a number or true/false", file, pos.line,
+                      pos.column, name);
+            return CLI_USAGE;
+        }
+        if ((values->option->flags & CLI_SWITCH) && strcmp(text, "false") == 0) {
+            free(text);
+            continue;
+        }
+        values_add(values, text_keep(args, text), "file");
+    }
+    return 0;
+}
+
+static char *file_read(const char *path, size_t *ret_size)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return NULL;
+    char *text = malloc(ARGS_CONFIG_SIZE_MAX);
+    sl_assert(text != NULL);
+    *ret_size = fread(text, 1, ARGS_CONFIG_SIZE_MAX, file);
+    (void)fclose(file);
+    return text;
+}
+
+static int config_read(struct cli_args *args)
+{
+    const char *given = cli_get(args, "config");
+    const char *path = given != NULL ? given : "sluice.yaml";
+    size_t size = 0;
+    char *text = file_read(path, &size);
+    if (text == NULL) {
+        if (given == NULL) return 0;
+        cli_error("cannot read the configuration %s: %s", path, strerror(errno));
+        return CLI_USAGE;
+    }
+    struct sl_value value;
+    struct sl_diag diag = {0};
+    int r = sl_yaml_parse_one(sl_slice_make(text, size), NULL, 0, &value, &diag);
+    free(text);
+    if (r < 0) {
+        cli_error("%s:%u:%u: %s", path, diag.pos.line, diag.pos.column, diag.text);
+        return CLI_USAGE;
+    }
+    r = 0;
+    if (sl_value_is(value, SL_VALUE_MAP)) {
+        for (uint32_t i = 0; r == 0 && i < sl_value_count(value); i++) {
+            r = file_entry(args, path, sl_value_key_at(value, i), sl_value_map_at(value, i),
+                           sl_value_key_pos(value, i));
+        }
+    } else if (!sl_value_is(value, SL_VALUE_NULL)) {
+        cli_error("%s: the configuration must be a map", path);
+        r = CLI_USAGE;
+    }
+    sl_value_unref(value);
+    return r;
+}
+
+static void defaults_fill(struct cli_args *args)
+{
+    for (size_t i = 0; i < args->values_count; i++) {
+        struct arg_values *values = &args->values[i];
+        if (values->count == 0 && values->option->fallback != NULL) {
+            values_add(values, values->option->fallback, "default");
+        }
+    }
+}
+
+int cli_args_parse(const struct cli_command *command, int argc, char **argv,
+                   struct cli_args **ret_args)
+{
+    *ret_args = NULL;
+    struct cli_args *args = calloc(1, sizeof(*args));
+    sl_assert(args != NULL);
+    args->command = command;
+    args->operands = calloc((size_t)argc + 1, sizeof(*args->operands));
+    sl_assert(args->operands != NULL);
+    options_add(args, command->options);
+    options_add(args, cli_common_options);
+    int r = words_parse(args, argc, argv);
+    if (r == 0 && cli_is_set(args, "help")) {
+        cli_print_help(stdout, command);
+        args = cli_args_free(args);
+        return CLI_OK;
+    }
+    if (r == 0) {
+        environment_read(args);
+        r = config_read(args);
+    }
+    if (r != 0) {
+        args = cli_args_free(args);
+        return r;
+    }
+    defaults_fill(args);
+    *ret_args = args;
+    return 0;
+}
+
+struct cli_args *cli_args_free(struct cli_args *args)
+{
+    if (args == NULL) return NULL;
+    for (size_t i = 0; i < args->values_count; i++) free(args->values[i].items);
+    for (size_t i = 0; i < args->texts_count; i++) free(args->texts[i]);
+    free(args->texts);
+    free(args->operands);
+    free(args);
+    return NULL;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+const struct cli_command *cli_args_command(const struct cli_args *args)
+{
+    return args->command;
+}
+
+const char *cli_get(struct cli_args *args, const char *option)
+{
+    const struct arg_values *values = values_of(args, option);
+    return values != NULL && values->count > 0 ? values->items[values->count - 1] : NULL;
+}
+
+bool cli_is_set(struct cli_args *args, const char *option)
+{
+    return cli_get(args, option) != NULL;
+}
+
+const char *cli_origin(struct cli_args *args, const char *option)
+{
+    const struct arg_values *values = values_of(args, option);
+    return values != NULL && values->count > 0 ? values->origin : "unset";
+}
+
+const char *const *cli_get_list(struct cli_args *args, const char *option, size_t *ret_count)
+{
+    const struct arg_values *values = values_of(args, option);
+    *ret_count = values != NULL ? values->count : 0;
+    return values != NULL ? values->items : NULL;
+}
+
+const char *const *cli_operands(struct cli_args *args, size_t *ret_count)
+{
+    *ret_count = args->operands_count;
+    return args->operands;
+}
+
+bool cli_is_json(struct cli_args *args)
+{
+    const char *format = cli_get(args, "format");
+    return format != NULL && strcmp(format, "json") == 0;
+}
+
+bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int64_t max,
+                    int64_t *ret_number)
+{
+    const char *text = cli_get(args, option);
+    if (text == NULL) return true;
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < min || number > max) {
+        cli_error("\"--%s %s\": expected a number from %lld to %lld", option, text, (long long)min,
+                  (long long)max);
+        return false;
+    }
+    *ret_number = number;
+    return true;
+}
+
+bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *ret_ms)
+{
+    const char *text = cli_get(args, option);
+    if (text == NULL) return true;
+    char *end = NULL;
+    errno = 0;
+    double number = strtod(text, &end);
+    double factor = -1;
+    if (strcmp(end, "") == 0 || strcmp(end, "ms") == 0) factor = 1;
+    if (strcmp(end, "s") == 0) factor = 1000;
+    if (strcmp(end, "m") == 0) factor = 60000;
+    if (strcmp(end, "h") == 0) factor = 3600000;
+    if (errno != 0 || end == text || factor < 0 || number < 0 || number * factor > 4e9) {
+        cli_error("\"--%s %s\": expected a duration such as 500ms, 30s or 5m", option, text);
+        return false;
+    }
+    *ret_ms = (uint32_t)(number * factor);
+    return true;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line: a table of commands, each with a table of options. Help, shell completion, the
+ * man pages and the effective configuration are all made from these tables.
+ *
+ *   value of an option:  flag  >  environment SLUICE_<NAME>  >  file sluice.yaml  >  default
+ *
+ * Exit codes are the same for all commands: enum cli_exit.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "codecs/flat/flat.h"
+#include "core/base/diag.h"
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1,      /* the specs are wrong, the change was refused, something was not there */
+    CLI_USAGE = 2,       /* the command line or the configuration is wrong */
+    CLI_UNREACHABLE = 3, /* no runtime, no registry, an address in use */
+    CLI_TIMEOUT = 4,
+};
+
+enum cli_option_flags {
+    CLI_LIST = 1,   /* may stand several times */
+    CLI_SWITCH = 2, /* takes no value */
+    CLI_CONFIG = 4, /* also read from the environment and the file */
+};
+
+struct cli_option {
+    const char *name;     /* long: "from-specs" */
+    char letter;          /* short, or 0 */
+    const char *value;    /* "FILE"; NULL for switches */
+    uint32_t flags;       /* CLI_* */
+    const char *fallback; /* default, or NULL */
+    const char *help;
+};
+
+struct cli_args;
+
+struct cli_command {
+    const char *name;
+    const char *summary;              /* one line */
+    const char *operands;             /* "FILE…", or "" */
+    const char *text;                 /* what it does, paragraphs */
+    const char *examples;             /* lines that can be typed */
+    const struct cli_option *options; /* ends with name == NULL */
+    int (*run)(struct cli_args *args);
+};
+
+/* All commands: ends with name == NULL. */
+extern const struct cli_command cli_commands[];
+
+/* Options that every command has: help, format, config, log-level … */
+extern const struct cli_option cli_common_options[];
+
+const struct cli_command *cli_command_find(const char *name);
+
+/* ---- arguments of one call ------------------------------------------------------------------ */
+
+/* The value of an option by the order above; NULL if there is none. Borrowed. */
+const char *cli_get(struct cli_args *args, const char *option);
+bool cli_is_set(struct cli_args *args, const char *option);
+
+/* Where the value came from: "flag", "environment", "file", "default", "unset". */
+const char *cli_origin(struct cli_args *args, const char *option);
+
+/* Values of an option that may stand several times: array of *ret_count. Borrowed. */
+const char *const *cli_get_list(struct cli_args *args, const char *option, size_t *ret_count);
+
+/* What stands beside the options: array of *ret_count. Borrowed. */
+const char *const *cli_operands(struct cli_args *args, size_t *ret_count);
+
+const struct cli_command *cli_args_command(const struct cli_args *args);
+
+/* True for `--format json`. */
+bool cli_is_json(struct cli_args *args);
+
+/* A number in min..max; on a wrong one prints what was expected and returns false. */
+bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int64_t max,
+                    int64_t *ret_number);
+
+/* A duration ("30s", "250ms", or milliseconds) in milliseconds. */
+bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *ret_ms);
+
+/*
+ * Parse the words after the command's name. Prints what is wrong, with the nearest option.
+ * returns  0; CLI_USAGE; or CLI_OK with *ret_args NULL when help was printed
+ */
+int cli_args_parse(const struct cli_command *command, int argc, char **argv,
+                   struct cli_args **ret_args);
+struct cli_args *cli_args_free(struct cli_args *args);
+
+/* ---- printing ------------------------------------------------------------------------------- */
+
+/* "sluice: error: …" with a hint, to stderr. */
+void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cli_print_diag(struct cli_args *args, const struct sl_diag *diag);
+
+/* All of them: text to stderr, or one JSON document to stdout. Returns the number of errors. */
+size_t cli_print_diags(struct cli_args *args, const struct sl_diags *diags);
+
+/* A value as JSON on stdout. */
+void cli_print_json(struct sl_value value);
+
+void cli_print_help(FILE *out, const struct cli_command *command);
+void cli_print_overview(FILE *out);
+
+/* ---- shared by commands ---------------------------------------------------------------------- */
+
+/* The commands; each in its own file. */
+int cli_start(struct cli_args *args);
+int cli_version(struct cli_args *args);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The binary `sluice`: finds the command and runs it. */
+#include <string.h>
+
+#include "core/base/log.h"
+#include "ctl/admin/ops.h"
+#include "ctl/cli/cli.h"
+#include "nodes/kinds.h"
+
+const struct cli_option cli_common_options[] = {
+    {"format", 0, "text|json", CLI_CONFIG, "text", "how to print"},
+    {"config", 'c', "FILE", 0, NULL, "configuration file (sluice.yaml, if it is there)"},
+    {"log-level", 0, "LEVEL", CLI_CONFIG, "info", "debug, info, warn or error"},
+    {"log-format", 0, "text|json", CLI_CONFIG, "text", "how log lines look"},
+    {"help", 'h', NULL, CLI_SWITCH, NULL, "this text"},
+    {0},
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) return c;
+    }
+    return NULL;
+}
+
+static int command_unknown(const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    for (const struct cli_command *c = cli_commands; c->name != NULL && count < 64; c++) {
+        names[count++] = c->name;
+    }
+    const char *nearest = sl_diag_nearest(name, names, count);
+    if (nearest != NULL) {
+        cli_error("unknown command \"%s\"; did you mean \"%s\"?", name, nearest);
+    } else {
+        cli_error("unknown command \"%s\"; see \"sluice --help\"", name);
+    }
+    return CLI_USAGE;
+}
+
+static bool log_setup(struct cli_args *args)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    const char *level = cli_get(args, "log-level");
+    const char *format = cli_get(args, "format");
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        cli_error("\"--format %s\": expected text or json", format);
+        return false;
+    }
+    if (strcmp(cli_get(args, "log-format"), "json") == 0) sl_log_set_format(SL_LOG_JSON);
+    for (int i = 0; levels[i] != NULL; i++) {
+        if (strcmp(levels[i], level) != 0) continue;
+        sl_log_set_level((enum sl_log_level)i);
+        return true;
+    }
+    cli_error("\"--log-level %s\": expected debug, info, warn or error", level);
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        cli_print_overview(stderr);
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
+        cli_print_overview(stdout);
+        return CLI_OK;
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    if (strcmp(name, "help") == 0) name = argv[2];
+    const struct cli_command *command = cli_command_find(name);
+    if (command == NULL) return command_unknown(name);
+    if (strcmp(argv[1], "help") == 0) {
+        cli_print_help(stdout, command);
+        return CLI_OK;
+    }
+    sl_kinds_register();
+    sl_ops_register();
+    struct cli_args *args = NULL;
+    int r = cli_args_parse(command, argc - 2, argv + 2, &args);
+    if (args == NULL) return r;
+    r = log_setup(args) ? command->run(args) : CLI_USAGE;
+    args = cli_args_free(args);
+    return r;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* What commands print: help, mistakes, values. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "codecs/json/json.h"
+#include "core/mem/out.h"
+#include "ctl/cli/cli.h"
+
+void cli_error(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)fputs("sluice: ", stderr);
+    (void)vfprintf(stderr, fmt, args);
+    (void)fputc('\n', stderr);
+    va_end(args);
+}
+
+static void option_print(FILE *out, const struct cli_option *option)
+{
+    char left[64];
+    (void)snprintf(left, sizeof(left), "  %c%c%s --%s%s%s", option->letter ? '-' : ' ',
+                   option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
+                   option->value ? " " : "", option->value ? option->value : "");
+    (void)fprintf(out, "%-30s %s", left, option->help);
+    if (option->fallback != NULL) (void)fprintf(out, " (default %s)", option->fallback);
+    (void)fputc('\n', out);
+}
+
+void cli_print_help(FILE *out, const struct cli_command *command)
+{
+    (void)fprintf(out, "sluice %s: %s\n\nUsage: sluice %s [OPTIONS]%s%s\n\n%s\n", command->name,
+                  command->summary, command->name, command->operands[0] ? " " : "",
+                  command->operands, command->text);
+    (void)fputs("Options:\n", out);
+    for (const struct cli_option *o = command->options; o != NULL && o->name != NULL; o++) {
+        option_print(out, o);
+    }
+    for (const struct cli_option *o = cli_common_options; o->name != NULL; o++) {
+        option_print(out, o);
+    }
+    (void)fprintf(out, "\nExamples:\n%s", command->examples);
+    (void)fputs("\nExit codes: 0 well, 1 failed or refused, 2 wrong usage, 3 unreachable, "
+                "4 timed out\n",
+                out);
+}
+
+void cli_print_overview(FILE *out)
+{
+    (void)fputs("sluice: workflows of nodes at the speed of the kernel underneath\n\n"
+                "Usage: sluice COMMAND [OPTIONS] [FILE…]\n\nCommands:\n",
+                out);
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        (void)fprintf(out, "  %-10s %s\n", c->name, c->summary);
+    }
+    (void)fputs("\n\"sluice COMMAND --help\" tells more, with examples.\n", out);
+}
+
+void cli_print_diag(struct cli_args *args, const struct sl_diag *diag)
+{
+    struct sl_diags diags = {0};
+    (void)sl_diags_push(&diags, diag);
+    (void)cli_print_diags(args, &diags);
+    sl_diags_fini(&diags);
+}
+
+static struct sl_value diags_value(const struct sl_diags *diags)
+{
+    struct sl_builder b;
+    sl_builder_init(&b, NULL, 64, 1024);
+    sl_build_map_begin(&b);
+    sl_build_key_str(&b, "errors");
+    sl_build_int(&b, (int64_t)diags->errors_count);
+    sl_build_key_str(&b, "diagnostics");
+    sl_build_list_begin(&b);
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct sl_diag *diag = &diags->items[i];
+        sl_build_map_begin(&b);
+        sl_build_key_str(&b, "level");
+        sl_build_string_str(&b, diag->level == SL_DIAG_ERROR ? "error" : "warning");
+        sl_build_key_str(&b, "code");
+        sl_build_string_str(&b, diag->code);
+        sl_build_key_str(&b, "file");
+        sl_build_string_str(&b, diag->file);
+        sl_build_key_str(&b, "line");
+        sl_build_int(&b, diag->pos.line);
+        sl_build_key_str(&b, "column");
+        sl_build_int(&b, diag->pos.column);
+        sl_build_key_str(&b, "text");
+        sl_build_string_str(&b, diag->text);
+        sl_build_key_str(&b, "hint");
+        sl_build_string_str(&b, diag->hint);
+        sl_build_map_end(&b);
+    }
+    sl_build_list_end(&b);
+    sl_build_map_end(&b);
+    struct sl_value value;
+    return sl_builder_finish(&b, &value) < 0 ? sl_value_none() : value;
+}
+
+size_t cli_print_diags(struct cli_args *args, const struct sl_diags *diags)
+{
+    if (args != NULL && cli_is_json(args)) {
+        struct sl_value value = diags_value(diags);
+        if (!sl_value_is_none(value)) cli_print_json(value);
+        sl_value_unref(value);
+        return diags->errors_count;
+    }
+    for (size_t i = 0; i < diags->count; i++) {
+        char text[2048];
+        (void)sl_diag_format(&diags->items[i], text, sizeof(text));
+        (void)fputs(text, stderr);
+    }
+    if (diags->dropped_count > 0) {
+        (void)fprintf(stderr, "… and %zu more\n", diags->dropped_count);
+    }
+    return diags->errors_count;
+}
+
+void cli_print_json(struct sl_value value)
+{
+    struct sl_out out;
+    sl_out_init(&out, NULL);
+    if (sl_json_write(value, SL_JSON_PRETTY, &out) == 0) {
+        (void)fwrite(out.data, 1, out.size, stdout);
+        (void)fputc('\n', stdout);
+    }
+    sl_out_fini(&out);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* start: a runtime from the command line. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/log.h"
+#include "core/graph/program.h"
+#include "core/graph/swap.h"
+#include "ctl/cli/store.h"
+#include "ctl/loader/loader.h"
+#include "ctl/runtime/runtime.h"
+
+struct start {
+    struct cli_args *args;
+    struct sl_runtime_config cfg;
+    struct sl_runtime *runtime;
+    const char *files[256]; /* specs to apply */
+    size_t files_count;
+};
+
+/* ---- cores ----------------------------------------------------------------------------------- */
+
+static bool cores_auto(struct sl_runtime_config *cfg)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) < 0) return false;
+    for (int cpu = 0; cpu < CPU_SETSIZE && cfg->cpus_count < SL_SHARDS_MAX; cpu++) {
+        if (CPU_ISSET((size_t)cpu, &set)) cfg->cpus[cfg->cpus_count++] = cpu;
+    }
+    return cfg->cpus_count > 0;
+}
+
+/* "0,2-3" */
+static bool cores_list(const char *text, struct sl_runtime_config *cfg)
+{
+    const char *at = text;
+    while (*at != '\0') {
+        char *end;
+        long first = strtol(at, &end, 10);
+        if (end == at || first < 0 || first >= CPU_SETSIZE) return false;
+        long last = first;
+        if (*end == '-') {
+            at = end + 1;
+            last = strtol(at, &end, 10);
+            if (end == at || last < first || last >= CPU_SETSIZE) return false;
+        }
+        for (long cpu = first; cpu <= last; cpu++) {
+            if (cfg->cpus_count == SL_SHARDS_MAX) return false;
+            cfg->cpus[cfg->cpus_count++] = (int)cpu;
+        }
+        if (*end != '\0' && *end != ',') return false;
+        at = *end == ',' ? end + 1 : end;
+    }
+    return cfg->cpus_count > 0;
+}
+
+static bool cores_read(struct start *start)
+{
+    const char *text = cli_get(start->args, "cores");
+    if (strcmp(text, "auto") == 0) return cores_auto(&start->cfg);
+    if (cores_list(text, &start->cfg)) return true;
+    cli_error("\"--cores %s\": expected auto, or cores such as 0,2-3 (at most %d)", text,
+              SL_SHARDS_MAX);
+    return false;
+}
+
+/* ---- environment ----------------------------------------------------------------------------- */
+
+/*
+ * A value of -e is untyped: the field where it lands decides (decisions of the loader); so it stays
+ * a string here.
+ */
+static bool environment_read(struct start *start)
+{
+    size_t count;
+    const char *const *items = cli_get_list(start->args, "env", &count);
+    struct sl_builder b;
+    sl_builder_init(&b, NULL, 16, 256);
+    sl_build_map_begin(&b);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(items[i], '=');
+        if (equals == NULL || equals == items[i]) {
+            cli_error("\"-e %s\": expected NAME=VALUE", items[i]);
+            sl_builder_fini(&b);
+            return false;
+        }
+        sl_build_key(&b, items[i], (size_t)(equals - items[i]));
+        sl_build_string_str(&b, equals + 1);
+    }
+    sl_build_map_end(&b);
+    return sl_builder_finish(&b, &start->cfg.environment) == 0;
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static bool numbers_read(struct start *start)
+{
+    struct sl_runtime_config *cfg = &start->cfg;
+    int64_t spin = 0;
+    int64_t bufs = 0;
+    int64_t buf_size = 0;
+    int64_t memory = 0;
+    if (!cli_get_number(start->args, "spin", 0, 1000000, &spin) ||
+        !cli_get_number(start->args, "buffers", 8, 32768, &bufs) ||
+        !cli_get_number(start->args, "buffer-size", 1024, 1 << 20, &buf_size) ||
+        !cli_get_number(start->args, "memory", 64, 1 << 20, &memory) ||
+        !cli_get_duration_ms(start->args, "drain-timeout", &cfg->drain_ms) ||
+        !cli_get_duration_ms(start->args, "stall", &cfg->stall_ms)) {
+        return false;
+    }
+    if ((bufs & (bufs - 1)) != 0) {
+        cli_error("\"--buffers %lld\": expected a power of two", (long long)bufs);
+        return false;
+    }
+    cfg->poller_config.spin_us = (uint32_t)spin;
+    cfg->poller_config.bufs_count = (uint32_t)bufs;
+    cfg->poller_config.buf_size = (uint32_t)buf_size;
+    cfg->memory_max = (size_t)memory << 20;
+    return true;
+}
+
+static bool files_add(struct start *start, const char *const *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (start->files_count == sizeof(start->files) / sizeof(start->files[0])) {
+            cli_error("more than %zu files; give their folder",
+                      sizeof(start->files) / sizeof(start->files[0]));
+            return false;
+        }
+        start->files[start->files_count++] = items[i];
+    }
+    return true;
+}
+
+static bool options_read(struct start *start)
+{
+    struct sl_runtime_config *cfg = &start->cfg;
+    struct sl_diag diag = {0};
+    size_t count;
+    cfg->name_space = cli_get(start->args, "namespace");
+    cfg->data_dir = cli_get(start->args, "data");
+    if (sl_poller_kind_parse(sl_slice_from_str(cli_get(start->args, "poller")), &cfg->poller,
+                             &diag) < 0) {
+        cli_print_diag(start->args, &diag);
+        return false;
+    }
+    const char *const *specs = cli_get_list(start->args, "from-specs", &count);
+    if (!files_add(start, specs, count)) return false;
+    const char *const *operands = cli_operands(start->args, &count);
+    if (!files_add(start, operands, count)) return false;
+    return numbers_read(start) && cores_read(start) && environment_read(start);
+}
+
+/* ---- specs ----------------------------------------------------------------------------------- */
+
+static int specs_apply(struct start *start, struct sl_diags *diags)
+{
+    if (start->files_count == 0) return 0;
+    struct sl_specs specs = {0};
+    int r = sl_specs_read_paths(start->files, start->files_count, &specs, diags);
+    if (r == 0) r = sl_specs_check_names(&specs, start->cfg.name_space, diags);
+    if (r == 0) {
+        struct cli_store store = {
+            .name_space = start->cfg.name_space,
+            .author = cli_author(),
+            .message = "start",
+            .if_revision = SL_REVISION_ANY,
+        };
+        struct sl_commit commit = {0};
+        r = cli_store_specs(sl_runtime_registry(start->runtime), &store, &specs, &commit, diags);
+        sl_commit_fini(&commit);
+    }
+    sl_specs_fini(&specs);
+    return r;
+}
+
+static int secrets_apply(struct start *start, struct sl_diags *diags)
+{
+    size_t count;
+    const char *const *files = cli_get_list(start->args, "from-secrets", &count);
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        struct sl_value documents;
+        r = cli_read_secrets(files[i], &documents, diags);
+        if (r < 0) return r;
+        struct cli_store store = {
+            .name_space = start->cfg.name_space,
+            .author = cli_author(),
+            .message = "start",
+            .if_revision = SL_REVISION_ANY,
+        };
+        struct sl_commit commit = {0};
+        r = cli_store_secrets(sl_runtime_registry(start->runtime), &store, documents, &commit,
+                              diags);
+        sl_commit_fini(&commit);
+        sl_value_unref(documents);
+    }
+    return r;
+}
+
+static int apply_all(struct start *start)
+{
+    struct sl_diags diags = {0};
+    int r = secrets_apply(start, &diags);
+    if (r == 0) r = specs_apply(start, &diags);
+    if (r != 0 && diags.count == 0) cli_error("the specs could not be stored (%d)", r);
+    (void)cli_print_diags(start->args, &diags);
+    sl_diags_fini(&diags);
+    return r;
+}
+
+/* SIGHUP: read the files again. A mistake leaves everything as it is. */
+static void on_hangup(void *ctx)
+{
+    struct start *start = ctx;
+    if (apply_all(start) == 0) {
+        sl_log(SL_LOG_INFO, "files were read again");
+        (void)sl_loader_refresh(sl_runtime_loader(start->runtime));
+    }
+}
+
+/* ---- the start line -------------------------------------------------------------------------- */
+
+static void ready_line(struct start *start)
+{
+    struct sl_program *program = sl_swap_current(sl_runtime_swap(start->runtime));
+    char addresses[512] = "";
+    uint32_t active = 0;
+    bool local = false;
+    for (uint32_t i = 0; program != NULL && i < program->sources_count; i++) {
+        size_t used = strlen(addresses);
+        if (program->sources[i].symbol == NULL) continue;
+        (void)snprintf(addresses + used, sizeof(addresses) - used, "%s%s", active ? ", " : "",
+                       program->sources[i].key);
+        local |= strstr(program->sources[i].key, "127.0.0.1") != NULL;
+        active++;
+    }
+    uint32_t shards;
+    (void)sl_runtime_shards(start->runtime, &shards);
+    sl_log(SL_LOG_INFO, "namespace %s: %s on %u shard%s, %s%s", start->cfg.name_space,
+           active > 0 ? addresses : "no listener yet", shards, shards == 1 ? "" : "s",
+           sl_runtime_poller(start->runtime),
+           local ? " (host: 0.0.0.0 in the listener opens it to the network)" : "");
+}
+
+int cli_start(struct cli_args *args)
+{
+    struct start start = {.args = args};
+    if (!options_read(&start)) return CLI_USAGE;
+    struct sl_diag diag = {0};
+    int r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
+    sl_value_unref(start.cfg.environment);
+    if (r < 0) {
+        cli_print_diag(args, &diag);
+        return CLI_UNREACHABLE;
+    }
+    int exit_code = CLI_OK;
+    if (apply_all(&start) != 0) {
+        exit_code = CLI_FAILED;
+    } else if (sl_runtime_publish(start.runtime, &diag) < 0) {
+        cli_print_diag(args, &diag);
+        exit_code = CLI_UNREACHABLE;
+    } else {
+        sl_runtime_on_hangup(start.runtime, on_hangup, &start);
+        ready_line(&start);
+        r = sl_runtime_run(start.runtime);
+        if (r < 0) exit_code = r == -ETIMEDOUT ? CLI_TIMEOUT : CLI_FAILED;
+    }
+    start.runtime = sl_runtime_free(start.runtime);
+    return exit_code;
+}
