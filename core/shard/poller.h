@@ -121,6 +121,7 @@ struct sl_poller_ops {
 
     /*
      * Open a listening socket; with `shared` set it joins the SO_REUSEPORT group of its address.
+     * Who starts listening first calls sl_sock_wait_free (io/sock/sock.h) on the control thread.
      * returns  descriptor, or -errno (-EADDRINUSE, -EACCES …)
      */
     int (*listen)(struct sl_poller *poller, const struct sl_addr *addr, bool shared);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/assertion.h"
@@ -78,6 +79,23 @@ int sl_sock_listen(const struct sl_addr *addr, bool shared, uint32_t backlog)
     if (r == 0) return fd;
     (void)close(fd);
     return r;
+}
+
+int sl_sock_wait_free(const struct sl_addr *addr, uint32_t timeout_ms)
+{
+    sl_assert(addr != NULL);
+    if (addr_is_ip(addr) && sl_addr_port(addr) == 0) return 0;
+    for (uint32_t ms = 0;; ms++) {
+        /* Not shared: this one joins no group, so it fails as long as there is any. */
+        int fd = sl_sock_listen(addr, false, 1);
+        if (fd >= 0) {
+            (void)close(fd);
+            return 0;
+        }
+        if (fd != -EADDRINUSE || ms >= timeout_ms) return fd;
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+    }
 }
 
 int sl_sock_adopt(int fd)

@@ -57,6 +57,16 @@ uint16_t sl_addr_port(const struct sl_addr *addr);
  */
 int sl_sock_listen(const struct sl_addr *addr, bool shared, uint32_t backlog);
 
+/*
+ * Wait until nobody listens on an address, at most `timeout_ms`. Control thread, before the first
+ * listen on it: the sockets of a process that died with an io_uring open live on for 4 to 8 ms (the
+ * kernel takes the ring down behind its back), and with `shared` a new socket would quietly join
+ * them and lose connections.
+ *
+ * returns  0; -EADDRINUSE: somebody still listens; another -errno of bind(2)
+ */
+int sl_sock_wait_free(const struct sl_addr *addr, uint32_t timeout_ms);
+
 /* Check that `fd` is a listening stream socket and make it non-blocking. 0 or -errno. */
 int sl_sock_adopt(int fd);
 

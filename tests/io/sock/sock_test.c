@@ -126,6 +126,23 @@ static void listen_any_takes_both_families(void **state)
     (void)close(fd);
 }
 
+static void wait_free_until_listener_closes(void **state)
+{
+    (void)state;
+    struct sl_addr addr;
+    assert_int_equal(sl_addr_parse(SL_SLICE("127.0.0.1:0"), &addr, NULL), 0);
+    assert_int_equal(sl_sock_wait_free(&addr, 0), 0); /* any port: always free */
+    int fd = sl_sock_listen(&addr, true, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(sl_sock_local(fd, &addr), 0);
+    assert_int_equal(sl_sock_wait_free(&addr, 5), -EADDRINUSE); /* although it is shared */
+    (void)close(fd);
+    assert_int_equal(sl_sock_wait_free(&addr, 1000), 0);
+    fd = sl_sock_listen(&addr, true, 0);
+    assert_true(fd >= 0);
+    (void)close(fd);
+}
+
 /*
  * The waker, walked: two wakers and a sleeper, each a list of the steps that waker.h names. All
  * interleavings of them are run on the real struct (each step is one sequentially consistent
@@ -234,6 +251,7 @@ int main(void)
         cmocka_unit_test(addr_make_host_and_port),
         cmocka_unit_test(listen_unix_stale_file_replaced_live_one_not),
         cmocka_unit_test(listen_any_takes_both_families),
+        cmocka_unit_test(wait_free_until_listener_closes),
         cmocka_unit_test(waker_all_interleavings_none_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,7 @@ int main(int argc, char **argv)
     struct sl_addr addr;
     struct sl_op accept = {.fn = on_accept};
     (void)sl_addr_make(SL_SLICE("127.0.0.1"), (uint16_t)atoi(argv[2]), &addr, NULL);
+    (void)sl_sock_wait_free(&addr, 100);
     int fd = poller->ops->listen(poller, &addr, false);
     if (fd < 0) {
         (void)fprintf(stderr, "listen: %s\n", strerror(-fd));
