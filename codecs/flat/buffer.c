@@ -122,6 +122,23 @@ static size_t owners_cap(uint16_t owners_count)
     return cap;
 }
 
+static void owners_give(struct sl_buf *buf)
+{
+    if (buf->owners_count == 0 || is_inline(buf, buf->owners)) return;
+    flat_give(buf->mem, buf->owners, owners_cap(buf->owners_count) * sizeof(struct sl_buf *));
+}
+
+/* The first few owners stand at the end of the header's block, if there is room; else NULL. */
+static struct sl_buf **owners_inline(struct sl_buf *buf)
+{
+    uint32_t size = (uint32_t)(owners_cap(1) * sizeof(struct sl_buf *));
+    if (buf->bytes_cap == 0 || !is_inline(buf, buf->bytes)) return NULL;
+    uint32_t cap = (buf->bytes_cap - buf->bytes_cap % 8);
+    if (cap < buf->bytes_size + size) return NULL;
+    buf->bytes_cap = cap - size;
+    return (struct sl_buf **)(void *)(buf->bytes + buf->bytes_cap);
+}
+
 /*
  * The array is full for its 16-bit count: one buffer without cells takes all owners over, and
  * becomes the only one.
@@ -150,11 +167,12 @@ int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner)
     uint16_t count = buf->owners_count;
     if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
         size_t cap = owners_cap((uint16_t)(count + 1));
-        struct sl_buf **owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
+        struct sl_buf **owners = count == 0 ? owners_inline(buf) : NULL;
+        if (owners == NULL) owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
         if (owners == NULL) return -ENOMEM;
         if (count > 0) {
             memcpy(owners, buf->owners, count * sizeof(struct sl_buf *));
-            flat_give(buf->mem, buf->owners, owners_cap(count) * sizeof(struct sl_buf *));
+            owners_give(buf);
         }
         buf->owners = owners;
     }
@@ -177,9 +195,7 @@ static void unref_into(struct sl_buf *buf, struct sl_buf **dead)
 static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
 {
     for (uint32_t i = 0; i < buf->owners_count; i++) unref_into(buf->owners[i], dead);
-    if (buf->owners_count > 0) {
-        flat_give(buf->mem, buf->owners, owners_cap(buf->owners_count) * sizeof(struct sl_buf *));
-    }
+    owners_give(buf);
     for (uint32_t i = 0; i < buf->lazies_count; i++) {
         if (buf->lazies[i].value.cell != NULL) unref_into(buf->lazies[i].value.buf, dead);
     }

@@ -269,6 +269,11 @@ static bool own(struct sl_builder *builder, struct sl_buf *owner)
     return false;
 }
 
+void sl_builder_own(struct sl_builder *builder, struct sl_buf *owner)
+{
+    if (builder->error == 0) (void)own(builder, owner);
+}
+
 static struct sl_cell *borrow_push(struct sl_builder *builder, struct sl_buf *owner, uint8_t kind,
                                    const void *data, size_t size)
 {

@@ -184,7 +184,7 @@ struct sl_builder {
     uint32_t depth_max;
     uint64_t refs_weight; /* cells behind the Refs built so far */
     uint32_t open[128];   /* stack_count behind each open container's own cell */
-    struct sl_cell stack_inline[32];
+    struct sl_cell stack_inline[64];
 };
 
 static_assert(sizeof(((struct sl_builder *)0)->open) / sizeof(uint32_t) == SL_PAYLOAD_DEPTH_MAX,

@@ -10,6 +10,9 @@
 /* Stop with `error` (-ENOMEM, -E2BIG): the first one stays. */
 void sl_builder_fail(struct sl_builder *builder, int error);
 
+/* List `owner` as one whose bytes are borrowed; an immortal one is not counted. */
+void sl_builder_own(struct sl_builder *builder, struct sl_buf *owner);
+
 /* Room for `count` more cells or bytes; false after an error. Cold. */
 bool sl_builder_stack_grow(struct sl_builder *builder, uint32_t count);
 bool sl_builder_cells_grow(struct sl_builder *builder, uint32_t count);

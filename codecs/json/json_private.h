@@ -3,8 +3,15 @@
 #pragma once
 
 #include "codecs/flat/flat.h"
+#include "codecs/json/scan.h"
+#include "core/base/slice.h"
 
-struct sl_json_stream;
+struct sl_diag;
+
+/* sl_json_parse_counted with a given way to scan, or by the stream alone where it is NULL. */
+int json_parse_with(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf *owner,
+                    struct sl_mem *mem, uint32_t flags, struct sl_value *ret,
+                    uint32_t *ret_duplicates, struct sl_diag *reterr);
 
 /*
  * The cell of a number whose text keeps to the grammar. false: too large for a double.

@@ -252,6 +252,23 @@ static void parse_white_space_everywhere(void **state)
     sl_value_unref(value);
 }
 
+/* Strings without escapes are slices of the text they came from. */
+static void parse_owner_borrows_strings(void **state)
+{
+    const char text[] =
+        "{\"key\":\"a string that is borrowed from its text\",\"other\":\"es\\ncaped\"}";
+    struct sl_value owner = sl_value_new_string(*state, text, sizeof(text) - 1);
+    struct sl_slice source = sl_value_slice(owner);
+    struct sl_value value;
+    assert_int_equal(sl_json_parse(source, owner.buf, *state, 0, &value, NULL), 0);
+    assert_int_equal(owner.buf->refs, 2);
+    sl_value_unref(owner);
+    struct sl_slice string = sl_value_slice(sl_value_get_str(value, "key"));
+    assert_true(string.data >= source.data && string.data < source.data + source.size);
+    assert_writes(value, 0, text);
+    sl_value_unref(value);
+}
+
 static void parse_positions_are_kept(void **state)
 {
     struct sl_value value;
@@ -320,6 +337,33 @@ static void parse_every_length_and_cut(void **state)
                 snprintf(text, sizeof(text), forms[form], (int)digits, filler, (int)digits, filler);
             json_check_text(*state, sl_slice_make(text, (size_t)length));
         }
+    }
+}
+
+/*
+ * Deep stacks of waiting cells with a large map on top: its index has to grow the stack, and the
+ * builder's stack may move at any place of a text.
+ */
+static void parse_stack_grows_anywhere(void **state)
+{
+    static char text[200000];
+    for (int before = 0; before < 140; before++) {
+        size_t size = 0;
+        text[size++] = '[';
+        for (int i = 0; i < before; i++) size += (size_t)sprintf(text + size, "%d,", i);
+        text[size++] = '{';
+        for (int i = 0; i < 40; i++) {
+            size += (size_t)sprintf(text + size, "\"key-%d\":[%d,{\"a\":\"\\n\"}],", i, i);
+        }
+        size += (size_t)sprintf(text + size, "\"key-1\":\"x\"},1,\"end\"]");
+        struct sl_value value;
+        json_check_text(*state, sl_slice_make(text, size));
+        assert_int_equal(sl_json_parse(sl_slice_make(text, size), NULL, *state, 0, &value, NULL),
+                         0);
+        struct sl_value map = sl_value_list_at(value, (uint32_t)before);
+        assert_int_equal(sl_value_count(map), 40);
+        assert_int_equal(sl_value_count(value), before + 3);
+        sl_value_unref(value);
     }
 }
 
@@ -476,9 +520,11 @@ int main(void)
         TEST(parse_duplicates_last_wins_and_counts),
         TEST(parse_round_trip_keeps_text),
         TEST(parse_white_space_everywhere),
+        TEST(parse_owner_borrows_strings),
         TEST(parse_positions_are_kept),
         TEST(parse_no_memory_fails),
         TEST(parse_every_length_and_cut),
+        TEST(parse_stack_grows_anywhere),
         TEST(parse_damaged_texts_agree),
         TEST(write_kinds_json_does_not_have),
         TEST(write_error_with_causes),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The part of scanning that is the same for all vector instructions: what to do with the bit masks
+ * of a block, and with the blocks of a window. Only for files that are built with AVX2 or more.
+ */
+#pragma once
+
+#include <immintrin.h>
+
+#include "codecs/json/scan.h"
+
+#if defined(__PCLMUL__)
+
+/* A bit a byte of one block. */
+struct masks {
+    uint64_t quote;
+    uint64_t slash;
+    uint64_t mark;    /* braces, brackets, ',' and ':'; two control characters may pass for them */
+    uint64_t space;   /* white space */
+    uint64_t control; /* below U+0020 */
+    uint64_t high;    /* beyond ASCII */
+};
+
+/* The masks of 64 bytes; of fewer, with spaces behind them. */
+typedef void masks_get_fn(const uint8_t *data, struct masks *ret_masks);
+typedef void masks_get_tail_fn(const uint8_t *data, uint32_t size, struct masks *ret_masks);
+
+/* Append the places of the set bits to `places`; up to 64 may be written. returns the new end. */
+typedef uint32_t *places_put_fn(uint32_t *places, uint32_t base, uint64_t bits);
+
+/* Bits behind an odd number of backslashes. The carry is the first bit of the next block. */
+static inline uint64_t escaped_get(struct json_scan *scan, uint64_t slash)
+{
+    const uint64_t even = UINT64_C(0x5555555555555555);
+    uint64_t first = scan->escaped;
+    if (__builtin_expect(slash == 0, 1)) {
+        scan->escaped = 0;
+        return first;
+    }
+    scan->escapes = true;
+    slash &= ~first;
+    uint64_t behind = slash << 1 | first;
+    uint64_t odd_starts = slash & ~even & ~behind;
+    unsigned long long runs;
+    scan->escaped = __builtin_uaddll_overflow(odd_starts, slash, &runs);
+    return (even ^ (uint64_t)runs << 1) & behind;
+}
+
+/* All bits from each set one up to the next: inside strings, opening quote included. */
+static inline uint64_t inside_get(struct json_scan *scan, uint64_t quote)
+{
+    __m128i ones = _mm_set1_epi8(-1);
+    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)quote), ones, 0);
+    uint64_t inside = (uint64_t)_mm_cvtsi128_si64(product) ^ scan->in_string;
+    scan->in_string = (uint64_t)((int64_t)inside >> 63);
+    return inside;
+}
+
+static inline __attribute__((always_inline)) uint64_t
+block_scan(struct json_scan *scan, const struct masks *masks, uint32_t off)
+{
+    uint64_t quote = masks->quote & ~escaped_get(scan, masks->slash);
+    uint64_t inside = inside_get(scan, quote);
+    uint64_t scalar = ~(masks->mark | masks->space | inside | quote);
+    uint64_t starts = scalar & ~(scalar << 1 | scan->scalar);
+    scan->scalar = scalar >> 63;
+    if (__builtin_expect((masks->control & inside) != 0, 0)) scan->bad = true;
+    if (__builtin_expect(masks->high != 0, 0)) {
+        if (!scan->high) scan->high_off = off;
+        scan->high = true;
+    } else if (__builtin_expect(scan->high, 0)) {
+        json_scan_utf8(scan, off);
+    }
+    return (masks->mark & ~inside) | quote | starts;
+}
+
+/* Scan one window; the functions are known where this is inlined. */
+static inline __attribute__((always_inline)) void window_scan(struct json_scan *scan,
+                                                              masks_get_fn *masks_get,
+                                                              masks_get_tail_fn *masks_get_tail,
+                                                              places_put_fn *places_put)
+{
+    uint32_t left = scan->size - scan->off;
+    uint32_t whole = left < SCAN_WINDOW ? left & ~(uint32_t)(SCAN_BLOCK - 1) : SCAN_WINDOW;
+    uint32_t off = scan->off, end = off + whole;
+    uint32_t *places = scan->places;
+    scan->escapes = scan->escapes && scan->in_string != 0;
+    for (; off < end; off += SCAN_BLOCK) {
+        struct masks masks;
+        masks_get(scan->text + off, &masks);
+        places = places_put(places, off, block_scan(scan, &masks, off));
+    }
+    uint32_t rest = whole == SCAN_WINDOW ? 0 : left - whole;
+    if (rest > 0) {
+        struct masks masks;
+        masks_get_tail(scan->text + off, rest, &masks);
+        uint64_t bits = block_scan(scan, &masks, off);
+        places = places_put(places, off, bits & (UINT64_MAX >> (SCAN_BLOCK - rest)));
+        off += rest;
+    }
+    scan->off = off;
+    scan->count = (uint32_t)(places - scan->places);
+    if (__builtin_expect(scan->high, 0) && off == scan->size) json_scan_utf8(scan, off);
+}
+
+#endif
