@@ -103,7 +103,8 @@ void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, si
 }
 
 /*
- * Collect now, so that the memory of a call that took too much goes back. Exported by the library, in none of its headers.
+ * Collect now, so that the memory of a call that took too much goes back. Exported by the library,
+ * in none of its headers.
  */
 void JSSynchronousGarbageCollectForDebugging(JSContextRef ctx);
 
