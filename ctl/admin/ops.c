@@ -91,6 +91,13 @@ static int64_t documents_count(struct sl_value argument)
     return sl_value_count(argument);
 }
 
+/* Null gets the bare text that workflows know; other shapes are told what was expected. */
+static struct sl_value error_shape(struct sl_value argument, const char *expected)
+{
+    return error_unsupported("unsupported_value", 400,
+                             sl_value_is(argument, SL_VALUE_NULL) ? "unsupported value" : expected);
+}
+
 static struct sl_value document_at(struct sl_value argument, uint32_t index)
 {
     return sl_value_is(argument, SL_VALUE_MAP) ? argument : sl_value_list_at(argument, index);
@@ -124,8 +131,7 @@ static void run_create(const struct op *op, const char *name_space, struct sl_va
 {
     int64_t count = documents_count(argument);
     if (count < 0) {
-        *ret_result = error_unsupported("unsupported_value", 400,
-                                        "expected a specification or a list of specifications");
+        *ret_result = error_shape(argument, "expected a document or a list of documents");
         return;
     }
     struct sl_change *changes = calloc((size_t)count + 1, sizeof(*changes));
@@ -216,8 +222,7 @@ static void run_update(const struct op *op, const char *name_space, struct sl_va
 {
     int64_t count = documents_count(argument);
     if (count < 0) {
-        *ret_result = error_unsupported("unsupported_value", 400,
-                                        "expected a patch with id, or namespace and name");
+        *ret_result = error_shape(argument, "expected a patch with id, or namespace and name");
         return;
     }
     struct sl_change *changes = calloc((size_t)count + 1, sizeof(*changes));
