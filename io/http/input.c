@@ -103,6 +103,7 @@ static bool begin_body(struct http_request *request, const struct sl_http1_reque
     struct sl_mem *mem = http_mem(conn);
     request->state = HTTP_BODY;
     request->is_chunked_in = head->head.chunked;
+    memset(&request->chunked, 0, sizeof(request->chunked));
     request->body_left = head->head.content_length;
     request->expect_continue = head->expect_continue;
     size_t first = request->body_left;

@@ -86,8 +86,6 @@ struct http_request {
     struct sl_http_request pub; /* first */
     struct sl_list link;
     struct http_conn *conn;
-    struct sl_slice method;
-    struct sl_slice path;
     struct sl_slice id; /* of X-Request-Id, or id_text; size 0: not looked for yet */
     enum http_state state;
     int status;    /* of the answer */
@@ -97,16 +95,20 @@ struct http_request {
     bool is_head;
     bool expect_continue; /* 100 has not been sent */
     bool is_chunked_out;  /* streamed with chunks */
-    uint64_t bytes_out;
-    struct http_bytes out; /* written before its turn */
-    /* While the body comes. */
-    struct http_bytes head; /* copy of the head */
-    struct http_bytes body;
-    uint64_t body_left; /* with Content-Length */
     bool is_chunked_in;
+    uint64_t bytes_out;
+    struct http_bytes out;  /* written before its turn */
+    struct http_bytes head; /* while the body comes: copy of the head */
+    struct http_bytes body;
+    /* From here on nothing is cleared at first. */
+    struct sl_slice method;
+    struct sl_slice path;
+    uint64_t body_left; /* with Content-Length */
     struct sl_http1_chunked chunked;
     char id_text[37];
 };
+
+enum { HTTP_REQUEST_CLEAR_SIZE = offsetof(struct http_request, method) };
 
 struct http_conn {
     struct sl_http_server *server;

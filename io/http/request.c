@@ -13,7 +13,7 @@ struct http_request *http_request_new(struct http_conn *conn)
 {
     struct http_request *request = sl_mem_take(http_mem(conn), sizeof(*request));
     if (request == NULL) return NULL;
-    memset(request, 0, sizeof(*request));
+    memset(request, 0, HTTP_REQUEST_CLEAR_SIZE);
     request->conn = conn;
     sl_list_insert(&conn->requests, &request->link);
     conn->requests_count++;
