@@ -44,6 +44,7 @@ struct fake_poller {
     struct fake_event events[FAKE_EVENTS];
     uint32_t events_count;
     const char *peer; /* "127.0.0.1" */
+    int last_fd;
 };
 
 static inline void fake_post(struct fake_poller *fake, struct sl_op *op, int32_t res,
@@ -236,10 +237,12 @@ static inline struct fake_poller *fake_new(struct sl_clock *clock)
 /* A client connects; its descriptor. */
 static inline int fake_connect(struct fake_poller *fake)
 {
-    static int next = 10;
-    if (++next == FAKE_FDS) next = 10;
+    int next = fake->last_fd;
+    do {
+        next = next < 10 || next + 1 == FAKE_FDS ? 10 : next + 1;
+    } while (fake->fds[next].is_open);
+    fake->last_fd = next;
     struct fake_fd *file = &fake->fds[next];
-    assert(!file->is_open);
     free(file->sent);
     *file = (struct fake_fd){.is_open = true};
     assert(fake->accept != NULL);
