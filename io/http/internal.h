@@ -26,8 +26,8 @@ enum {
     HTTP_BODY_FIRST = 16 * 1024,    /* first room for a body, however long it says it is */
     HTTP_OUT_FULL = 64 * 1024,      /* so much unsent: no more requests are read */
     HTTP_REFUSED_EXTRA = 64,        /* connections beyond the maximum that are told so */
-    HTTP_DRAIN_ROUND_MS = 5,       /* how long a queue must be quiet to count as empty */
-    HTTP_DRAIN_ROUNDS_MAX = 4, 
+    HTTP_DRAIN_ROUND_MS = 5,        /* how long a queue must be quiet to count as empty */
+    HTTP_DRAIN_ROUNDS_MAX = 4,
     HTTP_DRAIN_IDLE_MS = 1000, /* a connection accepted while draining shows a request */
 };
 

@@ -98,7 +98,9 @@ static void turns(int count)
 
 static void release(void)
 {
-    if (f.held_count > 0) answer(f.held[--f.held_count], f.held_count);
+    if (f.held_count == 0) return;
+    f.held_count--;
+    answer(f.held[f.held_count], f.held_count);
 }
 
 /* One step; returns the bytes of the script that it took. */
