@@ -8,7 +8,7 @@
  *
  * A request reaches the handler when its body is complete. Its payload is one Map:
  *
- *     method scheme host path query protocol header body status remote
+ *     method scheme host path query protocol header body status remote params
  *
  * made from one copy of the received bytes: strings point into it, and `query`, `header` and `body`
  * are decoded when somebody reads them. `body` is there only if the request has one. A body that

@@ -17,7 +17,7 @@ static void request_get_has_payload_and_gets_answer(void **state)
                         "{\"method\":\"GET\",\"scheme\":\"http\",\"host\":\"h:80\",\"path\":\"/c\","
                         "\"query\":{\"x\":[\"1\",\"2\"],\"y\":[\"A b\"]},\"protocol\":\"HTTP/1.1\","
                         "\"header\":{\"Host\":[\"h:80\"],\"X-A\":[\"1\",\"2\"]},\"status\":0,"
-                        "\"remote\":\"127.0.0.1\"}");
+                        "\"remote\":\"127.0.0.1\",\"params\":{}}");
     assert_string_equal(sent(fd), OK "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n/c");
     assert_int_equal(t.dones, 1);
     assert_int_equal(t.done_status, 200);
