@@ -45,10 +45,9 @@ void sl_cel_arena_fini(struct sl_cel_arena *arena)
     sl_cel_arena_init(arena, arena->cap);
 }
 
-void sl_cel_arena_reset(struct sl_cel_arena *arena, struct sl_mem *mem)
+void sl_cel_arena_reset_slow(struct sl_cel_arena *arena)
 {
     sl_assert(arena != NULL);
-    arena->mem = mem;
     struct sl_cel_chunk *chunk = arena->chunks;
     if (chunk == NULL) return;
     while (chunk->next != NULL) {
@@ -61,6 +60,7 @@ void sl_cel_arena_reset(struct sl_cel_arena *arena, struct sl_mem *mem)
         chunk_free(chunk);
         arena->chunks = NULL;
         arena->at = NULL;
+        arena->start = NULL;
         arena->end = NULL;
         arena->used = 0;
         return;
@@ -68,6 +68,7 @@ void sl_cel_arena_reset(struct sl_cel_arena *arena, struct sl_mem *mem)
     arena->chunks = chunk;
     arena->used = chunk->size;
     arena->at = (uint8_t *)chunk + sizeof(*chunk);
+    arena->start = arena->at;
     arena->end = (uint8_t *)chunk + chunk->size;
 }
 

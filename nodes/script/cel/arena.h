@@ -16,8 +16,9 @@ struct sl_mem;
 struct sl_cel_chunk;
 
 struct sl_cel_arena {
-    uint8_t *at;  /* next free byte of the newest chunk */
-    uint8_t *end; /* behind its last byte */
+    uint8_t *at;    /* next free byte of the newest chunk */
+    uint8_t *end;   /* behind its last byte */
+    uint8_t *start; /* where `at` stood after the last reset */
     struct sl_cel_chunk *chunks;
     struct sl_mem *mem; /* where later chunks come from; NULL: the heap */
     size_t used;        /* bytes of all chunks */
@@ -30,8 +31,15 @@ void sl_cel_arena_init(struct sl_cel_arena *arena, size_t cap);
 /* Give everything back. The arena is as after _init. */
 void sl_cel_arena_fini(struct sl_cel_arena *arena);
 
-/* Forget all blocks; keep the oldest chunk, give the others back. `mem` serves from here on. */
-void sl_cel_arena_reset(struct sl_cel_arena *arena, struct sl_mem *mem);
+/* Forget all blocks; keep the oldest chunk, give the others back. Only for the inline form. */
+void sl_cel_arena_reset_slow(struct sl_cel_arena *arena);
+
+/* The same; `mem` serves from here on. */
+static inline void sl_cel_arena_reset(struct sl_cel_arena *arena, struct sl_mem *mem)
+{
+    arena->mem = mem;
+    if (arena->at != arena->start) sl_cel_arena_reset_slow(arena);
+}
 
 /* A block when the newest chunk is full: only for the inline form below. */
 void *sl_cel_arena_take_slow(struct sl_cel_arena *arena, size_t size);

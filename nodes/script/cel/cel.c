@@ -213,6 +213,7 @@ struct sl_cel_instance *sl_cel_instance_free(struct sl_cel_instance *instance)
         (void)sl_cel_regex_free(instance->regexes[i]);
     }
     free(instance->regexes);
+    free(instance->hints);
     free(instance->block);
     free(instance);
     return NULL;
@@ -243,7 +244,8 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
     instance->shard = shard;
     uint32_t below = program->vars_count + program->consts_count;
     instance->block = calloc(below + program->regs_count + 1, sizeof(struct sl_cel_val));
-    if (instance->block == NULL || !make_regexes(instance)) {
+    instance->hints = calloc(program->keys_count + 1, sizeof(*instance->hints));
+    if (instance->block == NULL || instance->hints == NULL || !make_regexes(instance)) {
         (void)sl_cel_instance_free(instance);
         return -ENOMEM;
     }
@@ -258,8 +260,9 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
 /* ------------------------------------------------------------------------------------------ */
 /* Running                                                                                      */
 
-void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
-                  struct sl_cel_eval *eval)
+/* Start a run: its limits and scratch memory. */
+static inline void begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
+                         struct sl_cel_eval *eval)
 {
     const struct sl_cel_program *program = instance->program;
     struct sl_cel_arena *scratch = &instance->shard->scratch;
@@ -268,40 +271,45 @@ void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call 
     eval->program = program;
     eval->instance = instance;
     eval->arena = scratch;
+    eval->hints = instance->hints;
     eval->cost = 0;
     eval->cost_max = program->cost_max;
     eval->cost_next = program->cost_max < SL_CEL_COST_CHECK ? program->cost_max : SL_CEL_COST_CHECK;
     eval->clock = call->clock;
     eval->deadline_ns = call->deadline_ns;
+    eval->timeout_ns = program->timeout_ms * SL_NS_PER_MS;
     eval->failure.limit = false;
 }
 
-/* The program's own timeout counts from the first look at the clock: short runs never look. */
-static bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *frame,
-                        const struct sl_value *values)
+void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
+                  struct sl_cel_eval *eval)
 {
-    for (uint32_t i = 0; i < eval->program->vars_count; i++) {
-        struct sl_cel_val *var = &frame[-1 - (int64_t)i];
-        if (values[i].cell == NULL) {
+    begin(instance, call, eval);
+}
+
+static inline bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *frame,
+                               const struct sl_value *values)
+{
+    const uint32_t *used = eval->program->used;
+    for (uint32_t i = 0; i < eval->program->used_count; i++) {
+        struct sl_cel_val *var = &frame[-1 - (int64_t)used[i]];
+        if (values[used[i]].cell == NULL) {
             *var = (struct sl_cel_val){.kind = SL_CEL_FAILED, .failure = NULL};
-        } else if (!sl_cel_load(eval, values[i], var)) {
+        } else if (!sl_cel_load(eval, values[used[i]], var)) {
             return false;
         }
     }
     return true;
 }
 
-static inline bool run(struct sl_cel_eval *eval, struct sl_cel_instance *instance,
-                       const struct sl_value *values, const struct sl_script_call *call,
-                       struct sl_cel_val *ret)
+static inline const struct sl_cel_val *run(struct sl_cel_eval *eval,
+                                           struct sl_cel_instance *instance,
+                                           const struct sl_value *values,
+                                           const struct sl_script_call *call)
 {
-    sl_cel_begin(instance, call, eval);
-    if (call->clock != NULL && instance->program->timeout_ms != 0) {
-        uint64_t limit =
-            sl_clock_now_ns(call->clock) + instance->program->timeout_ms * SL_NS_PER_MS;
-        if (limit < eval->deadline_ns) eval->deadline_ns = limit;
-    }
-    return bind_values(eval, instance->frame, values) && sl_cel_execute(eval, instance->frame, ret);
+    begin(instance, call, eval);
+    if (__builtin_expect(!bind_values(eval, instance->frame, values), 0)) return NULL;
+    return sl_cel_execute(eval, instance->frame);
 }
 
 struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_value *values,
@@ -310,12 +318,12 @@ struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_val
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
     struct sl_cel_eval eval;
-    struct sl_cel_val val;
     struct sl_value result;
-    if (run(&eval, instance, values, call, &val) &&
-        sl_cel_result(&eval, &val, call->mem, &result)) {
-        return result;
-    }
+    const struct sl_cel_val *val = run(&eval, instance, values, call);
+    if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(&eval, call->mem);
+    if (val->kind == SL_CEL_BOOL) return sl_value_bool(val->u != 0);
+    if (sl_cel_is_cell(val)) return sl_value_ref(sl_cel_payload(val));
+    if (sl_cel_result(&eval, val, call->mem, &result)) return result;
     return sl_cel_failure_value(&eval, call->mem);
 }
 
@@ -325,10 +333,10 @@ int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
     struct sl_cel_eval eval;
-    struct sl_cel_val val;
-    if (__builtin_expect(run(&eval, instance, values, call, &val), 1)) {
-        if (__builtin_expect(val.kind == SL_CEL_BOOL, 1)) return val.u != 0;
-        (void)sl_cel_fail(&eval, "the condition is of type '%s', not bool", sl_cel_type_name(&val));
+    const struct sl_cel_val *val = run(&eval, instance, values, call);
+    if (__builtin_expect(val != NULL, 1)) {
+        if (__builtin_expect(val->kind == SL_CEL_BOOL, 1)) return val->u != 0;
+        (void)sl_cel_fail(&eval, "the condition is of type '%s', not bool", sl_cel_type_name(val));
         eval.failure.offset = 0;
     }
     *ret_error = sl_cel_failure_value(&eval, call->mem);

@@ -55,10 +55,11 @@ struct sl_cel_options {
     const char *container; /* scope of names, "a.b"; or NULL */
     bool no_check;         /* unknown names and types fail at run time, not here */
     bool no_macros;
-    bool unpack;         /* unknown names are keys of variable 0 */
-    uint64_t cost_max;   /* of a run; 0: SL_CEL_COST_MAX */
-    size_t memory_max;   /* of a run, bytes; 0: SL_SCRIPT_MEMORY */
-    uint32_t timeout_ms; /* of a run; 0: only the deadline of the call */
+    bool unpack;       /* unknown names are keys of variable 0 */
+    uint64_t cost_max; /* of a run; 0: SL_CEL_COST_MAX */
+    size_t memory_max; /* of a run, bytes; 0: SL_SCRIPT_MEMORY */
+    uint32_t
+        timeout_ms; /* of a run, from its first look at the clock; 0: only the call's deadline */
 };
 
 /*

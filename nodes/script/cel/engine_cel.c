@@ -85,6 +85,7 @@ static int cel_compile(const struct sl_script_source *source, struct sl_script *
                                      .unpack = source->unpack,
                                      .memory_max = source->memory_max,
                                      .timeout_ms = source->timeout_ms};
+    if (options.timeout_ms == 0) options.timeout_ms = SL_SCRIPT_TIMEOUT_MS;
     struct cel_script *script = calloc(1, sizeof(*script));
     if (script == NULL) return -ENOMEM;
     script->base.engine = &sl_engine_cel;

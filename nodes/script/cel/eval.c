@@ -62,8 +62,15 @@ bool sl_cel_charge_slow(struct sl_cel_eval *eval)
     if (eval->cost >= eval->cost_max) {
         return sl_cel_fail_limit(eval, "script_cost", "the expression costs too much");
     }
-    if (eval->clock != NULL && sl_clock_now_ns(eval->clock) >= eval->deadline_ns) {
-        return sl_cel_fail_limit(eval, "script_deadline", "the expression took too long");
+    if (eval->clock != NULL) {
+        uint64_t now_ns = sl_clock_now_ns(eval->clock);
+        if (eval->timeout_ns != 0 && now_ns + eval->timeout_ns < eval->deadline_ns) {
+            eval->deadline_ns = now_ns + eval->timeout_ns;
+        }
+        eval->timeout_ns = 0;
+        if (now_ns >= eval->deadline_ns) {
+            return sl_cel_fail_limit(eval, "script_deadline", "the expression took too long");
+        }
     }
     eval->cost_next = eval->cost + SL_CEL_COST_CHECK;
     if (eval->cost_next > eval->cost_max) eval->cost_next = eval->cost_max;
@@ -104,8 +111,9 @@ static bool load_error(struct sl_cel_eval *eval, struct sl_value value)
 bool sl_cel_load_slow(struct sl_cel_eval *eval, struct sl_value value, struct sl_cel_val *ret)
 {
     const struct sl_cell *cell = value.cell;
-    *ret = (struct sl_cel_val){
-        .kind = cell->kind, .flags = SL_CEL_CELL, .cell = cell, .buf = value.buf};
+    *ret = (struct sl_cel_val){.head = sl_cel_head((enum sl_cel_kind)cell->kind, SL_CEL_CELL, 0),
+                               .cell = cell,
+                               .buf = value.buf};
     switch ((enum sl_value_kind)cell->kind) {
     case SL_VALUE_LIST:
     case SL_VALUE_MAP: return true;

@@ -20,6 +20,7 @@ struct sl_cel_instance {
     const struct sl_cel_program *program;
     struct sl_cel_shard *shard;
     struct sl_cel_regex **regexes; /* array of program->patterns_count */
+    uint32_t *hints;               /* array of program->keys_count: where each was found last */
     struct sl_cel_val *frame;      /* operand 0; constants and variables lie before it */
     void *block;                   /* what `frame` points into */
 };
@@ -28,11 +29,13 @@ struct sl_cel_eval {
     const struct sl_cel_program *program;
     struct sl_cel_instance *instance; /* NULL while constants are folded */
     struct sl_cel_arena *arena;
+    uint32_t *hints; /* array of program->keys_count */
     uint64_t cost;
     uint64_t cost_next; /* look at limits when cost reaches it */
     uint64_t cost_max;
     struct sl_clock *clock; /* NULL: no deadline */
     uint64_t deadline_ns;
+    uint64_t timeout_ns; /* counts from the first look at the clock; 0 behind it, or without one */
     struct sl_cel_failure failure;
 };
 
@@ -40,9 +43,9 @@ struct sl_cel_eval {
  * Run the code over a frame.
  *
  * frame    operand 0
- * returns  true with *ret set; false with eval->failure set
+ * returns  the result, in the frame until it is run again; NULL with eval->failure set
  */
-bool sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame, struct sl_cel_val *ret);
+const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame);
 
 /* ------------------------------------------------------------------------------------------ */
 /* For functions                                                                                */
@@ -81,16 +84,17 @@ static inline bool sl_cel_load(struct sl_cel_eval *eval, struct sl_value value,
                                struct sl_cel_val *ret)
 {
     const struct sl_cell *cell = value.cell;
-    if (__builtin_expect(cell->kind >= SL_VALUE_LIST, 0)) return sl_cel_load_slow(eval, value, ret);
-    ret->kind = cell->kind;
-    ret->flags = 0;
-    ret->len = cell->len;
-    ret->buf = value.buf;
-    if (cell->kind >= SL_VALUE_STRING) {
-        ret->ptr = sl_cell_bytes(value.buf, cell);
+    enum sl_cel_kind kind = (enum sl_cel_kind)cell->kind;
+    if (__builtin_expect(kind >= SL_CEL_ERROR, 0)) return sl_cel_load_slow(eval, value, ret);
+    if (kind >= SL_CEL_LIST) {
+        ret->head = sl_cel_head(kind, SL_CEL_CELL, 0);
+        ret->cell = cell;
     } else {
+        ret->head = sl_cel_head(kind, 0, cell->len);
         ret->u = cell->word;
+        if (kind >= SL_CEL_STRING) ret->ptr = sl_cell_bytes(value.buf, cell);
     }
+    ret->buf = value.buf;
     return true;
 }
 

@@ -4,8 +4,7 @@
  * inline function above it; what is not fast by nature lives in eval.c, operate.c and the
  * libraries of functions.
  *
- * An inline function returns false after a failure; `pc` then still points behind the instruction
- * that failed, and the loop looks for a handler.
+ * Each returns the next instruction, or NULL after a failure; then the loop looks for a handler.
  */
 #include <string.h>
 
@@ -18,12 +17,30 @@ struct machine {
     struct sl_cel_eval *eval;
     const struct sl_cel_program *program;
     struct sl_cel_val *frame;
-    const struct sl_cel_ins *pc; /* the next instruction */
+    uint32_t *hints; /* where each key was found last: array like program->keys */
 };
 
-static FORCED void jump(struct machine *m, uint32_t target)
+static FORCED const struct sl_cel_ins *target(const struct machine *m, uint32_t at)
 {
-    m->pc = m->program->code + target;
+    return m->program->code + at;
+}
+
+/* The next instruction if this one succeeded. */
+static FORCED const struct sl_cel_ins *next(const struct sl_cel_ins *ins, bool done)
+{
+    return __builtin_expect(done, 1) ? ins + 1 : NULL;
+}
+
+static __attribute__((cold)) const struct sl_cel_ins *overload(struct machine *m)
+{
+    (void)sl_cel_fail_overload(m->eval);
+    return NULL;
+}
+
+static __attribute__((cold)) const struct sl_cel_ins *no_memory(struct machine *m)
+{
+    (void)sl_cel_fail_memory(m->eval);
+    return NULL;
 }
 
 /* A kept failure becomes the failure of this instruction. */
@@ -50,55 +67,126 @@ static __attribute__((cold)) bool fail_name(struct machine *m, const struct sl_c
                        (const char *)key->data);
 }
 
-static FORCED bool op_use(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_use(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *val = &m->frame[ins->b];
     if (__builtin_expect(val->kind == SL_CEL_FAILED, 0)) {
-        return val->failure != NULL ? raise_kept(m, val) : fail_name(m, ins);
+        return next(ins, val->failure != NULL ? raise_kept(m, val) : fail_name(m, ins));
     }
-    m->frame[ins->a] = *val;
-    return true;
+    sl_cel_copy(&m->frame[ins->a], val);
+    return ins + 1;
 }
 
-static bool op_key(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_key(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *self = &m->frame[ins->b];
     int found = 0;
     if (self->kind == SL_CEL_MAP) {
         found = sl_cel_map_find_key(m->eval, self, &m->program->keys[ins->imm], &m->frame[ins->a]);
     }
-    if (found != 0) return found > 0;
-    if (!ins->flag) return fail_name(m, ins);
+    if (found != 0) return next(ins, found > 0);
+    if (!ins->flag) return next(ins, fail_name(m, ins));
     m->frame[ins->a] = m->frame[ins->c];
-    return true;
+    return ins + 1;
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Paths into payloads                                                                          */
 
+/* The first word of a key's cell without its flags; key->head is what it has to be. */
+#define KEY_MASK (~UINT64_C(0xff00))
+
+static_assert(offsetof(struct sl_cell, flags) == 1, "KEY_MASK leaves the flags out");
+
+/* Equality of short keys, without a call. */
+static FORCED bool same_key(const uint8_t *a, const uint8_t *b, uint32_t size)
+{
+    uint64_t x[2];
+    uint64_t y[2];
+    if (size > 16) return memcmp(a, b, size) == 0;
+    if (size >= 8) {
+        memcpy(&x[0], a, 8);
+        memcpy(&y[0], b, 8);
+        memcpy(&x[1], a + size - 8, 8);
+        memcpy(&y[1], b + size - 8, 8);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    if (size >= 4) {
+        uint32_t v[4];
+        memcpy(&v[0], a, 4);
+        memcpy(&v[1], b, 4);
+        memcpy(&v[2], a + size - 4, 4);
+        memcpy(&v[3], b + size - 4, 4);
+        return ((v[0] ^ v[1]) | (v[2] ^ v[3])) == 0;
+    }
+    if (size == 0) return true;
+    return a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1];
+}
+
+/* True if the cell is that key. */
+static FORCED bool is_key_cell(const struct sl_buf *buf, const struct sl_cell *cell,
+                               const struct sl_cel_key *key)
+{
+    uint64_t head;
+    memcpy(&head, cell, sizeof(head));
+    return (head & KEY_MASK) == key->head &&
+           same_key(sl_cell_bytes(buf, cell), key->data, key->size);
+}
+
+/*
+ * The value of a key in a map of a payload, or NULL; Refs and Lazies are not followed yet. Payloads
+ * of one kind have their keys in the same order: look where the key stood the last time.
+ */
+static FORCED const struct sl_cell *find_cell(const struct sl_value map,
+                                              const struct sl_cel_key *key, uint32_t *hint)
+{
+    const struct sl_cell *cell = &map.buf->cells[map.cell->word];
+    if (__builtin_expect((map.cell->flags & SL_CELL_INDEXED) != 0, 0)) {
+        int64_t pair = sl_value_find_indexed(map, key->data, key->size);
+        return pair < 0 ? NULL : cell + 2 * pair + 1;
+    }
+    uint32_t count = map.cell->len;
+    uint32_t last = *hint;
+    if (last < count && is_key_cell(map.buf, cell + 2 * (uint64_t)last, key)) {
+        return cell + 2 * (uint64_t)last + 1;
+    }
+    for (uint32_t i = 0; i < count; i++, cell += 2) {
+        if (!is_key_cell(map.buf, cell, key)) continue;
+        *hint = i;
+        return cell + 1;
+    }
+    return NULL;
+}
+
 /*
  * Walk keys through maps of a payload. Returns the value, or none: then *ret_at is how far it came
  * and *ret_last the value there.
  */
-static FORCED struct sl_value walk(const struct sl_cel_val *base, const struct sl_cel_key *key,
-                                   const struct sl_cel_key *end, const struct sl_cel_key **ret_at,
-                                   struct sl_value *ret_last)
+static FORCED struct sl_value walk(const struct machine *m, const struct sl_cel_ins *ins,
+                                   const struct sl_cel_key **ret_at, struct sl_value *ret_last)
 {
+    const struct sl_cel_val *base = &m->frame[ins->b];
+    const struct sl_cel_key *key = m->program->keys + ins->imm;
+    const struct sl_cel_key *end = key + ins->imm2;
+    uint32_t *hint = m->hints + ins->imm;
     struct sl_value at = {base->buf, base->cell};
-    struct sl_value next;
-    if (__builtin_expect(base->kind != SL_CEL_MAP || !sl_cel_is_cell(base), 0)) {
-        *ret_at = key;
-        *ret_last = sl_value_none();
+    *ret_at = key;
+    *ret_last = sl_value_none();
+    if (__builtin_expect(base->head != sl_cel_head(SL_CEL_MAP, SL_CEL_CELL, 0), 0)) {
         return sl_value_none();
     }
-    for (; key < end; key++, at = next) {
-        if (__builtin_expect(at.cell->kind != SL_VALUE_MAP, 0)) break;
-        next = sl_value_get_hashed(at, key->data, key->size, key->hash);
-        if (__builtin_expect(next.cell == NULL, 0)) break;
-    }
-    *ret_at = key;
-    *ret_last = at;
-    return key == end ? at : sl_value_none();
+    do {
+        const struct sl_cell *cell = NULL;
+        if (__builtin_expect(at.cell->kind == SL_VALUE_MAP, 1)) cell = find_cell(at, key, hint);
+        if (__builtin_expect(cell == NULL, 0)) {
+            *ret_at = key;
+            *ret_last = at;
+            return sl_value_none();
+        }
+        at = sl_value_at_cell(at.buf, cell);
+        hint++;
+    } while (++key < end);
+    return at;
 }
 
 /* The rest of a path that is not maps of a payload all the way. */
@@ -121,42 +209,43 @@ static __attribute__((noinline)) bool walk_slow(struct machine *m, const struct 
     return true;
 }
 
-static FORCED bool op_path(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_path(struct machine *m, const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_key *key = m->program->keys + ins->imm;
+    const struct sl_cel_key *key;
     struct sl_value last;
-    struct sl_value found = walk(&m->frame[ins->b], key, key + ins->imm2, &key, &last);
+    struct sl_value found = walk(m, ins, &key, &last);
     if (__builtin_expect(found.cell == NULL, 0)) {
-        return walk_slow(m, ins, key, last, &m->frame[ins->a]);
+        return next(ins, walk_slow(m, ins, key, last, &m->frame[ins->a]));
     }
-    return sl_cel_load(m->eval, found, &m->frame[ins->a]);
+    return next(ins, sl_cel_load(m->eval, found, &m->frame[ins->a]));
 }
 
-static FORCED bool op_path_equal(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_path_equal(struct machine *m,
+                                                     const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_key *key = m->program->keys + ins->imm;
+    const struct sl_cel_key *key;
     const struct sl_cel_val *with = &m->frame[ins->c];
     struct sl_value last;
-    struct sl_value found = walk(&m->frame[ins->b], key, key + ins->imm2, &key, &last);
+    struct sl_value found = walk(m, ins, &key, &last);
     const struct sl_cell *cell = found.cell;
     int equal;
     if (__builtin_expect(cell != NULL && cell->kind == with->kind && cell->kind != SL_VALUE_FLOAT,
                          1)) {
         equal = cell->kind == SL_VALUE_STRING
                     ? cell->len == with->len &&
-                          memcmp(sl_cell_bytes(found.buf, cell), with->ptr, cell->len) == 0
+                          same_key(sl_cell_bytes(found.buf, cell), with->ptr, cell->len)
                     : cell->word == with->u;
     } else {
         struct sl_cel_val val;
         if (!(cell != NULL ? sl_cel_load(m->eval, found, &val)
                            : walk_slow(m, ins, key, last, &val))) {
-            return false;
+            return NULL;
         }
         equal = sl_cel_equal(m->eval, &val, with);
-        if (equal < 0) return false;
+        if (equal < 0) return NULL;
     }
     m->frame[ins->a] = sl_cel_bool((equal != 0) != (ins->flag != 0));
-    return true;
+    return ins + 1;
 }
 
 static FORCED bool holds(int order, uint8_t relation)
@@ -169,35 +258,36 @@ static FORCED bool holds(int order, uint8_t relation)
     }
 }
 
-static bool compare(struct machine *m, const struct sl_cel_ins *ins, const struct sl_cel_val *left)
+static const struct sl_cel_ins *compare(struct machine *m, const struct sl_cel_ins *ins,
+                                        const struct sl_cel_val *left)
 {
     int order = sl_cel_order(left, &m->frame[ins->c]);
-    if (order == 3) return sl_cel_fail_overload(m->eval);
+    if (order == 3) return overload(m);
     m->frame[ins->a] = sl_cel_bool(order != 2 && holds(order, ins->flag));
-    return true;
+    return ins + 1;
 }
 
-static FORCED bool op_path_less(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_path_less(struct machine *m, const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_key *key = m->program->keys + ins->imm;
+    const struct sl_cel_key *key;
     const struct sl_cel_val *with = &m->frame[ins->c];
     struct sl_value last;
-    struct sl_value found = walk(&m->frame[ins->b], key, key + ins->imm2, &key, &last);
+    struct sl_value found = walk(m, ins, &key, &last);
     const struct sl_cell *cell = found.cell;
     if (__builtin_expect(cell != NULL && cell->kind == SL_VALUE_INT && with->kind == SL_CEL_INT,
                          1)) {
         int order = (cell->i64 > with->i) - (cell->i64 < with->i);
         m->frame[ins->a] = sl_cel_bool(holds(order, ins->flag));
-        return true;
+        return ins + 1;
     }
     struct sl_cel_val val;
     bool loaded =
         cell != NULL ? sl_cel_load(m->eval, found, &val) : walk_slow(m, ins, key, last, &val);
-    return loaded && compare(m, ins, &val);
+    return loaded ? compare(m, ins, &val) : NULL;
 }
 
 /* has(b.key): absent bodies are not decoded for it. */
-static bool op_has(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_has(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_key *key = &m->program->keys[ins->imm];
     const struct sl_cel_val *of = &m->frame[ins->b];
@@ -209,25 +299,34 @@ static bool op_has(struct machine *m, const struct sl_cel_ins *ins)
         struct sl_cel_val ignored;
         found = sl_cel_select(m->eval, of, key, false, &ignored);
     } else if (of->kind != SL_CEL_OPTIONAL) {
-        return sl_cel_fail(m->eval, "no such overload: has() on type '%s'", sl_cel_type_name(of));
+        return next(ins, sl_cel_fail(m->eval, "no such overload: has() on type '%s'",
+                                     sl_cel_type_name(of)));
     }
-    if (found < 0) return false;
+    if (found < 0) return NULL;
     m->frame[ins->a] = sl_cel_bool(found > 0);
-    return true;
+    return ins + 1;
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Operators                                                                                    */
 
-static FORCED bool op_equal(struct machine *m, const struct sl_cel_ins *ins, bool negate)
+static FORCED const struct sl_cel_ins *op_equal(struct machine *m, const struct sl_cel_ins *ins,
+                                                bool negate)
 {
-    int equal = sl_cel_equal(m->eval, &m->frame[ins->b], &m->frame[ins->c]);
-    if (equal < 0) return false;
+    const struct sl_cel_val *b = &m->frame[ins->b];
+    const struct sl_cel_val *c = &m->frame[ins->c];
+    int equal;
+    if (b->kind == c->kind && b->kind <= SL_CEL_UINT) {
+        equal = b->u == c->u;
+    } else {
+        equal = sl_cel_equal(m->eval, b, c);
+        if (equal < 0) return NULL;
+    }
     m->frame[ins->a] = sl_cel_bool((equal != 0) != negate);
-    return true;
+    return ins + 1;
 }
 
-static bool op_in(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_in(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *item = &m->frame[ins->b];
     const struct sl_cel_val *in = &m->frame[ins->c];
@@ -238,51 +337,51 @@ static bool op_in(struct machine *m, const struct sl_cel_ins *ins)
         uint32_t count = sl_cel_count(in);
         for (uint32_t i = 0; i < count && found == 0; i++) {
             struct sl_cel_val at;
-            if (!sl_cel_charge(m->eval, 1) || !sl_cel_list_at(m->eval, in, i, &at)) return false;
+            if (!sl_cel_charge(m->eval, 1) || !sl_cel_list_at(m->eval, in, i, &at)) return NULL;
             found = sl_cel_equal(m->eval, &at, item);
         }
     } else {
-        return sl_cel_fail_overload(m->eval);
+        return overload(m);
     }
-    if (found < 0) return false;
+    if (found < 0) return NULL;
     m->frame[ins->a] = sl_cel_bool(found > 0);
-    return true;
+    return ins + 1;
 }
 
-static FORCED bool op_arithmetic(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_arithmetic(struct machine *m,
+                                                     const struct sl_cel_ins *ins)
 {
     struct sl_cel_val ret;
     if (!sl_cel_arithmetic(m->eval, (enum sl_cel_op)ins->op, &m->frame[ins->b], &m->frame[ins->c],
                            &ret)) {
-        return false;
+        return NULL;
     }
-    m->frame[ins->a] = ret;
-    return true;
+    sl_cel_copy(&m->frame[ins->a], &ret);
+    return ins + 1;
 }
 
-static FORCED bool op_not(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_not(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *val = &m->frame[ins->b];
-    if (val->kind != SL_CEL_BOOL) return sl_cel_fail_overload(m->eval);
+    if (val->kind != SL_CEL_BOOL) return overload(m);
     m->frame[ins->a] = sl_cel_bool(!val->u);
-    return true;
+    return ins + 1;
 }
 
-static FORCED bool op_if(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_if(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *val = &m->frame[ins->b];
-    if (__builtin_expect(val->kind != SL_CEL_BOOL, 0)) return sl_cel_fail_overload(m->eval);
-    if (!val->u) jump(m, ins->imm);
-    return true;
+    if (__builtin_expect(val->kind != SL_CEL_BOOL, 0)) return overload(m);
+    return val->u ? ins + 1 : target(m, ins->imm);
 }
 
 /* The first operand of && (decides: false) or || (decides: true). */
-static FORCED bool op_logic(struct machine *m, const struct sl_cel_ins *ins, bool decides)
+static FORCED const struct sl_cel_ins *op_logic(struct machine *m, const struct sl_cel_ins *ins,
+                                                bool decides)
 {
     const struct sl_cel_val *val = &m->frame[ins->a];
-    if (__builtin_expect(val->kind != SL_CEL_BOOL, 0)) return sl_cel_fail_overload(m->eval);
-    if (val->u == decides) jump(m, ins->imm);
-    return true;
+    if (__builtin_expect(val->kind != SL_CEL_BOOL, 0)) return overload(m);
+    return val->u == decides ? target(m, ins->imm) : ins + 1;
 }
 
 /* An operand that is no bool: a kept failure, so that a later operand may still decide. */
@@ -298,30 +397,28 @@ static __attribute__((cold)) bool keep_operand(struct machine *m, const struct s
     return keep(m->eval, result);
 }
 
-static FORCED bool op_logic_next(struct machine *m, const struct sl_cel_ins *ins, bool decides)
+static FORCED const struct sl_cel_ins *op_logic_next(struct machine *m,
+                                                     const struct sl_cel_ins *ins, bool decides)
 {
     const struct sl_cel_val *val = &m->frame[ins->b];
     struct sl_cel_val *result = &m->frame[ins->a];
     if (__builtin_expect(val->kind != SL_CEL_BOOL, 0)) {
-        if (!keep_operand(m, val, result)) return sl_cel_fail_memory(m->eval);
+        if (!keep_operand(m, val, result)) return no_memory(m);
     } else if (val->u == decides) {
-        *result = *val;
-        jump(m, ins->imm);
-        return true;
+        *result = sl_cel_bool(decides);
+        return target(m, ins->imm);
     }
-    if (ins->flag && __builtin_expect(result->kind == SL_CEL_FAILED, 0))
-        return raise_kept(m, result);
-    return true;
+    bool failed = ins->flag && result->kind == SL_CEL_FAILED;
+    return __builtin_expect(failed, 0) ? next(ins, raise_kept(m, result)) : ins + 1;
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Containers and calls                                                                         */
 
-static FORCED bool op_push(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_push(struct machine *m, const struct sl_cel_ins *ins)
 {
-    if (!sl_cel_list_push(m->eval, m->frame[ins->a].list, &m->frame[ins->b])) return false;
-    if (ins->imm2 != 0) jump(m, ins->imm2);
-    return true;
+    if (!sl_cel_list_push(m->eval, m->frame[ins->a].list, &m->frame[ins->b])) return NULL;
+    return ins->imm2 != 0 ? target(m, ins->imm2) : ins + 1;
 }
 
 /* ?element: 1 with *ret the value, 0 none, -1 failed. */
@@ -336,174 +433,168 @@ static int unwrap(struct machine *m, const struct sl_cel_val *val, const struct 
     return val->some != NULL;
 }
 
-static bool op_push_opt(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_push_opt(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *item;
     int some = unwrap(m, &m->frame[ins->b], &item);
-    if (some <= 0) return some == 0;
-    return sl_cel_list_push(m->eval, m->frame[ins->a].list, item);
+    if (some <= 0) return next(ins, some == 0);
+    return next(ins, sl_cel_list_push(m->eval, m->frame[ins->a].list, item));
 }
 
-static bool op_put(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_put(struct machine *m, const struct sl_cel_ins *ins)
 {
     struct sl_cel_val *frame = m->frame;
-    if (!sl_cel_map_put(m->eval, frame[ins->a].map, &frame[ins->b], &frame[ins->c])) return false;
-    if (ins->imm2 != 0) jump(m, ins->imm2);
-    return true;
+    if (!sl_cel_map_put(m->eval, frame[ins->a].map, &frame[ins->b], &frame[ins->c])) return NULL;
+    return ins->imm2 != 0 ? target(m, ins->imm2) : ins + 1;
 }
 
-static bool op_put_opt(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_put_opt(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *item;
     int some = unwrap(m, &m->frame[ins->c], &item);
-    if (some <= 0) return some == 0;
-    return sl_cel_map_put(m->eval, m->frame[ins->a].map, &m->frame[ins->b], item);
+    if (some <= 0) return next(ins, some == 0);
+    return next(ins, sl_cel_map_put(m->eval, m->frame[ins->a].map, &m->frame[ins->b], item));
 }
 
-static bool op_merge(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_merge(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *from = &m->frame[ins->b];
-    if (from->kind != SL_CEL_MAP) return sl_cel_fail_overload(m->eval);
+    if (from->kind != SL_CEL_MAP) return overload(m);
     uint32_t count = sl_cel_count(from);
     for (uint32_t i = 0; i < count; i++) {
         struct sl_cel_val key;
         struct sl_cel_val val;
-        if (!sl_cel_map_at(m->eval, from, i, &key, &val)) return false;
-        if (!sl_cel_map_put(m->eval, m->frame[ins->a].map, &key, &val)) return false;
+        if (!sl_cel_map_at(m->eval, from, i, &key, &val)) return NULL;
+        if (!sl_cel_map_put(m->eval, m->frame[ins->a].map, &key, &val)) return NULL;
     }
-    jump(m, ins->imm2);
-    return true;
+    return target(m, ins->imm2);
 }
 
-static __attribute__((cold)) bool fail_call(struct machine *m, const struct sl_cel_target *target)
+static __attribute__((cold)) bool fail_call(struct machine *m, const struct sl_cel_target *callee)
 {
-    if (target->name.data == NULL) return sl_cel_fail(m->eval, "unbound function");
-    return sl_cel_fail(m->eval, "no such overload: %.*s", SL_SLICE_FMT(target->name));
+    if (callee->name.data == NULL) return sl_cel_fail(m->eval, "unbound function");
+    return sl_cel_fail(m->eval, "no such overload: %.*s", SL_SLICE_FMT(callee->name));
 }
 
-static FORCED bool op_call(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_call(struct machine *m, const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_target *target = &m->program->targets[ins->imm];
+    const struct sl_cel_target *callee = &m->program->targets[ins->imm];
     const int16_t *operands = m->program->operands + ins->imm2;
     const struct sl_cel_val *args[SL_CEL_CALL_ARGS_MAX];
     for (uint32_t i = 0; i < ins->flag; i++) args[i] = &m->frame[operands[i]];
-    for (uint32_t at = 0; at < target->rows_count; at++) {
-        const struct sl_cel_row *row = &target->rows[at];
+    for (uint32_t at = 0; at < callee->rows_count; at++) {
+        const struct sl_cel_row *row = &callee->rows[at];
         uint32_t i = 0;
         while (i < ins->flag && (row->kinds[i] >> args[i]->kind & 1) != 0) i++;
         if (i < ins->flag) continue;
         struct sl_cel_val ret;
-        if (!sl_cel_charge(m->eval, 1) || !row->call(m->eval, args, &ret)) return false;
-        m->frame[ins->a] = ret;
-        return true;
+        if (!sl_cel_charge(m->eval, 1) || !row->call(m->eval, args, &ret)) return NULL;
+        sl_cel_copy(&m->frame[ins->a], &ret);
+        return ins + 1;
     }
-    return fail_call(m, target);
+    return next(ins, fail_call(m, callee));
 }
 
-static bool op_match(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_match(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *text = &m->frame[ins->b];
-    if (text->kind != SL_CEL_STRING) return sl_cel_fail_overload(m->eval);
+    if (text->kind != SL_CEL_STRING) return overload(m);
     const struct sl_cel_regex *regex = m->eval->instance->regexes[ins->imm];
-    if (regex == NULL) return sl_cel_fail(m->eval, "invalid regular expression");
+    if (regex == NULL) return next(ins, sl_cel_fail(m->eval, "invalid regular expression"));
     uint64_t cost = 1 + (uint64_t)text->len * sl_cel_regex_size(regex) / 64;
-    if (!sl_cel_charge(m->eval, cost)) return false;
+    if (!sl_cel_charge(m->eval, cost)) return NULL;
     m->frame[ins->a] = sl_cel_bool(sl_cel_regex_match(regex, text->ptr, text->len));
-    return true;
+    return ins + 1;
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Loops                                                                                        */
 
-static FORCED bool op_loop(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_loop(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *range = &m->frame[ins->b];
-    if (range->kind != SL_CEL_LIST && range->kind != SL_CEL_MAP)
-        return sl_cel_fail_overload(m->eval);
+    if (range->kind != SL_CEL_LIST && range->kind != SL_CEL_MAP) return overload(m);
     m->frame[ins->a + 1] = sl_cel_int(0);
-    return true;
+    return ins + 1;
 }
 
-static FORCED bool op_loop_next(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_loop_next(struct machine *m, const struct sl_cel_ins *ins)
 {
     struct sl_cel_val *base = &m->frame[ins->a];
     uint32_t at = (uint32_t)base[1].i;
     if (at >= sl_cel_count(base)) {
-        jump(m, ins->imm);
-        return true;
+        return target(m, ins->imm);
     }
     base[1].i++;
-    if (!sl_cel_charge(m->eval, ins->imm2)) return false;
+    if (!sl_cel_charge(m->eval, ins->imm2)) return NULL;
     if (base->kind == SL_CEL_MAP) {
-        return sl_cel_map_at(m->eval, base, at, &base[2], ins->flag ? &base[3] : NULL);
+        return next(ins, sl_cel_map_at(m->eval, base, at, &base[2], ins->flag ? &base[3] : NULL));
     }
     if (ins->flag) base[2] = sl_cel_int(at);
-    return sl_cel_list_at(m->eval, base, at, &base[ins->flag ? 3 : 2]);
+    return next(ins, sl_cel_list_at(m->eval, base, at, &base[ins->flag ? 3 : 2]));
 }
 
-static FORCED bool op_fold(struct machine *m, const struct sl_cel_ins *ins, bool decides)
+static FORCED const struct sl_cel_ins *op_fold(struct machine *m, const struct sl_cel_ins *ins,
+                                               bool decides)
 {
     const struct sl_cel_val *test = &m->frame[ins->b];
     struct sl_cel_val *result = &m->frame[ins->a];
     if (__builtin_expect(test->kind != SL_CEL_BOOL, 0)) {
-        if (!keep_operand(m, test, result)) return sl_cel_fail_memory(m->eval);
+        if (!keep_operand(m, test, result)) return no_memory(m);
     } else if (test->u == decides) {
-        *result = *test;
-        jump(m, ins->imm);
-        return true;
+        *result = sl_cel_bool(decides);
+        return target(m, ins->imm);
     }
-    jump(m, ins->imm2);
-    return true;
+    return target(m, ins->imm2);
 }
 
-static FORCED bool op_one(struct machine *m, const struct sl_cel_ins *ins)
+static FORCED const struct sl_cel_ins *op_one(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *test = &m->frame[ins->b];
-    if (test->kind != SL_CEL_BOOL) return sl_cel_fail_overload(m->eval);
+    if (test->kind != SL_CEL_BOOL) return overload(m);
     m->frame[ins->a].i += (int64_t)test->u;
-    jump(m, ins->imm2);
-    return true;
+    return target(m, ins->imm2);
 }
 
-static bool op_or_opt(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *op_or_opt(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *val = &m->frame[ins->b];
-    if (val->kind != SL_CEL_OPTIONAL) return sl_cel_fail_overload(m->eval);
-    if (val->some == NULL) return true;
+    if (val->kind != SL_CEL_OPTIONAL) return overload(m);
+    if (val->some == NULL) return ins + 1;
     m->frame[ins->a] = ins->flag ? *val->some : *val;
-    jump(m, ins->imm);
-    return true;
+    return target(m, ins->imm);
 }
 
 /* ------------------------------------------------------------------------------------------ */
 
-/* Go on at the handler of the instruction that failed, if it has one. */
-static __attribute__((cold, noinline)) bool handle(struct machine *m)
+/* The handler of the instruction that failed, or NULL: the run fails. */
+static __attribute__((cold, noinline)) const struct sl_cel_ins *handle(struct machine *m,
+                                                                       const struct sl_cel_ins *ins)
 {
     const struct sl_cel_program *program = m->program;
     struct sl_cel_eval *eval = m->eval;
-    uint32_t at = (uint32_t)(m->pc - program->code) - 1;
+    uint32_t at = (uint32_t)(ins - program->code);
     if (eval->failure.offset == UINT32_MAX) eval->failure.offset = program->offsets[at];
-    if (eval->failure.limit) return false;
+    if (eval->failure.limit) return NULL;
     for (uint32_t i = 0; i < program->handlers_count; i++) {
         const struct sl_cel_handler *handler = &program->handlers[i];
         if (at < handler->start || at >= handler->end) continue;
-        if (!keep(eval, &m->frame[handler->reg])) return sl_cel_fail_memory(eval);
-        jump(m, handler->target);
-        return true;
+        if (keep(eval, &m->frame[handler->reg])) return target(m, handler->target);
+        (void)sl_cel_fail_memory(eval);
+        return NULL;
     }
-    return false;
+    return NULL;
 }
 
 /* The operators and conversions that are not on the fast line. */
-static bool execute_other(struct machine *m, const struct sl_cel_ins *ins)
+static const struct sl_cel_ins *execute_other(struct machine *m, const struct sl_cel_ins *ins)
 {
     struct sl_cel_val *frame = m->frame;
     const struct sl_cel_key *keys = m->program->keys;
     struct sl_cel_val ret;
     bool done = true;
     switch ((enum sl_cel_op)ins->op) {
-    case SL_CEL_OP_UNKNOWN: return fail_name(m, ins);
+    case SL_CEL_OP_UNKNOWN: return next(ins, fail_name(m, ins));
     case SL_CEL_OP_SELECT:
     case SL_CEL_OP_SELECT_OPT:
         done = sl_cel_select(m->eval, &frame[ins->b], &keys[ins->imm],
@@ -518,30 +609,30 @@ static bool execute_other(struct machine *m, const struct sl_cel_ins *ins)
     case SL_CEL_OP_LIST: done = sl_cel_list_new(m->eval, ins->imm, &ret); break;
     case SL_CEL_OP_MAP: done = sl_cel_map_new(m->eval, ins->imm, &ret); break;
     case SL_CEL_OP_LOGIC_END:
-        return frame[ins->a].kind != SL_CEL_FAILED || raise_kept(m, &frame[ins->a]);
+        return next(ins, frame[ins->a].kind != SL_CEL_FAILED || raise_kept(m, &frame[ins->a]));
     case SL_CEL_OP_ONE_END: ret = sl_cel_bool(frame[ins->a].i == 1); break;
     case SL_CEL_OP_NEED_OPT:
-        return frame[ins->b].kind == SL_CEL_OPTIONAL || sl_cel_fail_overload(m->eval);
+        return next(ins, frame[ins->b].kind == SL_CEL_OPTIONAL || sl_cel_fail_overload(m->eval));
     default: sl_unreachable();
     }
     if (done) frame[ins->a] = ret;
-    return done;
+    return next(ins, done);
 }
 
 #define CASE(op, call)                                                                             \
-    case SL_CEL_OP_##op: done = call; break
+    case SL_CEL_OP_##op: next_ins = call; break
 
-bool sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame, struct sl_cel_val *ret)
+const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame)
 {
-    struct machine m = {eval, eval->program, frame, eval->program->code};
+    struct machine m = {eval, eval->program, frame, eval->hints};
+    const struct sl_cel_ins *ins = eval->program->code;
     for (;;) {
-        const struct sl_cel_ins *ins = m.pc++;
-        bool done = true;
+        const struct sl_cel_ins *next_ins = ins + 1;
         switch ((enum sl_cel_op)ins->op) {
-        case SL_CEL_OP_RETURN: *ret = frame[ins->b]; return true;
-        case SL_CEL_OP_MOVE: frame[ins->a] = frame[ins->b]; break;
+        case SL_CEL_OP_RETURN: return &frame[ins->b];
+        case SL_CEL_OP_MOVE: sl_cel_copy(&frame[ins->a], &frame[ins->b]); break;
         case SL_CEL_OP_JUMP:
-            jump(&m, ins->imm);
+            next_ins = target(&m, ins->imm);
             break;
             CASE(USE, op_use(&m, ins));
             CASE(KEY, op_key(&m, ins));
@@ -577,8 +668,23 @@ bool sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame, struct s
             CASE(EXISTS, op_fold(&m, ins, true));
             CASE(ONE, op_one(&m, ins));
             CASE(OR_OPT, op_or_opt(&m, ins));
-        default: done = execute_other(&m, ins); break;
+        case SL_CEL_OP_UNKNOWN:
+        case SL_CEL_OP_SELECT:
+        case SL_CEL_OP_SELECT_OPT:
+        case SL_CEL_OP_INDEX:
+        case SL_CEL_OP_INDEX_OPT:
+        case SL_CEL_OP_NEGATE:
+        case SL_CEL_OP_LIST:
+        case SL_CEL_OP_MAP:
+        case SL_CEL_OP_LOGIC_END:
+        case SL_CEL_OP_ONE_END:
+        case SL_CEL_OP_NEED_OPT: next_ins = execute_other(&m, ins); break;
+        default: __builtin_unreachable();
         }
-        if (__builtin_expect(!done, 0) && !handle(&m)) return false;
+        if (__builtin_expect(next_ins == NULL, 0)) {
+            next_ins = handle(&m, ins);
+            if (next_ins == NULL) return NULL;
+        }
+        ins = next_ins;
     }
 }

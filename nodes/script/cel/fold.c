@@ -55,16 +55,22 @@ static bool fold_code(struct sl_cel_eval *eval, struct sl_cel_node *node,
 {
     struct sl_cel_gen gen = {.arena = eval->arena, .options = options};
     struct sl_cel_program program = {.cost_max = FOLD_COST_MAX};
-    struct sl_cel_val frame[FOLD_FRAME] = {{0}};
+    struct sl_cel_val frame[FOLD_FRAME];
+    uint32_t hints[FOLD_FRAME] = {0};
+    memset(frame, 0, sizeof(frame));
     sl_cel_gen_root(&gen, node);
     if (gen.error != 0 || gen.patterns.count > 0) return false;
     sl_cel_gen_finish(&gen, &program);
     if (program.consts_count + program.regs_count > FOLD_FRAME) return false;
+    if (program.keys_count > FOLD_FRAME) return false;
     for (uint32_t i = 0; i < program.consts_count; i++) {
         frame[program.consts_count - 1 - i] = program.consts[i];
     }
     eval->program = &program;
-    return sl_cel_execute(eval, frame + program.consts_count, ret);
+    eval->hints = hints;
+    const struct sl_cel_val *val = sl_cel_execute(eval, frame + program.consts_count);
+    if (val != NULL) *ret = *val;
+    return val != NULL;
 }
 
 void sl_cel_fold(struct sl_cel_arena *arena, const struct sl_cel_options *options,

@@ -24,7 +24,8 @@ struct sl_cel_gen {
     struct sl_cel_table operands;
     struct sl_cel_table patterns;
     struct sl_cel_table consts;
-    int32_t top; /* first free register */
+    struct sl_cel_table used; /* variables that are read */
+    int32_t top;              /* first free register */
     int32_t regs_count;
     int error; /* 0, -ENOMEM, -E2BIG; sticky */
 };

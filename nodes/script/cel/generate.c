@@ -96,12 +96,20 @@ static int16_t constant(struct sl_cel_gen *gen, struct sl_cel_val value)
     return (int16_t)(-1 - (int32_t)(gen->vars_count + at));
 }
 
+static struct sl_cel_key make_key(struct sl_slice name, uint32_t offset)
+{
+    struct sl_cel_key key = {.data = name.data, .size = (uint32_t)name.size, .offset = offset};
+    key.hash = sl_hash16(name.data, name.size);
+    struct sl_cell cell = {.kind = SL_VALUE_STRING, .hash = key.hash, .len = key.size};
+    memcpy(&key.head, &cell, sizeof(key.head));
+    return key;
+}
+
 static uint32_t key_of(struct sl_cel_gen *gen, struct sl_slice name, uint32_t offset)
 {
     uint32_t at = gen->keys.count;
     struct sl_cel_key *key = table_push(gen, &gen->keys, sizeof(*key));
-    *key = (struct sl_cel_key){name.data, (uint32_t)name.size, sl_hash16(name.data, name.size),
-                               offset};
+    *key = make_key(name, offset);
     return at;
 }
 
@@ -144,12 +152,22 @@ static int16_t use(struct sl_cel_gen *gen, const struct sl_cel_node *node, int16
     return dst;
 }
 
+/* The operand of a variable, which a run then has to bind. */
+static int16_t variable(struct sl_cel_gen *gen, uint32_t index)
+{
+    const uint32_t *used = gen->used.items;
+    uint32_t at = 0;
+    while (at < gen->used.count && used[at] != index) at++;
+    if (at == gen->used.count) *(uint32_t *)table_push(gen, &gen->used, sizeof(uint32_t)) = index;
+    return (int16_t)(-1 - (int32_t)index);
+}
+
 static int16_t gen_name(struct sl_cel_gen *gen, const struct sl_cel_node *node, int16_t dst)
 {
     switch ((enum sl_cel_meaning)node->meaning) {
     case SL_CEL_M_VAR: {
         const struct sl_cel_decl *decl = &gen->options->decls[node->index];
-        int16_t var = (int16_t)(-1 - (int32_t)node->index);
+        int16_t var = variable(gen, node->index);
         if (decl->always) return var;
         return use(gen, node, var, sl_slice_from_str(decl->name), dst);
     }
@@ -160,7 +178,7 @@ static int16_t gen_name(struct sl_cel_gen *gen, const struct sl_cel_node *node, 
     case SL_CEL_M_TYPE: return constant(gen, node->literal);
     case SL_CEL_M_KEY: {
         bool fallback = node->regs[0] != 0;
-        struct sl_cel_ins ins = {SL_CEL_OP_KEY, fallback, dst, -1, 0, 0, 0};
+        struct sl_cel_ins ins = {SL_CEL_OP_KEY, fallback, dst, variable(gen, 0), 0, 0, 0};
         ins.c = fallback ? constant(gen, node->literal) : dst;
         ins.imm = key_of(gen, node->name, node->offset);
         (void)emit(gen, node, ins);
@@ -206,8 +224,7 @@ static uint32_t gen_chain(struct sl_cel_gen *gen, struct sl_cel_node *node, int1
     struct sl_cel_key *keys = gen->keys.items;
     for (uint32_t i = count; i-- > 0; node = node->args[0]) {
         (void)is_step(node, &key);
-        keys[*ret_first + i] = (struct sl_cel_key){key.data, (uint32_t)key.size,
-                                                   sl_hash16(key.data, key.size), node->offset};
+        keys[*ret_first + i] = make_key(key, node->offset);
     }
     return count;
 }
@@ -645,12 +662,15 @@ void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *prog
     program->code_count = gen->code.count;
     program->offsets = gen->offsets.items;
     program->keys = gen->keys.items;
+    program->keys_count = gen->keys.count;
     program->handlers = gen->handlers.items;
     program->handlers_count = gen->handlers.count;
     program->targets = gen->targets.items;
     program->operands = gen->operands.items;
     program->patterns = gen->patterns.items;
     program->patterns_count = gen->patterns.count;
+    program->used = gen->used.items;
+    program->used_count = gen->used.count;
     program->consts = gen->consts.items;
     program->consts_count = gen->consts.count;
     program->regs_count = (uint32_t)gen->regs_count;

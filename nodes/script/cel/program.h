@@ -99,6 +99,7 @@ struct sl_cel_key {
     uint32_t size;
     uint16_t hash;
     uint32_t offset; /* of the source */
+    uint64_t head;   /* first word of the cell of such a key, flags 0 */
 };
 
 struct sl_cel_handler {
@@ -130,9 +131,11 @@ struct sl_cel_program {
     const struct sl_slice *patterns; /* constant regular expressions */
     const struct sl_cel_val *consts;
     uint32_t code_count;
+    uint32_t keys_count;
     uint32_t handlers_count;
     uint32_t consts_count;
     uint32_t vars_count;
+    uint32_t used_count;
     uint32_t regs_count;
     uint32_t patterns_count;
     bool unpack;
@@ -141,7 +144,7 @@ struct sl_cel_program {
     size_t memory_max;
     uint32_t timeout_ms;
     const struct sl_cel_type *type;
-    const char **var_names; /* array of vars_count */
+    const uint32_t *used;   /* variables that the code reads: array of used_count */
     struct sl_slice source; /* a copy, for positions */
     struct sl_pos pos;      /* of its first byte */
     uint32_t indent;

@@ -54,10 +54,15 @@ struct sl_cel_map;
 struct sl_cel_failure;
 
 struct sl_cel_val {
-    uint8_t kind;  /* enum sl_cel_kind */
-    uint8_t flags; /* SL_CEL_CELL, SL_CEL_STATIC */
-    uint16_t spare;
-    uint32_t len;
+    union {
+        struct {
+            uint8_t kind;  /* enum sl_cel_kind */
+            uint8_t flags; /* SL_CEL_CELL, SL_CEL_STATIC */
+            uint16_t spare;
+            uint32_t len;
+        };
+        uint64_t head; /* all four: written at once, so that reading it back does not stall */
+    };
     union {
         bool b;
         int64_t i;
@@ -106,46 +111,68 @@ struct sl_cel_failure {
     bool limit;            /* a limit of the run was reached: nothing absorbs that */
 };
 
+/*
+ * A copy by words: what was written as words a moment ago is not read back as one vector, which
+ * would wait for the stores.
+ */
+static inline void sl_cel_copy(struct sl_cel_val *to, const struct sl_cel_val *from)
+{
+    __atomic_store_n(&to->head, __atomic_load_n(&from->head, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    __atomic_store_n(&to->u, __atomic_load_n(&from->u, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+    __atomic_store_n(&to->buf, __atomic_load_n(&from->buf, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+}
+
+/* The head of a value: its kind, SL_CEL_* flags and length. */
+static inline uint64_t sl_cel_head(enum sl_cel_kind kind, uint8_t flags, uint32_t len)
+{
+    return (uint64_t)kind | (uint64_t)flags << 8 | (uint64_t)len << 32;
+}
+
+static inline struct sl_cel_val sl_cel_word(enum sl_cel_kind kind, uint32_t len, uint64_t word)
+{
+    return (struct sl_cel_val){.head = sl_cel_head(kind, 0, len), .u = word, .buf = NULL};
+}
+
 static inline struct sl_cel_val sl_cel_null(void)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_NULL};
+    return sl_cel_word(SL_CEL_NULL, 0, 0);
 }
 
 static inline struct sl_cel_val sl_cel_bool(bool value)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_BOOL, .u = value};
+    return sl_cel_word(SL_CEL_BOOL, 0, value);
 }
 
 static inline struct sl_cel_val sl_cel_int(int64_t value)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_INT, .i = value};
+    return sl_cel_word(SL_CEL_INT, 0, (uint64_t)value);
 }
 
 static inline struct sl_cel_val sl_cel_uint(uint64_t value)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_UINT, .u = value};
+    return sl_cel_word(SL_CEL_UINT, 0, value);
 }
 
 static inline struct sl_cel_val sl_cel_double(double value)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_DOUBLE, .d = value};
+    return (struct sl_cel_val){.head = SL_CEL_DOUBLE, .d = value, .buf = NULL};
 }
 
 static inline struct sl_cel_val sl_cel_duration(int64_t ns)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_DURATION, .i = ns};
+    return sl_cel_word(SL_CEL_DURATION, 0, (uint64_t)ns);
 }
 
 static inline struct sl_cel_val sl_cel_timestamp(int64_t seconds, uint32_t nanoseconds)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_TIMESTAMP, .len = nanoseconds, .i = seconds};
+    return sl_cel_word(SL_CEL_TIMESTAMP, nanoseconds, (uint64_t)seconds);
 }
 
 /* A string of borrowed bytes: in the arena, or with `flags` SL_CEL_STATIC. */
 static inline struct sl_cel_val sl_cel_string(const void *data, size_t size, uint8_t flags)
 {
     return (struct sl_cel_val){
-        .kind = SL_CEL_STRING, .flags = flags, .len = (uint32_t)size, .ptr = data};
+        .head = sl_cel_head(SL_CEL_STRING, flags, (uint32_t)size), .ptr = data, .buf = NULL};
 }
 
 static inline struct sl_cel_val sl_cel_string_str(const char *str)
@@ -155,15 +182,13 @@ static inline struct sl_cel_val sl_cel_string_str(const char *str)
 
 static inline struct sl_cel_val sl_cel_type_val(const char *name)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_TYPE,
-                               .flags = SL_CEL_STATIC,
-                               .len = (uint32_t)strlen(name),
-                               .ptr = (const uint8_t *)name};
+    uint64_t head = sl_cel_head(SL_CEL_TYPE, SL_CEL_STATIC, (uint32_t)strlen(name));
+    return (struct sl_cel_val){.head = head, .ptr = (const uint8_t *)name, .buf = NULL};
 }
 
 static inline struct sl_cel_val sl_cel_optional(const struct sl_cel_val *some)
 {
-    return (struct sl_cel_val){.kind = SL_CEL_OPTIONAL, .some = some};
+    return (struct sl_cel_val){.head = SL_CEL_OPTIONAL, .some = some, .buf = NULL};
 }
 
 static inline struct sl_slice sl_cel_slice(const struct sl_cel_val *val)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CEL: nanoseconds and allocations of one evaluation, for expressions as routers, switches and
+ * snippets have them, over the payload of an HTTP request. usage: cel_bench [MILLISECONDS EACH [NAME]]
+ *
+ * Each line is the median of 101 rounds; the best one says what is left without other work on the machine. Allocations are those of the C heap and of the shard's
+ * memory (a result that is no scalar needs some: the buffer it is returned in).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "codecs/json/json.h"
+#include "core/base/assertion.h"
+#include "core/mem/mem.h"
+#include "nodes/script/cel/cel.h"
+
+enum { ROUNDS = 101 };
+
+static uint64_t allocations;
+
+/* The linker puts these before the functions they count. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+void *__real_sl_mem_take(struct sl_mem *mem, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+void *__wrap_sl_mem_take(struct sl_mem *mem, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *block, size_t size)
+{
+    allocations++;
+    return __real_realloc(block, size);
+}
+
+void *__wrap_sl_mem_take(struct sl_mem *mem, size_t size)
+{
+    allocations++;
+    return __real_sl_mem_take(mem, size);
+}
+
+static const char payload[] =
+    "{\"method\":\"POST\",\"scheme\":\"http\",\"host\":\"example.com\",\"path\":\"/api/v1/orders\","
+    "\"query\":{\"page\":\"2\"},\"protocol\":\"HTTP/1.1\",\"header\":{\"host\":\"example.com\","
+    "\"user-agent\":\"curl/8.5\",\"accept\":\"*/*\",\"content-type\":\"application/json\","
+    "\"content-length\":\"170\"},\"body\":{\"id\":42,\"user\":{\"name\":\"Ada\",\"age\":36,"
+    "\"email\":\"ada@example.com\"},\"items\":[{\"sku\":\"a\",\"price\":10},{\"sku\":\"b\","
+    "\"price\":30},{\"sku\":\"c\",\"price\":120}],\"tags\":[\"new\",\"paid\",\"eu\"]}}";
+
+static const struct {
+    const char *name;
+    const char *code;
+} expressions[] = {
+    {"nothing", "self"},
+    {"header compare", "self.header[\"content-type\"] == \"application/json\""},
+    {"number and method", "self.body.user.age >= 18 && self.method == \"POST\""},
+    {"exists over 3", "self.body.items.exists(i, i.price > 100)"},
+    {"two string functions",
+     "self.path.startsWith(\"/api/\") && self.body.user.email.endsWith(\"@example.com\")"},
+    {"small regex", "self.body.user.email.matches(\"^[a-z]+@[a-z]+[.]com$\")"},
+    {"two-key map", "{\"name\": self.body.user.name, \"age\": self.body.user.age}"},
+    {"body or null", "has(self.body) ? self.body : null"},
+    {"in a list of 3", "self.method in [\"GET\", \"PUT\", \"POST\"]"},
+    {"arithmetic", "self.body.user.age * 2 + 1 < 100 || self.query.debug == \"1\""},
+    {"concatenation", "\"Hello \" + self.body.user.name"},
+    {"filter and size", "self.body.items.filter(i, i.price > 20).size() == 2"},
+    {"absent with a default", "self.?body.?coupon.?code.orValue(\"none\") == \"none\""},
+};
+
+/* One expression, ready to run. */
+struct subject {
+    struct sl_script *script;
+    void *instance;
+    struct sl_script_call call;
+};
+
+static void run_once(struct subject *subject)
+{
+    struct sl_value result = sl_engine_cel.run(subject->script, subject->instance, &subject->call);
+    sl_assert(result.cell != NULL);
+    sl_assert(result.cell->kind != SL_VALUE_ERROR);
+    sl_value_unref(result);
+}
+
+static double run_many(struct subject *subject, uint64_t count)
+{
+    struct sl_clock *clock = sl_clock_system();
+    uint64_t start = sl_clock_now_ns(clock);
+    for (uint64_t i = 0; i < count; i++) run_once(subject);
+    return (double)(sl_clock_now_ns(clock) - start) / (double)count;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double left = *(const double *)a;
+    double right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static void measure(struct subject *subject, const char *name, uint64_t budget_ns)
+{
+    double rounds[ROUNDS];
+    double once = run_many(subject, 10000);
+    uint64_t count = (uint64_t)((double)budget_ns / ROUNDS / once) + 1;
+    uint64_t before = allocations;
+    for (int i = 0; i < ROUNDS; i++) rounds[i] = run_many(subject, count);
+    double each = (double)(allocations - before) / (double)(count * ROUNDS);
+    qsort(rounds, ROUNDS, sizeof(rounds[0]), compare);
+    (void)printf("%-22s %8.1f %8.1f %8.1f %12.2f\n", name, rounds[ROUNDS / 2], rounds[0],
+                 rounds[ROUNDS - 1], each);
+}
+
+int main(int argc, char **argv)
+{
+    long ms = argc > 1 ? strtol(argv[1], NULL, 10) : 100;
+    struct sl_mem *mem = sl_mem_new((size_t)64 * 1024 * 1024);
+    struct sl_value self;
+    struct sl_diag diag;
+    void *shard = NULL;
+    if (mem == NULL || ms < 1) return 1;
+    if (sl_json_parse(sl_slice_from_str(payload), NULL, mem, 0, &self, &diag) != 0) return 1;
+    (void)printf("%-22s %8s %8s %8s %12s\n", "expression", "ns", "best", "worst", "allocations");
+    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
+        if (argc > 2 && strcmp(argv[2], expressions[i].name) != 0) continue;
+        struct subject subject = {
+            .call = {
+                .input = self, .mem = mem, .clock = sl_clock_system(), .deadline_ns = UINT64_MAX}};
+        struct sl_script_source source = {.code = sl_slice_from_str(expressions[i].code)};
+        if (sl_engine_cel.compile(&source, &subject.script, &diag) != 0) {
+            (void)printf("%s: %s\n", expressions[i].name, diag.text);
+            return 1;
+        }
+        if (sl_engine_cel.attach(subject.script, &shard, &subject.instance, &diag) != 0) return 1;
+        measure(&subject, expressions[i].name, (uint64_t)ms * SL_NS_PER_MS);
+        sl_engine_cel.detach(subject.script, shard, subject.instance);
+        sl_engine_cel.script_free(subject.script);
+    }
+    sl_value_unref(self);
+    sl_engine_cel.shard_fini(shard);
+    (void)sl_mem_free(mem);
+    return 0;
+}
