@@ -3,8 +3,9 @@
  * CEL: nanoseconds and allocations of one evaluation, for expressions as routers, switches and
  * snippets have them, over the payload of an HTTP request. usage: cel_bench [MILLISECONDS EACH [NAME]]
  *
- * Each line is the median of 101 rounds; the best one says what is left without other work on the machine. Allocations are those of the C heap and of the shard's
- * memory (a result that is no scalar needs some: the buffer it is returned in).
+ * Each line is the median of 101 rounds; the best one says what is left without other work on the
+ * machine. Allocations are those of the C heap and of the shard's memory (a result that is no
+ * scalar needs some: the buffer it is returned in).
  */
 #include <stdio.h>
 #include <stdlib.h>

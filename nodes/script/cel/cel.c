@@ -125,7 +125,7 @@ static void load_zones(const struct sl_cel_program *program)
     int32_t ignored;
     for (uint32_t i = 0; i < program->consts_count; i++) {
         const struct sl_cel_val *val = &program->consts[i];
-        if (val->kind != SL_CEL_STRING || val->len > 64) continue;
+        if (val->kind != SL_CEL_STRING || val->len == 0 || val->len > 64) continue;
         if (memchr(val->ptr, '/', val->len) == NULL) continue;
         (void)sl_cel_zone_offset(sl_cel_slice(val), 0, &ignored);
     }

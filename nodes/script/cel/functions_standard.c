@@ -35,21 +35,24 @@ static bool call_contains(struct sl_cel_eval *eval, args_t args, struct sl_cel_v
 {
     uint64_t cost = ((uint64_t)args[0]->len * (args[1]->len / 16 + 1)) / 64;
     if (!sl_cel_charge(eval, cost)) return false;
+    if (args[0]->len < args[1]->len) return ret_bool(ret, false);
     return ret_bool(ret, args[1]->len == 0 || memmem(args[0]->ptr, args[0]->len, args[1]->ptr,
                                                      args[1]->len) != NULL);
 }
 
 static bool call_starts_with(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
 {
-    return ret_bool(ret, args[0]->len >= args[1]->len &&
-                             memcmp(args[0]->ptr, args[1]->ptr, args[1]->len) == 0);
+    return ret_bool(
+        ret, args[0]->len >= args[1]->len &&
+                 (args[1]->len == 0 || memcmp(args[0]->ptr, args[1]->ptr, args[1]->len) == 0));
 }
 
 static bool call_ends_with(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
 {
     uint32_t skip = args[0]->len - args[1]->len;
     return ret_bool(ret, args[0]->len >= args[1]->len &&
-                             memcmp(args[0]->ptr + skip, args[1]->ptr, args[1]->len) == 0);
+                             (args[1]->len == 0 ||
+                              memcmp(args[0]->ptr + skip, args[1]->ptr, args[1]->len) == 0));
 }
 
 static bool call_type(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)

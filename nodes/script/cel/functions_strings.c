@@ -96,6 +96,7 @@ static bool index_from(struct sl_cel_eval *eval, args_t args, int64_t start, str
     const struct sl_cel_val *text = args[0];
     if (!charge_search(eval, args)) return false;
     const uint8_t *found = text->ptr + start;
+    if (args[1]->len > text->len - (size_t)start) return ret_position(text, NULL, ret);
     if (args[1]->len > 0) {
         found = memmem(text->ptr + start, text->len - (size_t)start, args[1]->ptr, args[1]->len);
     }

@@ -34,7 +34,8 @@ bool sl_cel_text_str(struct sl_cel_text *text, const char *str)
 bool sl_cel_text_finish(struct sl_cel_text *text, struct sl_cel_val *ret)
 {
     if (text->size > UINT32_MAX) return sl_cel_fail_memory(text->eval);
-    *ret = sl_cel_string(text->data, text->size, 0);
+    const uint8_t *data = text->data != NULL ? text->data : (const uint8_t *)"";
+    *ret = sl_cel_string(data, text->size, 0);
     return true;
 }
 
