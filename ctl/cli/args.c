@@ -206,6 +206,28 @@ static char *scalar_text(struct sl_value value)
     }
 }
 
+/* Warn about a key of the file that no command has. */
+static void key_check(const char *file, const char *name, struct sl_pos pos)
+{
+    const char *names[CLI_COMMANDS_MAX * ARGS_OPTIONS_MAX];
+    size_t count = 0;
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        for (const struct cli_option *o = c->options; o->name != NULL; o++) {
+            if (o->flags & CLI_CONFIG) names[count++] = o->name;
+        }
+    }
+    for (const struct cli_option *o = cli_common_options; o->name != NULL; o++) {
+        if (o->flags & CLI_CONFIG) names[count++] = o->name;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) return;
+    }
+    const char *nearest = sl_diag_nearest(name, names, count);
+    cli_error("%s:%u:%u: warning: unknown key \"%s\"%s%s%s", file, pos.line, pos.column, name,
+              nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
+              nearest != NULL ? "\"?" : "");
+}
+
 static int file_entry(struct cli_args *args, const char *file, struct sl_slice key,
                       struct sl_value value, struct sl_pos pos)
 {
@@ -214,7 +236,10 @@ static int file_entry(struct cli_args *args, const char *file, struct sl_slice k
     for (char *at = name; *at != '\0'; at++) *at = *at == '_' ? '-' : *at;
     struct arg_values *values = values_of(args, name);
     /* The file serves all commands: what this one does not have is another's, if it exists. */
-    if (values == NULL || !(values->option->flags & CLI_CONFIG)) return 0;
+    if (values == NULL || !(values->option->flags & CLI_CONFIG)) {
+        key_check(file, name, pos);
+        return 0;
+    }
     if (values->count > 0) return 0;
     uint32_t count = sl_value_is(value, SL_VALUE_LIST) ? sl_value_count(value) : 1;
     for (uint32_t i = 0; i < count; i++) {
@@ -246,9 +271,19 @@ static char *file_read(const char *path, size_t *ret_size)
     return text;
 }
 
+/* `check --config` is a switch; the file is what the common option of the letter c names. */
+static const char *config_given(struct cli_args *args)
+{
+    const struct arg_values *values = NULL;
+    for (size_t i = 0; i < args->values_count; i++) {
+        if (args->values[i].option->letter == 'c') values = &args->values[i];
+    }
+    return values != NULL && values->count > 0 ? values->items[values->count - 1] : NULL;
+}
+
 static int config_read(struct cli_args *args)
 {
-    const char *given = cli_get(args, "config");
+    const char *given = config_given(args);
     const char *path = given != NULL ? given : "sluice.yaml";
     size_t size = 0;
     char *text = file_read(path, &size);
@@ -300,7 +335,12 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv,
     sl_assert(args->operands != NULL);
     options_add(args, command->options);
     options_add(args, cli_common_options);
-    int r = words_parse(args, argc, argv);
+    int r = 0;
+    if (command->raw) {
+        for (int i = 0; i < argc; i++) args->operands[args->operands_count++] = argv[i];
+    } else {
+        r = words_parse(args, argc, argv);
+    }
     if (r == 0 && cli_is_set(args, "help")) {
         cli_print_help(stdout, command);
         args = cli_args_free(args);
@@ -408,4 +448,45 @@ bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *re
     }
     *ret_ms = (uint32_t)(number * factor);
     return true;
+}
+
+const char *cli_config_path(struct cli_args *args)
+{
+    return config_given(args);
+}
+
+size_t cli_files(struct cli_args *args, size_t skip, const char ***ret_files)
+{
+    size_t given;
+    size_t operands;
+    const char *const *items = cli_get_list(args, "file", &given);
+    const char *const *more = cli_operands(args, &operands);
+    const char **files = calloc(given + operands + 1, sizeof(*files));
+    sl_assert(files != NULL);
+    sl_assert(skip <= operands);
+    for (size_t i = 0; i < given; i++) files[i] = items[i];
+    for (size_t i = skip; i < operands; i++) files[given + i - skip] = more[i];
+    *ret_files = files;
+    return given + operands - skip;
+}
+
+bool cli_environment(struct cli_args *args, struct sl_value *ret_value)
+{
+    size_t count;
+    const char *const *items = cli_get_list(args, "env", &count);
+    struct sl_builder b;
+    sl_builder_init(&b, NULL, 16, 256);
+    sl_build_map_begin(&b);
+    for (size_t i = 0; i < count; i++) {
+        const char *equals = strchr(items[i], '=');
+        if (equals == NULL || equals == items[i]) {
+            cli_error("\"-e %.*s\": expected NAME=VALUE", (int)strcspn(items[i], "="), items[i]);
+            sl_builder_fini(&b);
+            return false;
+        }
+        sl_build_key(&b, items[i], (size_t)(equals - items[i]));
+        sl_build_string_str(&b, equals + 1);
+    }
+    sl_build_map_end(&b);
+    return sl_builder_finish(&b, ret_value) == 0;
 }

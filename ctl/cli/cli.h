@@ -50,7 +50,10 @@ struct cli_command {
     const char *examples;             /* lines that can be typed */
     const struct cli_option *options; /* ends with name == NULL */
     int (*run)(struct cli_args *args);
+    bool raw; /* all words are operands: they belong to another program */
 };
+
+enum { CLI_COMMANDS_MAX = 32 };
 
 /* All commands: ends with name == NULL. */
 extern const struct cli_command cli_commands[];
@@ -79,6 +82,21 @@ const struct cli_command *cli_args_command(const struct cli_args *args);
 
 /* True for `--format json`. */
 bool cli_is_json(struct cli_args *args);
+
+/*
+ * Operands from number `skip` on, after the values of -f: array of the returned count, freed by the
+ * caller with free(). The strings are borrowed.
+ */
+size_t cli_files(struct cli_args *args, size_t skip, const char ***ret_files);
+
+/*
+ * The values of -e as a Map, one count for the caller. They are untyped: the field where they land
+ * decides, so they stay strings here. False when one was wrong, which was printed.
+ */
+bool cli_environment(struct cli_args *args, struct sl_value *ret_value);
+
+/* The file of -c, or NULL. Borrowed. */
+const char *cli_config_path(struct cli_args *args);
 
 /* A number in min..max; on a wrong one prints what was expected and returns false. */
 bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int64_t max,
@@ -113,5 +131,6 @@ void cli_print_overview(FILE *out);
 /* ---- shared by commands ---------------------------------------------------------------------- */
 
 /* The commands; each in its own file. */
+int cli_check(struct cli_args *args);
 int cli_start(struct cli_args *args);
 int cli_version(struct cli_args *args);

@@ -25,6 +25,16 @@ static const struct cli_option start_options[] = {
     {0},
 };
 
+static const struct cli_option check_options[] = {
+    {"namespace", 'n', "NAME", CLI_CONFIG, "default", "the namespace of specs that name none"},
+    {"file", 'f', "FILE", CLI_LIST, NULL, "a file, a folder, or - for standard input"},
+    {"env", 'e', "NAME=VALUE", CLI_LIST | CLI_CONFIG, NULL,
+     "what is bound; with one of these, names that are not bound are mistakes"},
+    {"data", 'd', "DIR", CLI_CONFIG, NULL, "edges may lead to nodes of this registry, too"},
+    {"config", 0, NULL, CLI_SWITCH, NULL, "print the effective configuration and its origins"},
+    {0},
+};
+
 static const struct cli_option no_options[] = {{0}};
 
 const struct cli_command cli_commands[] = {
@@ -35,9 +45,16 @@ const struct cli_command cli_commands[] = {
      "  sluice start docs/examples/ping.yaml\n"
      "  sluice start -n system --from-specs system.yaml -e PORT=8001 --data /var/lib/sluice\n"
      "  sluice start --cores 0-3 --data /var/lib/sluice\n",
-     start_options, cli_start},
+     start_options, cli_start, false},
+    {"check", "tell all mistakes of files at once", "FILE…",
+     "Reads specs, compiles them without running anything, and follows the edges between them.\n"
+     "Each mistake has file, line and column, what was expected, and the nearest name.\n",
+     "  sluice check docs/examples/ping.yaml\n"
+     "  sluice check --format json flows/ -e PORT=8001\n"
+     "  sluice check --config\n",
+     check_options, cli_check, false},
     {"version", "print the version and what was built in", "",
      "Prints version, languages, node kinds and pollers.\n", "  sluice version --format json\n",
-     no_options, cli_version},
+     no_options, cli_version, false},
     {0},
 };

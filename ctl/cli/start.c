@@ -67,33 +67,6 @@ static bool cores_read(struct start *start)
     return false;
 }
 
-/* ---- environment ----------------------------------------------------------------------------- */
-
-/*
- * A value of -e is untyped: the field where it lands decides (decisions of the loader); so it stays
- * a string here.
- */
-static bool environment_read(struct start *start)
-{
-    size_t count;
-    const char *const *items = cli_get_list(start->args, "env", &count);
-    struct sl_builder b;
-    sl_builder_init(&b, NULL, 16, 256);
-    sl_build_map_begin(&b);
-    for (size_t i = 0; i < count; i++) {
-        const char *equals = strchr(items[i], '=');
-        if (equals == NULL || equals == items[i]) {
-            cli_error("\"-e %s\": expected NAME=VALUE", items[i]);
-            sl_builder_fini(&b);
-            return false;
-        }
-        sl_build_key(&b, items[i], (size_t)(equals - items[i]));
-        sl_build_string_str(&b, equals + 1);
-    }
-    sl_build_map_end(&b);
-    return sl_builder_finish(&b, &start->cfg.environment) == 0;
-}
-
 /* ---- options --------------------------------------------------------------------------------- */
 
 static bool numbers_read(struct start *start)
@@ -151,7 +124,8 @@ static bool options_read(struct start *start)
     if (!files_add(start, specs, count)) return false;
     const char *const *operands = cli_operands(start->args, &count);
     if (!files_add(start, operands, count)) return false;
-    return numbers_read(start) && cores_read(start) && environment_read(start);
+    return numbers_read(start) && cores_read(start) &&
+           cli_environment(start->args, &start->cfg.environment);
 }
 
 /* ---- specs ----------------------------------------------------------------------------------- */

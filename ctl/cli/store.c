@@ -9,12 +9,38 @@
 #include "codecs/flat/flat_fast.h"
 #include "codecs/yaml/yaml.h"
 #include "core/base/limit.h"
+#include "ctl/loader/loader.h"
 
 const char *cli_author(void)
 {
     static char author[32];
     (void)snprintf(author, sizeof(author), "cli:%u", (unsigned)getuid());
     return author;
+}
+
+int cli_registry_open(struct cli_args *args, bool create, struct sl_registry **ret_registry)
+{
+    const char *command = cli_args_command(args)->name;
+    const char *dir = cli_get(args, "data");
+    struct sl_diag diag = {0};
+    if (dir == NULL) {
+        cli_error(
+            "%s: which registry? Give --data DIR, or SLUICE_DATA, or \"data:\" in sluice.yaml",
+            command);
+        return CLI_USAGE;
+    }
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    if (!create && access(path, F_OK) < 0) {
+        cli_error("there is no registry in %s: %s", dir, strerror(errno));
+        return CLI_UNREACHABLE;
+    }
+    if (sl_registry_open(dir, NULL, ret_registry, &diag) < 0) {
+        cli_print_diag(args, &diag);
+        return CLI_UNREACHABLE;
+    }
+    sl_registry_set_validator(*ret_registry, sl_loader_validate, NULL);
+    return CLI_OK;
 }
 
 static int changes_apply(struct sl_registry *registry, const struct cli_store *store,

@@ -33,5 +33,13 @@ int cli_store_secrets(struct sl_registry *registry, const struct cli_store *stor
                       struct sl_value documents, struct sl_commit *ret_commit,
                       struct sl_diags *diags);
 
+/*
+ * Open the registry of --data with the loader's validator. Prints what is wrong.
+ *
+ * create   make it if it is not there
+ * returns  CLI_OK and a registry owned by the caller; CLI_USAGE without --data; CLI_UNREACHABLE
+ */
+int cli_registry_open(struct cli_args *args, bool create, struct sl_registry **ret_registry);
+
 /* "cli:1000". Static buffer. */
 const char *cli_author(void);
