@@ -218,6 +218,7 @@ static struct sl_value bind(struct apply *apply, struct sl_slice path, struct sl
             return value;
         }
         scope = value;
+        if (apply->template->names_only) break;
         at = end + 1;
     }
     if (sl_value_is_none(scope)) {
@@ -313,6 +314,7 @@ static void expand(struct apply *apply, struct sl_value value, struct sl_slice t
         }
         struct sl_value bound = bind(apply, token.path, pos);
         if (sl_value_is_none(bound) || text_put_value(apply, bound)) continue;
+        if (apply->template->names_only) continue;
         (void)report(apply, "wrong_type", pos,
                      "\"{{ .%.*s }}\" is %s, which cannot stand inside a text", SHOWN(token.path),
                      sl_spec_kind_text(bound));
@@ -508,7 +510,7 @@ static int apply_finish(struct apply *apply, size_t errors_before, struct sl_pos
         (void)report(apply, "too_large", pos,
                      "the bound values make this larger than a payload may be");
     }
-    if (error == 0 && duplicates > 0) {
+    if (error == 0 && duplicates > 0 && !apply->template->names_only) {
         (void)report(apply, "duplicate_key", pos, "two keys are the same after binding");
     }
     if (apply->diags->errors_count > errors_before) {

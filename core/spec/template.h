@@ -37,6 +37,8 @@ struct sl_template {
     const char *what;      /* for messages, what binds: "env", "the environment" */
     const struct sl_spec *spec; /* for file and places; NULL: positions of the values, no file */
     struct sl_mem *mem;         /* of results; NULL: the heap */
+    bool names_only;            /* only check the names: the values are not known yet, and the
+                                 * result means nothing */
 };
 
 /* True if `text` may be a name in `env`: letters, digits, _ and -, beginning with a letter or _. */

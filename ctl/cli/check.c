@@ -9,6 +9,7 @@
 #include "ctl/cli/edges.h"
 #include "ctl/cli/store.h"
 #include "ctl/cli/table.h"
+#include "ctl/loader/check.h"
 #include "ctl/loader/unit.h"
 
 struct check {
@@ -47,6 +48,7 @@ static void specs_compile(struct check *check)
             .check_only = true,
         };
         (void)sl_unit_build(&source, NULL, &check->diags);
+        (void)sl_spec_check_env(spec, &check->diags);
         if (!sl_value_is_none(check->environment)) environment_check(check, spec);
     }
 }

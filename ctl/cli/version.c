@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* sluice version: what was built in. */
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"

@@ -138,6 +138,22 @@ static void apply_mistakes_are_told_with_place(void **state)
     }
 }
 
+static void apply_names_only_checks_first_names(void **state)
+{
+    (void)state;
+    struct sl_diags diags = {0};
+    struct sl_value bound = parse("{A: null}");
+    struct sl_value value = parse("['{{ .A }}', 'x{{ .A.part.7 }}', '{{ .B }}', {'{{ .A }}': 1}]");
+    struct sl_template template = {.bound = bound, .what = "env", .names_only = true};
+    struct sl_value result;
+    assert_int_equal(sl_template_apply(&template, value, &result, &diags), -EINVAL);
+    assert_int_equal(diags.count, 1);
+    assert_string_equal(diags.items[0].code, "unbound_name");
+    sl_diags_fini(&diags);
+    sl_value_unref(value);
+    sl_value_unref(bound);
+}
+
 static void apply_nothing_to_replace_returns_the_same_value(void **state)
 {
     (void)state;
@@ -227,6 +243,7 @@ int main(void)
         cmocka_unit_test(apply_other_braces_are_left_alone),
         cmocka_unit_test(apply_quoted_braces_stand_for_themselves),
         cmocka_unit_test(apply_mistakes_are_told_with_place),
+        cmocka_unit_test(apply_names_only_checks_first_names),
         cmocka_unit_test(apply_nothing_to_replace_returns_the_same_value),
         cmocka_unit_test(apply_spec_replaces_own_fields_only),
         cmocka_unit_test(apply_spec_refuses_placeholders_in_code),

@@ -1,43 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Broken files and what is said about them: for each X.yaml and X.json of the folder, X.expect holds
- * every diagnostic as a person reads it, with the file's name for its path. A file without mistakes
- * fails the test. With UPDATE_EXPECT=1 in the environment the .expect files are written anew: read
- * the difference before you keep it.
+ * Broken files and what `sluice check` says about them: for each X.yaml and X.json of the folder,
+ * X.expect holds every diagnostic as a person reads it. A file without mistakes fails the test.
+ * With UPDATE_EXPECT=1 in the environment the .expect files are written anew: read the difference
+ * before you keep it.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "ctl/loader/source.h"
-
-enum { FILES_MIN = 60, TEXT_SIZE = 64 * 1024 };
+enum { FILES_MIN = 120, TEXT_SIZE = 64 * 1024 };
 
 static const char *folder;
+static const char *program;
 
-/* All diagnostics of a file, into `text`. */
-static void check(const char *name, char *text)
+/* Run `sluice ARGUMENTS`; its output, both streams, into `text`. Returns the exit code. */
+static int run(const char *arguments, char *text)
 {
-    struct sl_specs specs = {0};
-    struct sl_diags diags = {0};
-    size_t used = 0;
-    (void)sl_specs_read_paths(&name, 1, &specs, &diags);
-    (void)sl_specs_check_names(&specs, "default", &diags);
-    for (size_t i = 0; i < diags.count; i++) {
-        used += sl_diag_format(&diags.items[i], text + used, TEXT_SIZE - used);
-    }
-    text[used] = '\0';
-    sl_specs_fini(&specs);
-    sl_diags_fini(&diags);
+    char command[1024];
+    (void)snprintf(command, sizeof(command), "'%s' %s 2>&1", program, arguments);
+    FILE *output = popen(command, "r");
+    assert_non_null(output);
+    size_t size = fread(text, 1, TEXT_SIZE - 1, output);
+    text[size] = '\0';
+    int status = pclose(output);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* All diagnostics of a file, into `text`; false if the exit code does not say that it is broken. */
+static bool check(const char *name, char *text)
+{
+    char arguments[512];
+    (void)snprintf(arguments, sizeof(arguments), "check '%s'", name);
+    return run(arguments, text) == 1;
+}
+
+/* Files js-… need the language; it may have been left out of the build. */
+static bool is_for_us(const char *name)
+{
+    static char version[TEXT_SIZE];
+    if (strncmp(name, "js-", 3) != 0) return true;
+    assert_int_equal(run("version", version), 0);
+    return strstr(version, "javascript") != NULL;
 }
 
 static void expect_path(const char *name, char *path, size_t size)
@@ -63,7 +79,7 @@ static bool file_holds(const char *name)
     static char text[TEXT_SIZE];
     static char expected[TEXT_SIZE];
     char path[256];
-    check(name, text);
+    bool broken = check(name, text);
     expect_path(name, path, sizeof(path));
     if (getenv("UPDATE_EXPECT") != NULL) {
         FILE *file = fopen(path, "w");
@@ -73,7 +89,7 @@ static bool file_holds(const char *name)
         return true;
     }
     (void)expect_read(path, expected);
-    if (text[0] != '\0' && strcmp(text, expected) == 0) return true;
+    if (broken && strcmp(text, expected) == 0) return true;
     print_error("%s says:\n%sexpected:\n%s\n", name, text, expected);
     return false;
 }
@@ -89,7 +105,8 @@ static void check_broken_file_says_what_is_expected(void **state)
     assert_true(count > 0);
     for (int i = 0; i < count; i++) {
         const char *dot = strrchr(names[i]->d_name, '.');
-        if (dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".json") == 0)) {
+        bool broken = dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".json") == 0);
+        if (broken && is_for_us(names[i]->d_name)) {
             files++;
             failed += !file_holds(names[i]->d_name);
         }
@@ -103,8 +120,9 @@ static void check_broken_file_says_what_is_expected(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
     folder = argv[1];
+    program = argv[2];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_broken_file_says_what_is_expected),
     };
