@@ -72,29 +72,35 @@ static inline bool is_blank(uint8_t byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* One field line: 1, 0 or -400. The caller knows that there is room for it. */
+/*
+ * One field line: 1, 0 or -400. The caller knows that there is room for it.
+ *
+ * The ends of name and line are both looked for from the line's begin: neither search waits for
+ * the other, which is most of what a line costs. A token has nothing that ends a line.
+ */
 static inline int parse_field(struct sl_http1_cursor *cursor, struct sl_http1_header *field,
                               struct sl_http1_head *head)
 {
     const uint8_t *end = cursor->end;
     const uint8_t *name = cursor->at;
-    const uint8_t *at = sl_http1_scan_token(cursor->base, name, end);
-    if (at == end) return 0;
-    if (__builtin_expect(*at != ':' || at == name, 0)) return field_fail(cursor, name, at, head);
-    field->name = sl_slice_make(name, (size_t)(at - name));
-    at++;
-    while (at < end && is_blank(*at)) at++;
-    const uint8_t *value = at;
-    at = sl_http1_scan_value(cursor->base, at, end);
-    if (end - at < 2) {
-        if (at == end || *at == '\r') return 0;
+    const uint8_t *line_end = sl_http1_scan_value(cursor->base, name, end);
+    const uint8_t *value = sl_http1_scan_token(cursor->base, name, end);
+    if (value == end) return 0;
+    if (__builtin_expect(*value != ':' || value == name, 0)) {
+        return field_fail(cursor, name, value, head);
     }
-    if (__builtin_expect(at[0] != '\r' || at[1] != '\n', 0)) {
-        return sl_http1_line_fail(at, end, 400, "control character in a field value", head);
+    if (__builtin_expect(end - line_end < 2, 0)) {
+        if (line_end == end || *line_end == '\r') return 0;
     }
-    cursor->at = at + 2;
-    while (at > value && is_blank(at[-1])) at--;
-    field->value = sl_slice_make(value, (size_t)(at - value));
+    if (__builtin_expect(line_end[0] != '\r' || line_end[1] != '\n', 0)) {
+        return sl_http1_line_fail(line_end, end, 400, "control character in a field value", head);
+    }
+    field->name = sl_slice_make(name, (size_t)(value - name));
+    cursor->at = line_end + 2;
+    value++;
+    while (value < line_end && is_blank(*value)) value++;
+    while (line_end > value && is_blank(line_end[-1])) line_end--;
+    field->value = sl_slice_make(value, (size_t)(line_end - value));
     field->id = sl_http1_header_find(field->name);
     return 1;
 }
@@ -216,6 +222,7 @@ static int frame_transfer_encoding(struct sl_http1_head *head, struct sl_slice v
     if (sl_slice_eq_nocase(value, SL_SLICE("chunked"))) return 0;
     struct sl_slice item;
     struct sl_slice last = {NULL, 0};
+    uint32_t count = 0;
     uint32_t chunked_count = 0;
     while (list_next(&value, &item)) {
         if (sl_slice_eq_nocase(item, SL_SLICE("chunked"))) chunked_count++;
@@ -224,8 +231,9 @@ static int frame_transfer_encoding(struct sl_http1_head *head, struct sl_slice v
             return frame_fail(head, 400, "malformed Transfer-Encoding");
         }
         last = item;
+        count++;
     }
-    if (chunked_count == 1 && sl_slice_eq_nocase(last, SL_SLICE("chunked"))) {
+    if (count > 1 && chunked_count == 1 && sl_slice_eq_nocase(last, SL_SLICE("chunked"))) {
         return frame_fail(head, 501, "transfer coding other than chunked");
     }
     return frame_fail(head, 400, "Transfer-Encoding does not end in one chunked");

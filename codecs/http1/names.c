@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding names. A field name is found by a hash of its length and four of its letters in a table
- * without collisions (tests/codecs/http1 checks that), then compared once.
+ * Finding names. A field name is found by a hash of its length, its first and its last four bytes
+ * in a table without collisions (tests/codecs/http1 checks that), then compared once.
  */
 #include "codecs/http1/names.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/base/assertion.h"
@@ -128,111 +129,98 @@ static const struct sl_slice method_names[SL_HTTP1_METHODS_COUNT] = {
 
 /* Slot of each name: see header_slot. The factors were found by trying. */
 static const uint8_t header_slots[SLOTS_COUNT] = {
-    [7] = SL_HTTP1_HEADER_ACCEPT_CHARSET,
-    [10] = SL_HTTP1_HEADER_IF_NONE_MATCH,
-    [14] = SL_HTTP1_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS,
-    [17] = SL_HTTP1_HEADER_SEC_WEBSOCKET_PROTOCOL,
-    [27] = SL_HTTP1_HEADER_CONTENT_ENCODING,
-    [35] = SL_HTTP1_HEADER_SEC_CH_UA_MOBILE,
-    [36] = SL_HTTP1_HEADER_CONTENT_LENGTH,
-    [39] = SL_HTTP1_HEADER_ALLOW,
-    [44] = SL_HTTP1_HEADER_X_FRAME_OPTIONS,
-    [45] = SL_HTTP1_HEADER_RANGE,
-    [46] = SL_HTTP1_HEADER_X_FORWARDED_PROTO,
-    [51] = SL_HTTP1_HEADER_SEC_CH_UA_PLATFORM,
-    [65] = SL_HTTP1_HEADER_SEC_FETCH_MODE,
-    [66] = SL_HTTP1_HEADER_CONTENT_LANGUAGE,
-    [67] = SL_HTTP1_HEADER_IDEMPOTENCY_KEY,
-    [69] = SL_HTTP1_HEADER_EXPIRES,
-    [92] = SL_HTTP1_HEADER_TRAILER,
-    [103] = SL_HTTP1_HEADER_MAX_FORWARDS,
-    [111] = SL_HTTP1_HEADER_PROXY_CONNECTION,
-    [113] = SL_HTTP1_HEADER_SEC_FETCH_SITE,
-    [114] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN,
-    [119] = SL_HTTP1_HEADER_HOST,
-    [123] = SL_HTTP1_HEADER_VARY,
-    [124] = SL_HTTP1_HEADER_X_REAL_IP,
-    [131] = SL_HTTP1_HEADER_TRACEPARENT,
-    [133] = SL_HTTP1_HEADER_SEC_FETCH_USER,
-    [135] = SL_HTTP1_HEADER_CONTENT_LOCATION,
-    [140] = SL_HTTP1_HEADER_PRAGMA,
-    [147] = SL_HTTP1_HEADER_CONNECTION,
-    [150] = SL_HTTP1_HEADER_UPGRADE,
-    [153] = SL_HTTP1_HEADER_LINK,
-    [154] = SL_HTTP1_HEADER_SEC_WEBSOCKET_ACCEPT,
-    [157] = SL_HTTP1_HEADER_ORIGIN,
-    [159] = SL_HTTP1_HEADER_VIA,
-    [163] = SL_HTTP1_HEADER_LOCATION,
-    [165] = SL_HTTP1_HEADER_SEC_WEBSOCKET_EXTENSIONS,
-    [183] = SL_HTTP1_HEADER_DNT,
-    [185] = SL_HTTP1_HEADER_SEC_FETCH_DEST,
-    [196] = SL_HTTP1_HEADER_ACCEPT,
-    [201] = SL_HTTP1_HEADER_X_CORRELATION_ID,
-    [204] = SL_HTTP1_HEADER_LAST_MODIFIED,
-    [220] = SL_HTTP1_HEADER_X_FORWARDED_FOR,
-    [222] = SL_HTTP1_HEADER_WARNING,
-    [224] = SL_HTTP1_HEADER_ETAG,
-    [228] = SL_HTTP1_HEADER_ACCEPT_ENCODING,
-    [232] = SL_HTTP1_HEADER_COOKIE,
-    [237] = SL_HTTP1_HEADER_X_API_KEY,
-    [241] = SL_HTTP1_HEADER_CONTENT_TYPE,
-    [243] = SL_HTTP1_HEADER_WWW_AUTHENTICATE,
-    [245] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
-    [247] = SL_HTTP1_HEADER_ACCEPT_RANGES,
-    [256] = SL_HTTP1_HEADER_PROXY_AUTHORIZATION,
-    [267] = SL_HTTP1_HEADER_ACCEPT_LANGUAGE,
-    [268] = SL_HTTP1_HEADER_SET_COOKIE,
-    [286] = SL_HTTP1_HEADER_LAST_EVENT_ID,
-    [287] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
-    [290] = SL_HTTP1_HEADER_USER_AGENT,
-    [301] = SL_HTTP1_HEADER_EXPECT,
-    [308] = SL_HTTP1_HEADER_IF_RANGE,
-    [309] = SL_HTTP1_HEADER_X_REQUEST_ID,
-    [310] = SL_HTTP1_HEADER_CONTENT_DISPOSITION,
-    [311] = SL_HTTP1_HEADER_IF_MATCH,
-    [318] = SL_HTTP1_HEADER_TRANSFER_ENCODING,
-    [319] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    [320] = SL_HTTP1_HEADER_ALT_SVC,
-    [324] = SL_HTTP1_HEADER_UPGRADE_INSECURE_REQUESTS,
-    [340] = SL_HTTP1_HEADER_AUTHORIZATION,
-    [341] = SL_HTTP1_HEADER_X_FORWARDED_HOST,
-    [342] = SL_HTTP1_HEADER_CACHE_CONTROL,
-    [357] = SL_HTTP1_HEADER_PRIORITY,
-    [360] = SL_HTTP1_HEADER_SEC_WEBSOCKET_VERSION,
-    [373] = SL_HTTP1_HEADER_TE,
-    [376] = SL_HTTP1_HEADER_RETRY_AFTER,
-    [377] = SL_HTTP1_HEADER_TRACESTATE,
-    [381] = SL_HTTP1_HEADER_CONTENT_SECURITY_POLICY,
-    [389] = SL_HTTP1_HEADER_BAGGAGE,
-    [391] = SL_HTTP1_HEADER_KEEP_ALIVE,
-    [412] = SL_HTTP1_HEADER_STRICT_TRANSPORT_SECURITY,
-    [415] = SL_HTTP1_HEADER_IF_UNMODIFIED_SINCE,
-    [421] = SL_HTTP1_HEADER_AGE,
-    [425] = SL_HTTP1_HEADER_DATE,
-    [428] = SL_HTTP1_HEADER_FORWARDED,
-    [429] = SL_HTTP1_HEADER_X_CONTENT_TYPE_OPTIONS,
-    [431] = SL_HTTP1_HEADER_ACCESS_CONTROL_REQUEST_HEADERS,
-    [437] = SL_HTTP1_HEADER_SEC_CH_UA,
-    [442] = SL_HTTP1_HEADER_ACCESS_CONTROL_REQUEST_METHOD,
-    [444] = SL_HTTP1_HEADER_X_REQUESTED_WITH,
-    [453] = SL_HTTP1_HEADER_CONTENT_RANGE,
-    [459] = SL_HTTP1_HEADER_SERVER,
-    [464] = SL_HTTP1_HEADER_ACCESS_CONTROL_MAX_AGE,
-    [472] = SL_HTTP1_HEADER_FROM,
-    [479] = SL_HTTP1_HEADER_IF_MODIFIED_SINCE,
-    [492] = SL_HTTP1_HEADER_REFERER,
-    [493] = SL_HTTP1_HEADER_SEC_WEBSOCKET_KEY,
-    [499] = SL_HTTP1_HEADER_PROXY_AUTHENTICATE,
+    [5] = SL_HTTP1_HEADER_CACHE_CONTROL,
+    [6] = SL_HTTP1_HEADER_CONTENT_ENCODING,
+    [14] = SL_HTTP1_HEADER_RANGE,
+    [15] = SL_HTTP1_HEADER_X_API_KEY,
+    [35] = SL_HTTP1_HEADER_SEC_WEBSOCKET_ACCEPT,
+    [39] = SL_HTTP1_HEADER_IDEMPOTENCY_KEY,
+    [46] = SL_HTTP1_HEADER_PROXY_CONNECTION,
+    [51] = SL_HTTP1_HEADER_IF_NONE_MATCH,
+    [55] = SL_HTTP1_HEADER_X_REQUESTED_WITH,
+    [70] = SL_HTTP1_HEADER_IF_RANGE,
+    [71] = SL_HTTP1_HEADER_LOCATION,
+    [76] = SL_HTTP1_HEADER_SEC_WEBSOCKET_KEY,
+    [88] = SL_HTTP1_HEADER_LAST_EVENT_ID,
+    [91] = SL_HTTP1_HEADER_DATE,
+    [94] = SL_HTTP1_HEADER_X_REAL_IP,
+    [120] = SL_HTTP1_HEADER_ETAG,
+    [125] = SL_HTTP1_HEADER_SEC_FETCH_MODE,
+    [134] = SL_HTTP1_HEADER_ALT_SVC,
+    [135] = SL_HTTP1_HEADER_SET_COOKIE,
+    [141] = SL_HTTP1_HEADER_X_FORWARDED_PROTO,
+    [146] = SL_HTTP1_HEADER_CONTENT_RANGE,
+    [149] = SL_HTTP1_HEADER_SERVER,
+    [156] = SL_HTTP1_HEADER_TRACESTATE,
+    [157] = SL_HTTP1_HEADER_UPGRADE_INSECURE_REQUESTS,
+    [160] = SL_HTTP1_HEADER_TRANSFER_ENCODING,
+    [161] = SL_HTTP1_HEADER_X_CORRELATION_ID,
+    [164] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+    [165] = SL_HTTP1_HEADER_SEC_CH_UA_PLATFORM,
+    [180] = SL_HTTP1_HEADER_CONTENT_TYPE,
+    [183] = SL_HTTP1_HEADER_SEC_WEBSOCKET_EXTENSIONS,
+    [184] = SL_HTTP1_HEADER_ACCEPT_ENCODING,
+    [197] = SL_HTTP1_HEADER_X_REQUEST_ID,
+    [199] = SL_HTTP1_HEADER_ALLOW,
+    [212] = SL_HTTP1_HEADER_X_FORWARDED_HOST,
+    [213] = SL_HTTP1_HEADER_ACCEPT_RANGES,
+    [216] = SL_HTTP1_HEADER_CONTENT_DISPOSITION,
+    [226] = SL_HTTP1_HEADER_LINK,
+    [227] = SL_HTTP1_HEADER_SEC_FETCH_USER,
+    [229] = SL_HTTP1_HEADER_IF_MODIFIED_SINCE,
+    [233] = SL_HTTP1_HEADER_REFERER,
+    [235] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN,
+    [236] = SL_HTTP1_HEADER_CONTENT_SECURITY_POLICY,
+    [239] = SL_HTTP1_HEADER_ACCEPT,
+    [246] = SL_HTTP1_HEADER_CONTENT_LENGTH,
+    [249] = SL_HTTP1_HEADER_AUTHORIZATION,
+    [259] = SL_HTTP1_HEADER_EXPIRES,
+    [267] = SL_HTTP1_HEADER_IF_MATCH,
+    [280] = SL_HTTP1_HEADER_SEC_FETCH_DEST,
+    [285] = SL_HTTP1_HEADER_ACCESS_CONTROL_REQUEST_HEADERS,
+    [287] = SL_HTTP1_HEADER_FROM,
+    [288] = SL_HTTP1_HEADER_ACCESS_CONTROL_MAX_AGE,
+    [291] = SL_HTTP1_HEADER_CONTENT_LOCATION,
+    [292] = SL_HTTP1_HEADER_CONTENT_LANGUAGE,
+    [296] = SL_HTTP1_HEADER_COOKIE,
+    [301] = SL_HTTP1_HEADER_TRACEPARENT,
+    [302] = SL_HTTP1_HEADER_IF_UNMODIFIED_SINCE,
+    [312] = SL_HTTP1_HEADER_PRAGMA,
+    [315] = SL_HTTP1_HEADER_VARY,
+    [317] = SL_HTTP1_HEADER_ACCEPT_CHARSET,
+    [326] = SL_HTTP1_HEADER_HOST,
+    [336] = SL_HTTP1_HEADER_TRAILER,
+    [341] = SL_HTTP1_HEADER_STRICT_TRANSPORT_SECURITY,
+    [344] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    [350] = SL_HTTP1_HEADER_SEC_WEBSOCKET_PROTOCOL,
+    [352] = SL_HTTP1_HEADER_SEC_CH_UA_MOBILE,
+    [354] = SL_HTTP1_HEADER_X_FRAME_OPTIONS,
+    [356] = SL_HTTP1_HEADER_X_CONTENT_TYPE_OPTIONS,
+    [373] = SL_HTTP1_HEADER_PROXY_AUTHENTICATE,
+    [375] = SL_HTTP1_HEADER_KEEP_ALIVE,
+    [392] = SL_HTTP1_HEADER_X_FORWARDED_FOR,
+    [399] = SL_HTTP1_HEADER_MAX_FORWARDS,
+    [407] = SL_HTTP1_HEADER_WWW_AUTHENTICATE,
+    [417] = SL_HTTP1_HEADER_LAST_MODIFIED,
+    [418] = SL_HTTP1_HEADER_FORWARDED,
+    [420] = SL_HTTP1_HEADER_WARNING,
+    [424] = SL_HTTP1_HEADER_EXPECT,
+    [430] = SL_HTTP1_HEADER_SEC_FETCH_SITE,
+    [432] = SL_HTTP1_HEADER_ORIGIN,
+    [436] = SL_HTTP1_HEADER_BAGGAGE,
+    [443] = SL_HTTP1_HEADER_ACCESS_CONTROL_ALLOW_METHODS,
+    [449] = SL_HTTP1_HEADER_UPGRADE,
+    [452] = SL_HTTP1_HEADER_SEC_WEBSOCKET_VERSION,
+    [457] = SL_HTTP1_HEADER_PRIORITY,
+    [463] = SL_HTTP1_HEADER_USER_AGENT,
+    [469] = SL_HTTP1_HEADER_ACCEPT_LANGUAGE,
+    [471] = SL_HTTP1_HEADER_RETRY_AFTER,
+    [477] = SL_HTTP1_HEADER_CONNECTION,
+    [480] = SL_HTTP1_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS,
+    [483] = SL_HTTP1_HEADER_PROXY_AUTHORIZATION,
+    [485] = SL_HTTP1_HEADER_ACCESS_CONTROL_REQUEST_METHOD,
+    [496] = SL_HTTP1_HEADER_SEC_CH_UA,
 };
-
-static inline uint32_t header_slot(const uint8_t *name, uint32_t size)
-{
-    uint32_t first = name[0] | 0x20u;
-    uint32_t middle = name[size / 2] | 0x20u;
-    uint32_t last = name[size - 1] | 0x20u;
-    uint32_t before = name[size - 2] | 0x20u;
-    return (size * 239 + first * 36 + middle * 10 + last * 5 + before * 3) % SLOTS_COUNT;
-}
 
 static inline uint64_t load64(const void *data)
 {
@@ -248,6 +236,16 @@ static inline uint32_t load32(const void *data)
     return word | UINT32_C(0x20202020);
 }
 
+/* Of a name of at least four bytes. */
+static inline uint32_t header_slot(const uint8_t *name, uint32_t size)
+{
+    uint32_t hash = load32(name) * UINT32_C(0x2d8b9e7d) +
+                    load32(name + size - 4) * UINT32_C(0xb0a4d519) + size * UINT32_C(0x9e3779b1);
+    return hash >> 23;
+}
+
+static_assert(SLOTS_COUNT == 1 << (32 - 23), "a slot has nine bits");
+
 /*
  * Compare a token with a known name, without case. Setting bit 5 changes only letters, `^` and
  * `_` of a token, and no known name has `~` or DEL, so the comparison is exact.
@@ -260,18 +258,25 @@ static inline bool name_equal(const uint8_t *name, const char *lower, size_t siz
         }
         return load64(name + size - 8) == load64(lower + size - 8);
     }
-    if (size >= 4) {
-        return load32(name) == load32(lower) && load32(name + size - 4) == load32(lower + size - 4);
+    return load32(name) == load32(lower) && load32(name + size - 4) == load32(lower + size - 4);
+}
+
+/* The few names that are too short for the table. */
+static __attribute__((cold, noinline)) enum sl_http1_header_id
+header_find_short(struct sl_slice name)
+{
+    static const uint8_t ids[] = {SL_HTTP1_HEADER_TE, SL_HTTP1_HEADER_VIA, SL_HTTP1_HEADER_AGE,
+                                  SL_HTTP1_HEADER_DNT};
+    for (size_t i = 0; i < sizeof(ids); i++) {
+        if (sl_slice_eq_nocase(name, header_names[ids[i]])) return (enum sl_http1_header_id)ids[i];
     }
-    for (size_t i = 0; i < size; i++) {
-        if ((name[i] | 0x20) != lower[i]) return false;
-    }
-    return true;
+    return SL_HTTP1_HEADER_OTHER;
 }
 
 enum sl_http1_header_id sl_http1_header_find(struct sl_slice name)
 {
-    if (name.size < 2 || name.size > NAME_SIZE) return SL_HTTP1_HEADER_OTHER;
+    if (__builtin_expect(name.size < 4, 0)) return header_find_short(name);
+    if (name.size > NAME_SIZE) return SL_HTTP1_HEADER_OTHER;
     uint8_t id = header_slots[header_slot(name.data, (uint32_t)name.size)];
     const struct name *known = &header_lower[id];
     if (known->size != name.size) return SL_HTTP1_HEADER_OTHER;

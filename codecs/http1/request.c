@@ -141,10 +141,10 @@ static bool host_is_valid_slow(struct sl_slice host)
 }
 
 /* The same; the common case is letters, digits, dashes and dots, perhaps with a port. */
-static inline bool host_is_valid(struct sl_slice host)
+static inline bool host_is_valid(const uint8_t *base, struct sl_slice host)
 {
     const uint8_t *end = host.data + host.size;
-    const uint8_t *at = sl_http1_scan_plain(host.data, end, SL_HTTP1_HOST_PLAIN);
+    const uint8_t *at = sl_http1_scan_host(base, host.data, end);
     if (at == end && host.size > 0) return true;
     if (at > host.data && *at == ':' && end - at <= 5) {
         do {
@@ -175,7 +175,9 @@ static int parse_absolute(struct sl_http1_request *request)
     split_query(request, sl_slice_make(at, (size_t)(end - at)),
                 memchr(at, '?', (size_t)(end - at)));
     if (request->path.size == 0) request->path = SL_SLICE("/");
-    if (!host_is_valid(request->host)) return fail(request, 400, "malformed host in the target");
+    if (!host_is_valid(authority, request->host)) {
+        return fail(request, 400, "malformed host in the target");
+    }
     return 0;
 }
 
@@ -189,7 +191,8 @@ static __attribute__((cold, noinline)) int parse_target_other(struct sl_http1_re
         request->path.size = 0;
         const uint8_t *colon = memrchr(request->target.data, ':', request->target.size);
         const uint8_t *end = request->target.data + request->target.size;
-        if (!host_is_valid(request->target) || colon == NULL || colon + 1 == end) {
+        if (!host_is_valid(request->target.data, request->target) || colon == NULL ||
+            colon + 1 == end) {
             return fail(request, 400, "CONNECT needs host:port");
         }
         return 0;
@@ -224,7 +227,7 @@ static inline int check_host(struct sl_http1_request *request)
         return fail(request, 400, "several Host fields");
     }
     struct sl_slice host = head->headers[head->host_index].value;
-    if (!host_is_valid(host)) return fail(request, 400, "malformed Host");
+    if (!host_is_valid(request->method.data, host)) return fail(request, 400, "malformed Host");
     if (request->form == SL_HTTP1_ABSOLUTE && !sl_slice_eq_nocase(host, request->host)) {
         return fail(request, 400, "Host differs from the target");
     }

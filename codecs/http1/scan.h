@@ -94,6 +94,14 @@ static inline uint32_t sl_http1_stops_name(const uint8_t *at)
     return (uint32_t)_mm_movemask_epi8(fine) ^ 0xffffu;
 }
 
+/* Bit i: byte i is no letter, digit, `-` or `.`: a host as it mostly is. */
+static inline uint32_t sl_http1_stops_host(const uint8_t *at)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+    uint32_t dots = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('.')));
+    return sl_http1_stops_name(at) & ~dots;
+}
+
 #define SL_HTTP1_SCAN(name, stops, class)                                                          \
     static inline const uint8_t *name(const uint8_t *base, const uint8_t *at, const uint8_t *end)  \
     {                                                                                              \
@@ -109,6 +117,7 @@ static inline uint32_t sl_http1_stops_name(const uint8_t *at)
     }
 
 SL_HTTP1_SCAN(sl_http1_scan_value, sl_http1_stops_value, SL_HTTP1_VALUE)
+SL_HTTP1_SCAN(sl_http1_scan_host, sl_http1_stops_host, SL_HTTP1_HOST_PLAIN)
 SL_HTTP1_SCAN(sl_http1_scan_name, sl_http1_stops_name, SL_HTTP1_TOKEN)
 
 #undef SL_HTTP1_SCAN
@@ -156,6 +165,13 @@ static inline const uint8_t *sl_http1_scan_value(const uint8_t *base, const uint
 {
     (void)base;
     return sl_http1_scan_plain(at, end, SL_HTTP1_VALUE);
+}
+
+static inline const uint8_t *sl_http1_scan_host(const uint8_t *base, const uint8_t *at,
+                                                const uint8_t *end)
+{
+    (void)base;
+    return sl_http1_scan_plain(at, end, SL_HTTP1_HOST_PLAIN);
 }
 
 static inline const uint8_t *sl_http1_scan_target(const uint8_t *base, const uint8_t *at,

@@ -36,6 +36,15 @@ static void refuse_bad(struct http_conn *conn, int status, const char *reason)
     http_refuse(conn, status, reason);
 }
 
+/* OPTIONS * asks about the server, not about anything it serves. RFC 9110 section 9.3.7. */
+static void answer_asterisk(struct http_request *request)
+{
+    const struct sl_http_field allow = {SL_SLICE("Allow"),
+                                        SL_SLICE("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")};
+    request->internal = true;
+    sl_http_respond_bytes(&request->pub, 204, &allow, 1, SL_SLICE(""), SL_SLICE(""));
+}
+
 /* The body is there: make the payload and call the handler. */
 static void dispatch(struct http_request *request, const struct sl_http1_request *head,
                      const uint8_t *base, struct http_bytes *body)
@@ -59,6 +68,10 @@ static void dispatch(struct http_request *request, const struct sl_http1_request
     if (!request->keep_alive) conn->input_closed = true;
     conn->read_until = 0;
     request->state = HTTP_RUNNING;
+    if (__builtin_expect(head->form == SL_HTTP1_ASTERISK, 0)) {
+        answer_asterisk(request);
+        return;
+    }
     server->stats.requests++;
     server->stats.in_flight++;
     server->handler->request(server->ctx, &request->pub);

@@ -153,6 +153,8 @@ static const struct verdict request_verdicts[] = {
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n", 400, 0},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: \"chunked\"\r\n\r\n", 400, 0},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n", 400, 0},
+    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: , chunked\r\n\r\n", 400, 0},
+    {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked,\r\n\r\n", 400, 0},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", 400, 0},
     {"POST / HTTP/1.1\r\n" H "Transfer-Encoding: \x0b"
      "chunked\r\n\r\n",
@@ -669,6 +671,8 @@ static void scan_fast_equals_plain_for_every_byte_and_place(void **state)
                     assert_ptr_equal(sl_http1_scan_target(bytes, at, end, &question),
                                      sl_http1_scan_target_plain(at, end, &question_plain));
                     assert_ptr_equal(question, question_plain);
+                    assert_ptr_equal(sl_http1_scan_host(bytes, at, end),
+                                     sl_http1_scan_plain(at, end, SL_HTTP1_HOST_PLAIN));
                     assert_ptr_equal(sl_http1_scan_token(bytes, at, end),
                                      sl_http1_scan_plain(at, end, SL_HTTP1_TOKEN));
                 }

@@ -298,6 +298,17 @@ static void respond_of_error_hides_its_message(void **state)
     }
 }
 
+static void request_options_of_asterisk_is_answered_by_the_server(void **state)
+{
+    (void)state;
+    serve(NULL);
+    int fd = connect_client();
+    arrive(fd, "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\nGET /x HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_has(sent(fd), "HTTP/1.1 204 No Content\r\nAllow: GET");
+    assert_has(sent(fd), "/x");
+    assert_int_equal(t.requests, 1);
+}
+
 static void respond_to_head_has_the_length_but_no_body(void **state)
 {
     (void)state;
@@ -505,6 +516,7 @@ int main(void)
         TEST(request_id_is_taken_over_if_it_is_fit),
         TEST(respond_of_value_gives_expected_bytes),
         TEST(respond_of_error_hides_its_message),
+        TEST(request_options_of_asterisk_is_answered_by_the_server),
         TEST(respond_to_head_has_the_length_but_no_body),
         TEST(respond_to_http10_says_keep_alive_only_if_asked),
         TEST(respond_with_close_wish_closes),
