@@ -92,6 +92,8 @@ static void *serve(void *arg)
     s.port = sl_addr_port(&addr);
     (void)pthread_barrier_wait(&s.ready);
     sl_loop_run(&s.loop);
+    /* Whoever posted the end may still be in the poller's wake. */
+    (void)pthread_barrier_wait(&s.ready);
     (void)sl_http_server_free(s.server);
     sl_loop_fini(&s.loop);
     return NULL;
@@ -113,6 +115,7 @@ static int teardown(void **state)
 {
     (void)state;
     sl_loop_post(&s.loop, &s.stop);
+    (void)pthread_barrier_wait(&s.ready);
     (void)pthread_join(s.thread, NULL);
     (void)pthread_barrier_destroy(&s.ready);
     free(s.big);
@@ -325,12 +328,13 @@ static void drain_closes_idle_connections(void **state)
     sl_loop_post(&s.loop, &s.stop);
     assert_int_equal(read_some(fd, &byte, 1), 0);
     close(fd);
-    (void)pthread_join(s.thread, NULL);
 }
 
-static int teardown_joined(void **state)
+static int teardown_drained(void **state)
 {
     (void)state;
+    (void)pthread_barrier_wait(&s.ready);
+    (void)pthread_join(s.thread, NULL);
     (void)pthread_barrier_destroy(&s.ready);
     free(s.big);
     return 0;
@@ -355,7 +359,7 @@ int main(int argc, char **argv)
         TEST(large_answer_reaches_slow_reader),
         TEST(refused_body_gets_its_413_while_it_is_sent),
         TEST(half_closed_client_gets_its_answer),
-        cmocka_unit_test_setup_teardown(drain_closes_idle_connections, setup, teardown_joined),
+        cmocka_unit_test_setup_teardown(drain_closes_idle_connections, setup, teardown_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
