@@ -253,14 +253,14 @@ static void put_query(struct draft *draft)
         *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
 }
 
-static void put_remote(struct draft *draft, struct sl_slice remote)
+/* The address behind the head; returns its offset. */
+static uint64_t copy_remote(struct draft *draft, struct sl_slice remote)
 {
     struct sl_buf *buf = draft->builder.buf;
     uint64_t offset = buf->bytes_size;
     if (remote.size > 0) memcpy(buf->bytes + offset, remote.data, remote.size);
     buf->bytes_size += (uint32_t)remote.size;
-    put_key(draft, TEXT("remote"));
-    put_bytes(draft, offset, remote.size);
+    return offset;
 }
 
 static void take_id(const struct draft *draft, struct http_request *ret)
@@ -292,13 +292,16 @@ static int put_pairs(struct draft *draft, const struct http_conn *conn, struct h
     put_static(draft, draft->head->head.version_minor ? "HTTP/1.1" : "HTTP/1.0", 8);
     put_key(draft, TEXT("header"));
     put_lazy(draft, decode_header);
+    /* All bytes stand before a body is attached: its owner's entry may take the rest of them. */
+    uint64_t remote_off = copy_remote(draft, remote);
     if (body->size > 0) {
         int err = attach_body(draft, body);
         if (err < 0) return err;
     }
     put_key(draft, TEXT("status"));
     *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_INT};
-    put_remote(draft, remote);
+    put_key(draft, TEXT("remote"));
+    put_bytes(draft, remote_off, remote.size);
     /* Empty here; a router fills it, and passes the request on as it is where there is none. */
     put_key(draft, TEXT("params"));
     *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP, .word = 1};
