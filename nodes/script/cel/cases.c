@@ -223,19 +223,18 @@ static bool run_program(struct test_case *test, const struct sl_cel_program *pro
 {
     struct sl_cel_instance *instance;
     struct sl_script_call call = {.deadline_ns = UINT64_MAX};
-    struct sl_cel_eval eval;
     const struct sl_cel_val *val;
     if (sl_cel_instance_new(program, test->runner->shard, &instance) != 0) return false;
-    sl_cel_begin(instance, &call, &eval);
+    struct sl_cel_eval *eval = sl_cel_begin(instance, &call);
     bool passed = false;
     if (!bind_all(test, instance->frame)) {
         (void)snprintf(test->got, sizeof(test->got), "bindings that do not exist here");
-    } else if ((val = sl_cel_execute(&eval, instance->frame)) != NULL) {
-        passed = judge_value(test, &eval, val);
+    } else if ((val = sl_cel_execute(eval, instance->frame)) != NULL) {
+        passed = judge_value(test, eval, val);
     } else {
         passed = wants_error(test);
         (void)snprintf(test->got, sizeof(test->got), "error %s",
-                       eval.failure.message != NULL ? eval.failure.message : "of a payload");
+                       eval->failure.message != NULL ? eval->failure.message : "of a payload");
     }
     (void)sl_cel_instance_free(instance);
     return passed;

@@ -242,6 +242,10 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
     if (instance == NULL) return -ENOMEM;
     instance->program = program;
     instance->shard = shard;
+    instance->eval = (struct sl_cel_eval){.program = program,
+                                          .instance = instance,
+                                          .arena = &shard->scratch,
+                                          .cost_max = program->cost_max};
     uint32_t below = program->vars_count + program->consts_count;
     instance->block = calloc(below + program->regs_count + 1, sizeof(struct sl_cel_val));
     instance->hints = calloc(program->keys_count + 1, sizeof(*instance->hints));
@@ -249,6 +253,7 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
         (void)sl_cel_instance_free(instance);
         return -ENOMEM;
     }
+    instance->eval.hints = instance->hints;
     instance->frame = (struct sl_cel_val *)instance->block + below;
     for (uint32_t i = 0; i < program->consts_count; i++) {
         instance->frame[-1 - (int64_t)(program->vars_count + i)] = program->consts[i];
@@ -261,30 +266,26 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
 /* Running                                                                                      */
 
 /* Start a run: its limits and scratch memory. */
-static inline void begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
-                         struct sl_cel_eval *eval)
+static inline struct sl_cel_eval *begin(struct sl_cel_instance *instance,
+                                        const struct sl_script_call *call)
 {
     const struct sl_cel_program *program = instance->program;
-    struct sl_cel_arena *scratch = &instance->shard->scratch;
+    struct sl_cel_eval *eval = &instance->eval;
+    struct sl_cel_arena *scratch = eval->arena;
     sl_cel_arena_reset(scratch, call->mem);
     scratch->cap = program->memory_max;
-    eval->program = program;
-    eval->instance = instance;
-    eval->arena = scratch;
-    eval->hints = instance->hints;
     eval->cost = 0;
-    eval->cost_max = program->cost_max;
     eval->cost_next = program->cost_max < SL_CEL_COST_CHECK ? program->cost_max : SL_CEL_COST_CHECK;
     eval->clock = call->clock;
     eval->deadline_ns = call->deadline_ns;
     eval->timeout_ns = program->timeout_ms * SL_NS_PER_MS;
-    eval->failure.limit = false;
+    return eval;
 }
 
-void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
-                  struct sl_cel_eval *eval)
+struct sl_cel_eval *sl_cel_begin(struct sl_cel_instance *instance,
+                                 const struct sl_script_call *call)
 {
-    begin(instance, call, eval);
+    return begin(instance, call);
 }
 
 static inline bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *frame,
@@ -302,12 +303,11 @@ static inline bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *fram
     return true;
 }
 
-static inline const struct sl_cel_val *run(struct sl_cel_eval *eval,
-                                           struct sl_cel_instance *instance,
+static inline const struct sl_cel_val *run(struct sl_cel_instance *instance,
                                            const struct sl_value *values,
                                            const struct sl_script_call *call)
 {
-    begin(instance, call, eval);
+    struct sl_cel_eval *eval = begin(instance, call);
     if (__builtin_expect(!bind_values(eval, instance->frame, values), 0)) return NULL;
     return sl_cel_execute(eval, instance->frame);
 }
@@ -317,14 +317,13 @@ struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_val
 {
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
-    struct sl_cel_eval eval;
     struct sl_value result;
-    const struct sl_cel_val *val = run(&eval, instance, values, call);
-    if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(&eval, call->mem);
+    const struct sl_cel_val *val = run(instance, values, call);
+    if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(&instance->eval, call->mem);
     if (val->kind == SL_CEL_BOOL) return sl_value_bool(val->u != 0);
     if (sl_cel_is_cell(val)) return sl_value_ref(sl_cel_payload(val));
-    if (sl_cel_result(&eval, val, call->mem, &result)) return result;
-    return sl_cel_failure_value(&eval, call->mem);
+    if (sl_cel_result(&instance->eval, val, call->mem, &result)) return result;
+    return sl_cel_failure_value(&instance->eval, call->mem);
 }
 
 int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
@@ -332,13 +331,13 @@ int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
 {
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
-    struct sl_cel_eval eval;
-    const struct sl_cel_val *val = run(&eval, instance, values, call);
+    struct sl_cel_eval *eval = &instance->eval;
+    const struct sl_cel_val *val = run(instance, values, call);
     if (__builtin_expect(val != NULL, 1)) {
         if (__builtin_expect(val->kind == SL_CEL_BOOL, 1)) return val->u != 0;
-        (void)sl_cel_fail(&eval, "the condition is of type '%s', not bool", sl_cel_type_name(val));
-        eval.failure.offset = 0;
+        (void)sl_cel_fail(eval, "the condition is of type '%s', not bool", sl_cel_type_name(val));
+        eval->failure.offset = 0;
     }
-    *ret_error = sl_cel_failure_value(&eval, call->mem);
+    *ret_error = sl_cel_failure_value(eval, call->mem);
     return -1;
 }

@@ -133,7 +133,7 @@ static struct sl_value pack_inputs(const struct sl_script_call *call)
     struct sl_value list;
     sl_builder_init(&builder, call->mem, call->args_count + 2, 0);
     sl_build_list_begin(&builder);
-    sl_build_value(&builder, call->input);
+    sl_build_value(&builder, call->input.cell != NULL ? call->input : sl_value_null());
     for (uint32_t i = 0; i < call->args_count; i++) sl_build_value(&builder, call->args[i]);
     sl_build_list_end(&builder);
     return sl_builder_finish(&builder, &list) == 0 ? list : sl_value_none();
@@ -143,6 +143,7 @@ static struct sl_value cel_run(struct sl_script *base, void *instance, struct sl
 {
     const struct cel_script *script = (const struct cel_script *)base;
     struct sl_value values[VARS] = {call->input, script->env};
+    if (call->input.cell == NULL) values[VAR_SELF] = sl_value_null();
     if (call->args_count == 0) return sl_cel_run(instance, values, call);
     values[VAR_SELF] = pack_inputs(call);
     if (values[VAR_SELF].cell == NULL) return sl_value_none();
@@ -156,6 +157,7 @@ static int cel_test(struct sl_script *base, void *instance, struct sl_script_cal
 {
     const struct cel_script *script = (const struct cel_script *)base;
     struct sl_value values[VARS] = {call->input, script->env};
+    if (call->input.cell == NULL) values[VAR_SELF] = sl_value_null();
     if (call->args_count == 0) return sl_cel_test(instance, values, call, ret_error);
     values[VAR_SELF] = pack_inputs(call);
     *ret_error = sl_value_none();

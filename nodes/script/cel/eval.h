@@ -16,15 +16,6 @@ struct sl_cel_shard {
     struct sl_cel_regex_cache *regexes; /* expressions that are not constant */
 };
 
-struct sl_cel_instance {
-    const struct sl_cel_program *program;
-    struct sl_cel_shard *shard;
-    struct sl_cel_regex **regexes; /* array of program->patterns_count */
-    uint32_t *hints;               /* array of program->keys_count: where each was found last */
-    struct sl_cel_val *frame;      /* operand 0; constants and variables lie before it */
-    void *block;                   /* what `frame` points into */
-};
-
 struct sl_cel_eval {
     const struct sl_cel_program *program;
     struct sl_cel_instance *instance; /* NULL while constants are folded */
@@ -37,6 +28,16 @@ struct sl_cel_eval {
     uint64_t deadline_ns;
     uint64_t timeout_ns; /* counts from the first look at the clock; 0 behind it, or without one */
     struct sl_cel_failure failure;
+};
+
+struct sl_cel_instance {
+    const struct sl_cel_program *program;
+    struct sl_cel_shard *shard;
+    struct sl_cel_eval eval;       /* of the present run; what no run changes is set once */
+    struct sl_cel_regex **regexes; /* array of program->patterns_count */
+    uint32_t *hints;               /* array of program->keys_count: where each was found last */
+    struct sl_cel_val *frame;      /* operand 0; constants and variables lie before it */
+    void *block;                   /* what `frame` points into */
 };
 
 /*

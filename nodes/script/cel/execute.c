@@ -351,9 +351,20 @@ static const struct sl_cel_ins *op_in(struct machine *m, const struct sl_cel_ins
 static FORCED const struct sl_cel_ins *op_arithmetic(struct machine *m,
                                                      const struct sl_cel_ins *ins)
 {
+    const struct sl_cel_val *b = &m->frame[ins->b];
+    const struct sl_cel_val *c = &m->frame[ins->c];
     struct sl_cel_val ret;
-    if (!sl_cel_arithmetic(m->eval, (enum sl_cel_op)ins->op, &m->frame[ins->b], &m->frame[ins->c],
-                           &ret)) {
+    if (b->kind == SL_CEL_INT && c->kind == SL_CEL_INT && ins->op <= SL_CEL_OP_MULTIPLY) {
+        int64_t value;
+        bool over = ins->op == SL_CEL_OP_ADD        ? __builtin_add_overflow(b->i, c->i, &value)
+                    : ins->op == SL_CEL_OP_SUBTRACT ? __builtin_sub_overflow(b->i, c->i, &value)
+                                                    : __builtin_mul_overflow(b->i, c->i, &value);
+        if (!over) {
+            m->frame[ins->a] = sl_cel_int(value);
+            return ins + 1;
+        }
+    }
+    if (!sl_cel_arithmetic(m->eval, (enum sl_cel_op)ins->op, b, c, &ret)) {
         return NULL;
     }
     sl_cel_copy(&m->frame[ins->a], &ret);
@@ -531,6 +542,11 @@ static FORCED const struct sl_cel_ins *op_loop_next(struct machine *m, const str
         return next(ins, sl_cel_map_at(m->eval, base, at, &base[2], ins->flag ? &base[3] : NULL));
     }
     if (ins->flag) base[2] = sl_cel_int(at);
+    if (sl_cel_is_cell(base)) {
+        const struct sl_cell *cell = &base->buf->cells[base->cell->word + at];
+        return next(
+            ins, sl_cel_load(m->eval, sl_value_at_cell(base->buf, cell), &base[ins->flag ? 3 : 2]));
+    }
     return next(ins, sl_cel_list_at(m->eval, base, at, &base[ins->flag ? 3 : 2]));
 }
 

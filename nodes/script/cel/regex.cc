@@ -11,9 +11,12 @@
 
 struct sl_cel_regex {
     RE2 re;
+    uint32_t size;
     sl_cel_regex(const re2::StringPiece &pattern, const RE2::Options &options)
-        : re(pattern, options)
+        : re(pattern, options), size(1)
     {
+        int found = re.ok() ? re.ProgramSize() : 0;
+        if (found > 0) size = static_cast<uint32_t>(found);
     }
 };
 
@@ -92,8 +95,7 @@ uint32_t sl_cel_regex_groups(const struct sl_cel_regex *regex)
 
 uint32_t sl_cel_regex_size(const struct sl_cel_regex *regex)
 {
-    int size = regex->re.ProgramSize();
-    return size > 0 ? static_cast<uint32_t>(size) : 1;
+    return regex->size;
 }
 
 struct sl_cel_regex_cache *sl_cel_regex_cache_new(void)

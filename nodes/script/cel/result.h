@@ -17,5 +17,5 @@ bool sl_cel_result(struct sl_cel_eval *eval, const struct sl_cel_val *val, struc
 struct sl_value sl_cel_failure_value(const struct sl_cel_eval *eval, struct sl_mem *mem);
 
 /* Start a run of an instance: limits, scratch memory. For cases.c, which binds values itself. */
-void sl_cel_begin(struct sl_cel_instance *instance, const struct sl_script_call *call,
-                  struct sl_cel_eval *eval);
+struct sl_cel_eval *sl_cel_begin(struct sl_cel_instance *instance,
+                                 const struct sl_script_call *call);
