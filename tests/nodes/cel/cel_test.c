@@ -202,6 +202,136 @@ static void run_body_that_does_not_parse_is_the_failure(void **state)
     sl_value_unref(self);
 }
 
+static void run_maps_of_every_size_are_found(void **state)
+{
+    struct fixture *fix = *state;
+    for (int count = 1; count <= 40; count += 3) {
+        char json[1024];
+        size_t at = (size_t)snprintf(json, sizeof(json), "{");
+        for (int i = 0; i < count; i++) {
+            at += (size_t)snprintf(json + at, sizeof(json) - at, "%s\"key%d\":%d", i ? "," : "", i,
+                                   i);
+        }
+        (void)snprintf(json + at, sizeof(json) - at, "}");
+        for (int i = 0; i < count; i++) {
+            char code[64];
+            (void)snprintf(code, sizeof(code), "self.key%d == %d && 'key%d' in self", i, i, i);
+            cel_expect(fix, code, json, "true");
+        }
+        cel_expect(fix, "has(self.key40) || 'key' in self", json, "false");
+        cel_expect(fix, "self.map(k, self[k]).size() == self.size()", json, "true");
+    }
+}
+
+/* The same script on payloads whose keys stand in different places. */
+static void run_hints_of_keys_never_mislead(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *const selves[] = {
+        "{\"a\":{\"b\":1},\"c\":2}",         "{\"c\":9,\"a\":{\"x\":0,\"b\":1}}",
+        "{\"x\":1,\"y\":2,\"a\":{\"b\":1}}", "{\"a\":{\"q\":5,\"r\":6,\"b\":1}}",
+        "{\"b\":{\"a\":7},\"a\":{\"b\":1}}", "{\"a\":{\"b\":1}}",
+    };
+    struct sl_script *script = cel_open(fix, "self.a.b == 1");
+    void *instance;
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    for (size_t i = 0; i < 36; i++) {
+        struct sl_value error;
+        struct sl_value self = cel_json(fix, selves[i < 6 ? i : (i * 5 + i / 6) % 6]);
+        struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+        assert_int_equal(sl_engine_cel.test(script, instance, &call, &error), 1);
+        sl_value_unref(self);
+    }
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+}
+
+static void run_references_into_other_payloads_are_followed(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_value inner = cel_json(fix, "{\"list\":[{\"n\":1},{\"n\":2}],\"s\":\"text\"}");
+    struct sl_builder builder;
+    struct sl_value self;
+    sl_builder_init(&builder, fix->mem, 4, 16);
+    sl_build_map_begin(&builder);
+    sl_build_key_str(&builder, "body");
+    sl_build_value(&builder, inner);
+    sl_build_map_end(&builder);
+    assert_int_equal(sl_builder_finish(&builder, &self), 0);
+    sl_value_unref(inner);
+    expect_true_of(fix, "self.body.s == 'text' && self.body.list[1].n == 2", self);
+    expect_true_of(
+        fix, "self.body.list.exists(x, x.n == 2) && self.body.list.map(x, x.n) == [1, 2]", self);
+    expect_true_of(fix, "self == {'body': {'s': 'text', 'list': [{'n': 1.0}, {'n': 2u}]}}", self);
+    sl_value_unref(self);
+}
+
+/* A part of the input is counted, not copied, and outlives it. */
+static void run_result_in_the_payload_is_shared(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "self.a");
+    void *instance;
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_value self = cel_json(fix, "{\"a\":[\"x\"]}");
+    struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    struct sl_value result = sl_engine_cel.run(script, instance, &call);
+    assert_ptr_equal(result.buf, self.buf);
+    sl_value_unref(self);
+    assert_true(sl_slice_eq_str(sl_value_slice(sl_value_list_at(result, 0)), "x"));
+    sl_value_unref(result);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+}
+
+/* After the first run, conditions take nothing from anywhere. */
+static void test_conditions_take_no_memory(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *const codes[] = {
+        "self.a.b >= 1 && self.s == 'text'",
+        "self.list.exists(x, x > 2)",
+        "self.s.startsWith('te') && self.s.matches('^t.*t$')",
+        "self.a.b * 2 + 1 < 100 || self.nothing == 1",
+    };
+    struct sl_value self = cel_json(fix, "{\"a\":{\"b\":1},\"s\":\"text\",\"list\":[1,2,3]}");
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct sl_script *script = cel_open(fix, codes[i]);
+        void *instance;
+        struct sl_value error;
+        struct sl_mem_stats before;
+        struct sl_mem_stats after;
+        assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+        struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+        sl_mem_stats_get(fix->mem, &before);
+        assert_int_equal(sl_engine_cel.test(script, instance, &call, &error), 1);
+        sl_mem_stats_get(fix->mem, &after);
+        assert_int_equal(before.used, after.used);
+        sl_engine_cel.detach(script, fix->shard, instance);
+        cel_close(script);
+    }
+    sl_value_unref(self);
+}
+
+static void test_result_that_is_no_bool_fails(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "self");
+    void *instance;
+    struct sl_value error = sl_value_none();
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_value self = cel_json(fix, "[1]");
+    struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    assert_int_equal(sl_engine_cel.test(script, instance, &call, &error), -1);
+    assert_true(sl_error_has_message(error, SL_SLICE("the condition is of type 'list', not bool")));
+    sl_value_unref(error);
+    call.input = sl_value_bool(true);
+    assert_int_equal(sl_engine_cel.test(script, instance, &call, &error), 1);
+    sl_value_unref(self);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+}
+
 static void run_env_is_a_map(void **state)
 {
     struct fixture *fix = *state;
@@ -291,34 +421,33 @@ static void compile_cost_is_bounded(void **state)
     cel_close(script);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cel_setup, cel_teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(run_seed_expressions_answer, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_json_numbers_compare_by_value, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_paths_into_payloads_read_in_place, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(run_missing_key_fails_with_its_place, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(run_failures_have_the_messages_of_the_reference, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(compile_unknown_name_is_refused_with_the_nearest, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(compile_certain_type_error_is_refused, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(compile_syntax_error_is_refused_at_its_place, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(run_error_payload_is_a_value, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_body_that_does_not_parse_is_the_failure, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(run_env_is_a_map, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_unpacked_keys_are_names, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_several_inputs_are_a_list, cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(run_results_of_every_kind_become_payloads, cel_setup,
-                                        cel_teardown),
-        cmocka_unit_test_setup_teardown(compile_constant_expression_has_its_value_at_once,
-                                        cel_setup, cel_teardown),
-        cmocka_unit_test_setup_teardown(compile_cost_is_bounded, cel_setup, cel_teardown),
+        TEST(run_seed_expressions_answer),
+        TEST(run_json_numbers_compare_by_value),
+        TEST(run_paths_into_payloads_read_in_place),
+        TEST(run_missing_key_fails_with_its_place),
+        TEST(run_failures_have_the_messages_of_the_reference),
+        TEST(compile_unknown_name_is_refused_with_the_nearest),
+        TEST(compile_certain_type_error_is_refused),
+        TEST(compile_syntax_error_is_refused_at_its_place),
+        TEST(run_error_payload_is_a_value),
+        TEST(run_body_that_does_not_parse_is_the_failure),
+        TEST(run_maps_of_every_size_are_found),
+        TEST(run_hints_of_keys_never_mislead),
+        TEST(run_references_into_other_payloads_are_followed),
+        TEST(run_result_in_the_payload_is_shared),
+        TEST(test_conditions_take_no_memory),
+        TEST(test_result_that_is_no_bool_fails),
+        TEST(run_env_is_a_map),
+        TEST(run_unpacked_keys_are_names),
+        TEST(run_several_inputs_are_a_list),
+        TEST(run_results_of_every_kind_become_payloads),
+        TEST(compile_constant_expression_has_its_value_at_once),
+        TEST(compile_cost_is_bounded),
     };
     return cmocka_run_group_tests_name("cel", tests, NULL, NULL);
 }
