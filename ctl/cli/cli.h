@@ -131,6 +131,12 @@ void cli_print_overview(FILE *out);
 /* ---- shared by commands ---------------------------------------------------------------------- */
 
 /* The commands; each in its own file. */
+int cli_apply(struct cli_args *args);
 int cli_check(struct cli_args *args);
+int cli_delete(struct cli_args *args);
+int cli_diff(struct cli_args *args);
+int cli_get_command(struct cli_args *args);
+int cli_history(struct cli_args *args);
+int cli_rollback(struct cli_args *args);
 int cli_start(struct cli_args *args);
 int cli_version(struct cli_args *args);

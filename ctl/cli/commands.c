@@ -35,6 +35,96 @@ static const struct cli_option check_options[] = {
     {0},
 };
 
+#define OPTION_DATA                                                                                \
+    {                                                                                              \
+        "data", 'd', "DIR", CLI_CONFIG, NULL, "directory of the registry"                          \
+    }
+#define OPTION_NAMESPACE(help)                                                                     \
+    {                                                                                              \
+        "namespace", 'n', "NAME", CLI_CONFIG, "default", help                                      \
+    }
+#define OPTION_ALL_NAMESPACES                                                                      \
+    {                                                                                              \
+        "all-namespaces", 'A', NULL, CLI_SWITCH, NULL, "of all namespaces"                         \
+    }
+#define OPTION_MESSAGE                                                                             \
+    {                                                                                              \
+        "message", 'm', "TEXT", 0, NULL, "what for, to be read in the history"                     \
+    }
+#define OPTION_IF_REVISION                                                                         \
+    {                                                                                              \
+        "if-revision", 0, "N", 0, NULL, "only if the newest revision is N"                         \
+    }
+#define OPTION_WAIT                                                                                \
+    {                                                                                              \
+        "wait", 'w', NULL, CLI_SWITCH, NULL, "until the running runtimes have published it"        \
+    }
+#define OPTION_TIMEOUT                                                                             \
+    {                                                                                              \
+        "timeout", 't', "DURATION", 0, "10s", "how long --wait waits"                              \
+    }
+
+static const struct cli_option apply_options[] = {
+    {"file", 'f', "FILE", CLI_LIST, NULL, "a file, a folder, or - for standard input"},
+    OPTION_NAMESPACE("the namespace of what names none"),
+    OPTION_DATA,
+    {"dry-run", 0, NULL, CLI_SWITCH, NULL, "show the difference, change nothing"},
+    OPTION_IF_REVISION,
+    OPTION_MESSAGE,
+    OPTION_WAIT,
+    OPTION_TIMEOUT,
+    {0},
+};
+
+static const struct cli_option get_options[] = {
+    OPTION_NAMESPACE("of which namespace"),
+    OPTION_ALL_NAMESPACES,
+    OPTION_DATA,
+    {"output", 'o', "table|yaml|json", 0, NULL, "how to print (table)"},
+    {"revision", 'r', "N", 0, NULL, "as it was at this revision"},
+    {0},
+};
+
+static const struct cli_option delete_options[] = {
+    {"file", 'f', "FILE", CLI_LIST, NULL, "delete what applying this file makes"},
+    {"all", 0, NULL, CLI_SWITCH, NULL, "everything in the namespace"},
+    OPTION_NAMESPACE("of which namespace"),
+    OPTION_DATA,
+    {"ignore-missing", 0, NULL, CLI_SWITCH, NULL, "what is not there is no mistake"},
+    {"dry-run", 0, NULL, CLI_SWITCH, NULL, "show what would go, change nothing"},
+    OPTION_IF_REVISION,
+    OPTION_MESSAGE,
+    OPTION_WAIT,
+    OPTION_TIMEOUT,
+    {0},
+};
+
+static const struct cli_option diff_options[] = {
+    {"file", 'f', "FILE", CLI_LIST, NULL, "compare the newest revision with this file"},
+    OPTION_NAMESPACE("of which namespace"),
+    OPTION_ALL_NAMESPACES,
+    OPTION_DATA,
+    {"exit-code", 0, NULL, CLI_SWITCH, NULL, "exit with 1 if there is a difference"},
+    {0},
+};
+
+static const struct cli_option history_options[] = {
+    OPTION_NAMESPACE("of which namespace"),
+    OPTION_ALL_NAMESPACES,
+    OPTION_DATA,
+    {"limit", 'l', "COUNT", 0, "20", "so many revisions, newest first"},
+    {0},
+};
+
+static const struct cli_option rollback_options[] = {
+    OPTION_NAMESPACE("of which namespace"),
+    OPTION_DATA,
+    OPTION_MESSAGE,
+    OPTION_WAIT,
+    OPTION_TIMEOUT,
+    {0},
+};
+
 static const struct cli_option no_options[] = {{0}};
 
 const struct cli_command cli_commands[] = {
@@ -53,6 +143,42 @@ const struct cli_command cli_commands[] = {
      "  sluice check --format json flows/ -e PORT=8001\n"
      "  sluice check --config\n",
      check_options, cli_check, false},
+    {"apply", "store specs or secrets", "[specs|secrets] FILE…",
+     "Creates what is new, replaces what differs, leaves alone what is the same; all in one\n"
+     "revision or nothing. Running runtimes follow by themselves.\n",
+     "  sluice apply -f flows/ --wait\n"
+     "  sluice apply --dry-run ping.yaml\n"
+     "  sluice apply secrets -f secrets.yaml -n system\n",
+     apply_options, cli_apply, false},
+    {"get", "show what is stored", "[nodes|secrets] [NAME|ID…]",
+     "A table with the state of each node in its runtime, or YAML or JSON that can be applied\n"
+     "again. Values of secrets are never shown.\n"
+     "States: active; inactive and last_good, with the reason; pending, not yet published;\n"
+     "stopped, no runtime runs the namespace.\n",
+     "  sluice get\n"
+     "  sluice get router -o yaml > router.yaml\n"
+     "  sluice get secrets -A --format json\n",
+     get_options, cli_get_command, false},
+    {"delete", "delete specs or secrets", "[nodes|secrets] [NAME|ID…]",
+     "Deletes all that is named in one revision, or nothing.\n",
+     "  sluice delete pong router\n"
+     "  sluice delete -f ping.yaml\n"
+     "  sluice delete secrets db -n system\n",
+     delete_options, cli_delete, false},
+    {"diff", "show differences", "[REVISION [REVISION]]",
+     "Between two revisions, a revision and the newest, or the newest and a file.\n",
+     "  sluice diff 3 7\n"
+     "  sluice diff 3\n"
+     "  sluice diff -f ping.yaml --exit-code\n",
+     diff_options, cli_diff, false},
+    {"history", "list revisions", "",
+     "Newest first: when, who, what for, and what changed (+ created, ~ updated, - deleted).\n",
+     "  sluice history\n"
+     "  sluice history -A --limit 100 --format json\n",
+     history_options, cli_history, false},
+    {"rollback", "bring specs back to a revision", "REVISION",
+     "Makes a new revision in which the specs of the namespace are what they were. Secrets stay.\n",
+     "  sluice rollback 3 --wait\n", rollback_options, cli_rollback, false},
     {"version", "print the version and what was built in", "",
      "Prints version, languages, node kinds and pollers.\n", "  sluice version --format json\n",
      no_options, cli_version, false},

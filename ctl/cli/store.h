@@ -41,5 +41,23 @@ int cli_store_secrets(struct sl_registry *registry, const struct cli_store *stor
  */
 int cli_registry_open(struct cli_args *args, bool create, struct sl_registry **ret_registry);
 
+/* What `apply` and `diff -f` have in common. */
+struct cli_apply {
+    const char *const *files; /* array of files_count, at least one */
+    size_t files_count;
+    bool is_secret;
+    bool dry_run;   /* show the difference, store nothing */
+    bool exit_code; /* CLI_FAILED if there is a difference */
+};
+
+/* Apply files and print what changed. Returns an exit code. */
+int cli_apply_files(struct cli_args *args, const struct cli_apply *what);
+
+/*
+ * A first operand `nodes`, `specs` or `secrets` says what a command is about (default: specs).
+ * Returns the number of operands that it took: 0 or 1.
+ */
+size_t cli_type_read(struct cli_args *args, enum sl_object_type *ret_type);
+
 /* "cli:1000". Static buffer. */
 const char *cli_author(void);

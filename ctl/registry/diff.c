@@ -208,6 +208,13 @@ static int id_order(const void *left, const void *right)
                   (*(const struct sl_object *const *)right)->id);
 }
 
+/* What was deleted and made again is the same; but a secret's hash says nothing of its value. */
+static bool is_same(const struct sl_object *a, const struct sl_object *b)
+{
+    if (a->revision == b->revision) return true;
+    return a->type == SL_OBJECT_SPEC && memcmp(a->hash, b->hash, sizeof(a->hash)) == 0;
+}
+
 /* Move what differs between two lists of one type into the diff; both are sorted by id. */
 static int diff_merge(struct sl_diff *diff, struct sl_objects *before, struct sl_objects *after)
 {
@@ -220,7 +227,7 @@ static int diff_merge(struct sl_diff *diff, struct sl_objects *before, struct sl
                                         : id_order(&before->items[i], &after->items[j]);
         struct sl_object **a = order <= 0 ? &before->items[i++] : NULL;
         struct sl_object **b = order >= 0 ? &after->items[j++] : NULL;
-        if (order == 0 && (*a)->revision == (*b)->revision) continue;
+        if (order == 0 && is_same(*a, *b)) continue;
         struct sl_object *old = a != NULL ? *a : NULL;
         struct sl_object *new = b != NULL ? *b : NULL;
         if (a != NULL) *a = NULL;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "core/base/assertion.h"
 #include "core/base/hash.h"
 
-enum { PATH_SIZE = 4096, NAME_SIZE = 256, PLAIN_NAME_MAX = 180 };
+enum { PATH_SIZE = 4096, NAME_SIZE = 256, PLAIN_NAME_MAX = 180, TAKE_TRIES = 5, TAKE_STEP_MS = 2 };
 
 struct sl_lease {
     int fd; /* holds the lock as long as it is open */
@@ -78,14 +79,46 @@ static int lease_open(const char *path, const char *name, struct sl_diag *reterr
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return fail(reterr, -errno, name, path);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-    int r = -errno;
+    /* Who only asks (sl_lease_owner) holds a shared lock for a moment: try more than once. */
+    int r = 0;
+    for (int tries = 0; tries < TAKE_TRIES; tries++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+        r = -errno;
+        if (r != -EWOULDBLOCK) break;
+        (void)poll(NULL, 0, TAKE_STEP_MS);
+    }
     long owner = owner_read(fd);
     (void)close(fd);
     if (r != -EWOULDBLOCK) return fail(reterr, r, name, path);
     (void)sl_diag_set(reterr, "lease_held", (struct sl_pos){0, 0},
                       "%s is already owned by process %ld", name, owner);
     return -EWOULDBLOCK;
+}
+
+/* DIR/lease/NAME */
+static int path_make(const char *dir, const char *name, char path[PATH_SIZE])
+{
+    char file[NAME_SIZE];
+    name_encode(name, file);
+    int size = snprintf(path, PATH_SIZE, "%s/lease/%s", dir, file);
+    return size < 0 || size >= PATH_SIZE ? -ENAMETOOLONG : 0;
+}
+
+int sl_lease_owner(const char *dir, const char *name, long *ret_pid)
+{
+    sl_assert(dir != NULL);
+    sl_assert(name != NULL);
+    sl_assert(ret_pid != NULL);
+    char path[PATH_SIZE];
+    int r = path_make(dir, name, path);
+    if (r < 0) return r;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno != ENOENT) return -errno;
+    *ret_pid = 0;
+    if (fd < 0) return 0;
+    if (flock(fd, LOCK_SH | LOCK_NB) < 0) *ret_pid = errno == EWOULDBLOCK ? owner_read(fd) : 0;
+    (void)close(fd);
+    return 0;
 }
 
 int sl_lease_take(const char *dir, const char *name, struct sl_lease **ret_lease,

@@ -22,5 +22,11 @@ enum { SL_LEASE_HELD = 1 };
 int sl_lease_take(const char *dir, const char *name, struct sl_lease **ret_lease,
                   struct sl_diag *reterr);
 
+/*
+ * Who holds the lease `name` in `dir`: a process id, or 0 for nobody. Nothing is taken.
+ * 0 or -Exxx.
+ */
+int sl_lease_owner(const char *dir, const char *name, long *ret_pid);
+
 /* Give it back. NULL is fine; returns NULL. */
 struct sl_lease *sl_lease_drop(struct sl_lease *lease);

@@ -25,6 +25,7 @@
 #include "ctl/registry/registry.h"
 #include "ctl/registry/watch.h"
 #include "ctl/runtime/drain.h"
+#include "ctl/runtime/published.h"
 #include "io/epoll/epoll.h"
 #include "nodes/kinds.h"
 #include "nodes/script/use.h"
@@ -81,7 +82,7 @@ static int registry_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr
     sl_registry_set_validator(runtime->registry, sl_loader_validate, NULL);
     if (runtime->data_dir != NULL) {
         char name[SL_SPEC_NAME_MAX + 16];
-        (void)snprintf(name, sizeof(name), "namespace-%s", runtime->name_space);
+        sl_published_lease(runtime->name_space, name, sizeof(name));
         r = sl_lease_take(runtime->data_dir, name, &runtime->lease, reterr);
         if (r != 0) {
             runtime->registry = sl_registry_close(runtime->registry);
@@ -233,13 +234,10 @@ static void on_published(void *ctx, uint64_t revision, int result, const struct 
     if (result < 0) {
         sl_log(SL_LOG_ERROR, "namespace %s: revision %llu was refused: %s", runtime->name_space,
                (unsigned long long)revision, diag != NULL ? diag->text : strerror(-result));
-        return;
     }
-    char value[32];
-    int size = snprintf(value, sizeof(value), "%llu", (unsigned long long)revision);
     if (runtime->data_dir == NULL) return;
-    (void)sl_registry_meta_put(runtime->registry, runtime->name_space, "published",
-                               sl_slice_make(value, (size_t)size));
+    (void)sl_published_put(runtime->registry, runtime->name_space, runtime->loader, revision,
+                           result, diag);
 }
 
 static int loader_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
