@@ -212,23 +212,41 @@ static size_t escape_measure(struct sl_slice text, size_t at, size_t *ret_solid)
         uint8_t digit = byte_at(text, at + 2 + i);
         code = code * 16 + (uint32_t)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
     }
+    /* JSON's pairs of surrogates: the first stands for the whole character. */
+    if (code >= 0xD800 && code < 0xE000) {
+        *ret_solid = code < 0xDC00 ? 4 : 0;
+        return 2 + digits;
+    }
     bool white = code == ' ' || code == '\t' || code == '\n' || code == '\r';
     *ret_solid = white ? 0 : code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     return 2 + digits;
+}
+
+/* Bytes of the source at `at` that stand for *ret_solid bytes of the string, white space for none. */
+static size_t source_step(struct sl_slice text, size_t at, enum sl_yaml_style style,
+                          size_t *ret_solid)
+{
+    uint8_t c = text.data[at];
+    *ret_solid = is_white(c) ? 0 : 1;
+    if (style == SL_YAML_DOUBLE && c == '\\') return escape_measure(text, at, ret_solid);
+    if (style == SL_YAML_SINGLE && c == '\'' && byte_at(text, at + 1) == '\'') return 2;
+    return 1;
+}
+
+/* The first byte of the content of a node. */
+static size_t content_offset(struct sl_slice text, size_t offset, enum sl_yaml_style style)
+{
+    size_t at = skip_properties(text, offset);
+    if (style == SL_YAML_FOLDED || style == SL_YAML_LITERAL) return skip_line(text, at);
+    return style == SL_YAML_PLAIN ? at : at + 1;
 }
 
 /* The offset in the source of the `solid`-th byte (from 0) that is not white space. */
 static size_t solid_seek(struct sl_slice text, size_t at, enum sl_yaml_style style, size_t solid)
 {
     while (at < text.size) {
-        uint8_t c = text.data[at];
-        size_t step = 1;
-        size_t stands_for = is_white(c) ? 0 : 1;
-        if (style == SL_YAML_DOUBLE && c == '\\') {
-            step = escape_measure(text, at, &stands_for);
-        } else if (style == SL_YAML_SINGLE && c == '\'' && byte_at(text, at + 1) == '\'') {
-            step = 2;
-        }
+        size_t stands_for;
+        size_t step = source_step(text, at, style, &stands_for);
         if (solid < stands_for) break;
         solid -= stands_for;
         at += step;
@@ -258,9 +276,7 @@ struct sl_pos sl_yaml_locate(struct sl_slice source, const struct sl_yaml_text *
     yaml_source_init(&places, source, 1);
     uint32_t node_line = yaml_source_pos(&places, entry->offset).line;
     yaml_source_init(&places, source, 1 + entry->pos.line - node_line);
-    size_t start = skip_properties(source, entry->offset);
-    if (entry->style == SL_YAML_FOLDED) start = skip_line(source, start);
-    if (entry->style == SL_YAML_SINGLE || entry->style == SL_YAML_DOUBLE) start++;
+    size_t start = content_offset(source, entry->offset, entry->style);
     if (!at_white) {
         return yaml_source_pos(&places, solid_seek(source, start, entry->style, solid));
     }

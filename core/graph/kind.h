@@ -109,6 +109,8 @@ struct sl_compile {
      * lines (block scalars). NULL: sl_value_pos is all that is known.
      */
     struct sl_pos (*locate)(void *locate_ctx, struct sl_value text, uint32_t *ret_indent);
+    /* The exact place of line and column of a text; NULL: what `locate` says must do. */
+    struct sl_pos (*place)(void *locate_ctx, struct sl_value text, uint32_t line, uint32_t column);
     void *locate_ctx;
 };
 

@@ -364,7 +364,9 @@ struct sl_spec_texts *sl_spec_texts_unref(struct sl_spec_texts *texts)
 {
     if (texts == NULL) return NULL;
     sl_assert(texts->refs > 0);
-    if (--texts->refs == 0) free(texts);
+    if (--texts->refs > 0) return NULL;
+    free(texts->source);
+    free(texts);
     return NULL;
 }
 
@@ -388,7 +390,7 @@ struct sl_spec_text sl_spec_text_get(const struct sl_spec *spec, struct sl_value
         struct sl_pos at = spec->texts->items[low].pos;
         if (at.line == pos.line && at.column == pos.column) return spec->texts->items[low];
     }
-    return (struct sl_spec_text){pos, pos, 0};
+    return (struct sl_spec_text){.pos = pos, .text = pos};
 }
 
 struct sl_pos sl_spec_locate(const struct sl_spec *spec, struct sl_value value, uint32_t line,
@@ -397,6 +399,11 @@ struct sl_pos sl_spec_locate(const struct sl_spec *spec, struct sl_value value, 
     struct sl_spec_text text = sl_spec_text_get(spec, value);
     if (text.text.line == 0 || line == 0) return text.text;
     if (column == 0) column = 1;
+    bool exact = spec->texts != NULL && spec->texts->locate != NULL &&
+                 (text.text.line != text.pos.line || text.text.column != text.pos.column);
+    if (exact && sl_value_is(value, SL_VALUE_STRING)) {
+        return spec->texts->locate(spec->texts, &text, sl_value_slice(value), line, column);
+    }
     if (line == 1) return (struct sl_pos){text.text.line, text.text.column + column - 1};
     if (text.indent == SL_SPEC_ONE_LINE) return text.text;
     return (struct sl_pos){text.text.line + line - 1, text.indent + column};

@@ -78,20 +78,31 @@ struct sl_spec_env {
 /*
  * Where the content of a string stands in the file: line L, column C of the string is line
  * text.line + L - 1 and column indent + C; on the first line column text.column + C - 1.
- * Exact for literal blocks and for strings on one line without escapes; for folded and quoted
- * strings of several lines the first line is exact.
+ * Exact for literal blocks and for strings on one line without escapes; for all others sl_spec_locate
+ * is, while the first line of this rule is near.
  */
 struct sl_spec_text {
     struct sl_pos pos; /* of the string, as sl_value_pos tells it */
     struct sl_pos text;
     uint32_t indent; /* or SL_SPEC_ONE_LINE: all its lines stand on that line of the file */
+    uint32_t style;  /* for the table's `locate` */
 };
 
 #define SL_SPEC_ONE_LINE UINT32_MAX
 
+/* The exact place of line and column of `string`, which stands at `text`. */
+struct sl_spec_texts;
+typedef struct sl_pos sl_spec_locate_fn(const struct sl_spec_texts *texts,
+                                        const struct sl_spec_text *text, struct sl_slice string,
+                                        uint32_t line, uint32_t column);
+
 /* The texts of one file, shared by its specs; a plain counter, control thread. */
 struct sl_spec_texts {
     uint32_t refs;
+    uint32_t line;             /* number of the first line of `source` */
+    sl_spec_locate_fn *locate; /* NULL: only the rule above */
+    char *source;              /* what was read, for `locate`; heap, owned, may be NULL */
+    size_t source_size;
     size_t count;
     struct sl_spec_text items[]; /* array of count, in order of position */
 };

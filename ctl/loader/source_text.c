@@ -175,15 +175,52 @@ static int document_read(struct source_read *read, struct sl_value value)
     return result;
 }
 
-/* How strings were written, as the specs want it. */
-static struct sl_spec_texts *texts_make(const struct sl_yaml *yaml)
+/* Byte offset of a place in what was read. */
+static size_t place_offset(const struct sl_spec_texts *texts, struct sl_pos pos)
 {
-    struct sl_spec_texts *texts = sl_spec_texts_new(yaml->texts_count);
+    struct source_read read = {.text = sl_slice_make(texts->source, texts->source_size),
+                               .line = texts->line,
+                               .scan_line = texts->line};
+    if (sl_slice_has_prefix(read.text, SL_SLICE("\xEF\xBB\xBF"))) read.scan_off = 3;
+    return line_offset(&read, pos.line) + pos.column - 1;
+}
+
+/* sl_spec_locate_fn: look at the source again. Mistakes are rare, so nothing is prepared. */
+static struct sl_pos text_locate(const struct sl_spec_texts *texts, const struct sl_spec_text *text,
+                                 struct sl_slice string, uint32_t line, uint32_t column)
+{
+    struct sl_yaml_text entry = {
+        .pos = text->pos,
+        .text = text->text,
+        .offset = (uint32_t)place_offset(texts, text->pos),
+        .indent = text->indent,
+        .style = (enum sl_yaml_style)text->style,
+    };
+    struct sl_slice source = sl_slice_make(texts->source, texts->source_size);
+    return sl_yaml_locate(source, &entry, string, line, column);
+}
+
+/* A table of `count` texts that keeps the source. */
+static struct sl_spec_texts *texts_new(const struct source_read *read, size_t count)
+{
+    struct sl_spec_texts *texts = sl_spec_texts_new(count);
+    if (texts == NULL) return NULL;
+    texts->line = read->line;
+    texts->locate = text_locate;
+    texts->source = sl_slice_dup_str(read->text);
+    texts->source_size = read->text.size;
+    return texts->source != NULL ? texts : sl_spec_texts_unref(texts);
+}
+
+/* How strings were written, as the specs want it. */
+static struct sl_spec_texts *texts_make(const struct source_read *read, const struct sl_yaml *yaml)
+{
+    struct sl_spec_texts *texts = texts_new(read, yaml->texts_count);
     if (texts == NULL) return NULL;
     for (size_t i = 0; i < yaml->texts_count; i++) {
         const struct sl_yaml_text *from = &yaml->texts[i];
         uint32_t indent = from->lines == 1 ? SL_SPEC_ONE_LINE : from->indent;
-        texts->items[i] = (struct sl_spec_text){from->pos, from->text, indent};
+        texts->items[i] = (struct sl_spec_text){from->pos, from->text, indent, from->style};
     }
     return texts;
 }
@@ -194,7 +231,7 @@ static int yaml_read(struct source_read *read)
     int result = sl_yaml_parse_part(read->text, read->file, read->line, NULL, SL_YAML_TAGS_STRICT,
                                     &yaml, read->diags);
     if (result < 0) return result == -EINVAL ? 0 : result;
-    read->texts = texts_make(&yaml);
+    read->texts = texts_make(read, &yaml);
     if (read->texts == NULL) result = -ENOMEM;
     for (size_t i = 0; i < yaml.docs_count && result == 0; i++) {
         result = document_read(read, yaml.docs[i].value);
@@ -213,19 +250,20 @@ static int text_order(const void *a, const void *b)
 }
 
 /* Every string of a JSON text stands in quotes on one line. */
-static struct sl_spec_texts *json_texts_make(const struct sl_buf *buf)
+static struct sl_spec_texts *json_texts_make(const struct source_read *read,
+                                             const struct sl_buf *buf)
 {
     size_t count = 0;
     for (uint32_t i = 0; buf != NULL && i < buf->cells_count; i++) {
         count += buf->cells[i].kind == SL_VALUE_STRING;
     }
-    struct sl_spec_texts *texts = sl_spec_texts_new(count);
+    struct sl_spec_texts *texts = texts_new(read, count);
     count = 0;
     for (uint32_t i = 0; texts != NULL && buf != NULL && i < buf->cells_count; i++) {
         if (buf->cells[i].kind != SL_VALUE_STRING) continue;
         struct sl_pos pos = buf->pos[i];
         struct sl_pos text = {pos.line, pos.column + 1};
-        texts->items[count++] = (struct sl_spec_text){pos, text, SL_SPEC_ONE_LINE};
+        texts->items[count++] = (struct sl_spec_text){pos, text, SL_SPEC_ONE_LINE, SL_YAML_DOUBLE};
     }
     if (count > 0) qsort(texts->items, count, sizeof(texts->items[0]), text_order);
     return texts;
@@ -242,7 +280,7 @@ static int json_read(struct source_read *read)
         return 0;
     }
     if (result < 0) return result;
-    read->texts = json_texts_make(value.buf);
+    read->texts = json_texts_make(read, value.buf);
     result = read->texts != NULL ? document_read(read, value) : -ENOMEM;
     read->texts = sl_spec_texts_unref(read->texts);
     sl_value_unref(value);

@@ -129,6 +129,11 @@ static struct sl_pos locate(void *ctx, struct sl_value text, uint32_t *ret_inden
     return place.text.line > 0 ? place.text : place.pos;
 }
 
+static struct sl_pos place(void *ctx, struct sl_value text, uint32_t line, uint32_t column)
+{
+    return sl_spec_locate(ctx, text, line, column);
+}
+
 static bool field_is_resolved(struct sl_slice name)
 {
     static const char *const others[] = {"id", "annotations", "ports", "env", "namespace", NULL};
@@ -204,6 +209,7 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
         .diags = diags,
         .lenient = source->check_only,
         .locate = locate,
+        .place = place,
         .locate_ctx = (void *)(uintptr_t)vertex->spec,
     };
     char where[SL_SPEC_NAME_MAX + 16];

@@ -29,10 +29,13 @@ struct sl_engine;
 /* What a language is told when a text is compiled. All borrowed for the call. */
 struct sl_script_source {
     struct sl_slice code;
-    const char *file;    /* where the text stands; may be "" */
-    struct sl_pos pos;   /* of its first character in that file */
-    uint32_t indent;     /* columns cut from each line after the first (block scalars), or
+    const char *file;  /* where the text stands; may be "" */
+    struct sl_pos pos; /* of its first character in that file */
+    uint32_t indent;   /* columns cut from each line after the first (block scalars), or
                           * SL_SCRIPT_ONE_LINE: all of it stands on one line ("a\nb" in quotes) */
+    /* The exact place of line and column of `code`, during compile only; NULL: pos and indent. */
+    struct sl_pos (*place)(void *place_ctx, uint32_t line, uint32_t column);
+    void *place_ctx;
     const char *name;    /* of the node, for messages */
     struct sl_value env; /* Map of bound values, or cell == NULL; copied if kept */
     bool unpack;         /* CEL: the payload's keys are names too */

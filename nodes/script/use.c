@@ -57,6 +57,18 @@ static int language_unknown(struct sl_compile *c, struct sl_slice language)
     return -EINVAL;
 }
 
+/* What the exact place of a text needs. */
+struct use_place {
+    const struct sl_compile *c;
+    struct sl_value code;
+};
+
+static struct sl_pos use_locate(void *ctx, uint32_t line, uint32_t column)
+{
+    const struct use_place *place = ctx;
+    return place->c->place(place->c->locate_ctx, place->code, line, column);
+}
+
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use)
 {
@@ -83,6 +95,11 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
         .memory_max = (size_t)fields->memory_max,
     };
     if (c->locate != NULL) source.pos = c->locate(c->locate_ctx, fields->code, &source.indent);
+    struct use_place place = {c, fields->code};
+    if (c->place != NULL) {
+        source.place = use_locate;
+        source.place_ctx = &place;
+    }
     struct sl_diag diag = {0};
     struct sl_script *script = NULL;
     int r = engine->compile(&source, &script, &diag);

@@ -18,20 +18,25 @@
 /* ------------------------------------------------------------------------------------------ */
 /* Compiling                                                                                    */
 
+/* Line and column in the expression of a byte offset. */
+static struct sl_pos offset_place(struct sl_slice source, uint32_t offset)
+{
+    struct sl_pos pos = {1, 1};
+    for (uint32_t i = 0; i < offset && i < source.size; i++) {
+        pos.column++;
+        if (source.data[i] != '\n') continue;
+        pos.line++;
+        pos.column = 1;
+    }
+    return pos;
+}
+
 struct sl_pos sl_cel_program_pos(struct sl_slice source, struct sl_pos first, uint32_t indent,
                                  uint32_t offset)
 {
-    struct sl_pos pos = first;
-    if (pos.line == 0) pos = (struct sl_pos){1, 1};
-    for (uint32_t i = 0; i < offset && i < source.size; i++) {
-        if (source.data[i] == '\n') {
-            pos.line++;
-            pos.column = indent + 1;
-        } else {
-            pos.column++;
-        }
-    }
-    return pos;
+    struct sl_script_source text = {.pos = first, .indent = indent};
+    struct sl_pos place = offset_place(source, offset);
+    return sl_script_pos(&text, place.line, place.column);
 }
 
 /* What compiling one text needs. */
@@ -45,8 +50,8 @@ struct job {
 static int refuse(struct job *job, const char *code, uint32_t offset, const char *text,
                   const char *hint)
 {
-    struct sl_pos pos =
-        sl_cel_program_pos(job->source->code, job->source->pos, job->source->indent, offset);
+    struct sl_pos pos = offset_place(job->source->code, offset);
+    pos = sl_script_pos(job->source, pos.line, pos.column);
     int result = sl_diag_set(job->reterr, code, pos, "%s", text);
     if (job->source->file != NULL) sl_diag_file(job->reterr, job->source->file);
     if (hint[0] != '\0') sl_diag_hint(job->reterr, "%s", hint);

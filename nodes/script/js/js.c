@@ -216,6 +216,8 @@ static int compile(const struct sl_engine *engine, const char *loader,
         (void)script_free(script);
         return err;
     }
+    script->source.place = NULL; /* it was lent for this call */
+    script->source.place_ctx = NULL;
     *ret_script = &script->base;
     return 0;
 }

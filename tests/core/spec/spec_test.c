@@ -235,7 +235,7 @@ static void text_get_and_locate_use_the_table(void **state)
     assert_int_equal(sl_yaml_parse_one(SL_SLICE("kind: a\ncode: |\n  one\n  two\nplain: xyz\n"),
                                        NULL, 0, &value, NULL),
                      0);
-    texts->items[0] = (struct sl_spec_text){{2, 7}, {3, 3}, 2};
+    texts->items[0] = (struct sl_spec_text){{2, 7}, {3, 3}, 2, 0};
     assert_int_equal(sl_spec_decode(value, "s.yaml", texts, &spec, &diags), 0);
     sl_spec_texts_unref(texts);
     struct sl_pos pos = sl_spec_locate(spec, sl_value_get_str(value, "code"), 2, 3);
