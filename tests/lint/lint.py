@@ -280,7 +280,7 @@ def rule_banned(lint):
                     lint.fault(path, number, "banned", f"{word}: {BANNED[word]}")
             if re.search(r"\bgoto\b", line) and not path.startswith("codecs/"):
                 lint.fault(path, number, "banned", "goto outside codecs")
-            if re.match(r"\s*typedef\s+(struct|union)\b", line) and not lint.is_beside(path):
+            if re.match(r"\s*typedef\s+(struct|union)\b[^(]*$", line) and not lint.is_beside(path):
                 lint.fault(path, number, "banned", "no typedef for structs")
 
 

@@ -97,6 +97,10 @@ class LintTest(unittest.TestCase):
         self.check("core/base/a.c", "static void a(void)\n{\n    goto x;\n}\n", "banned")
         self.check("codecs/json/a.c", "static void a(void)\n{\n    goto x;\n}\n")
 
+    def test_banned_typedef_of_a_struct_but_not_of_a_function(self):
+        self.check("core/base/a.c", "typedef struct x y;\n", "banned")
+        self.check("core/base/a.c", "typedef struct x sl_make_fn(int a);\n")
+
     def test_names_public_function_needs_the_prefix(self):
         header = {"core/base/a.h": HEAD + "#pragma once\nint one(void);\n"}
         self.assertEqual(self.lint(header), [])  # nobody outside the folder uses it
