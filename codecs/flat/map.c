@@ -31,19 +31,38 @@ static int pair_compare(const struct sl_buf *buf, const struct sl_cell *pairs, u
     return flat_key_compare(sl_cell_bytes(buf, a_key), a_key, sl_cell_bytes(buf, b_key), b_key);
 }
 
-/* By hash, then number: the place of each is the count of what is smaller. No branch in it. */
-static void sort_by_rank(const struct sl_cell *pairs, uint32_t pairs_count, uint32_t *order)
+typedef int16_t map_lanes __attribute__((vector_size(16)));
+
+/*
+ * By hash, then number: the place of each is the count of what is smaller, eight at a time and
+ * without a branch. returns true if two hashes are equal
+ */
+static bool sort_by_rank(const struct sl_cell *pairs, uint32_t pairs_count, uint32_t *order)
 {
-    int32_t marks[MAP_RANK_MAX];
+    map_lanes marks[MAP_RANK_MAX / 8], ranks[MAP_RANK_MAX / 8];
+    int16_t *mark = (int16_t *)(void *)marks, *rank = (int16_t *)(void *)ranks;
     sl_assert(pairs_count <= MAP_RANK_MAX);
-    for (uint32_t i = 0; i < pairs_count; i++) {
-        marks[i] = (int32_t)((uint32_t)pairs[2 * i].hash << 8 | i);
+    uint32_t lanes_count = (pairs_count + 7) / 8;
+    for (uint32_t i = 0; i < lanes_count; i++) {
+        marks[i] = (map_lanes){0};
+        ranks[i] = (map_lanes){0};
     }
+    for (uint32_t i = 0; i < pairs_count; i++) mark[i] = (int16_t)(pairs[2 * i].hash ^ 0x8000);
     for (uint32_t i = 0; i < pairs_count; i++) {
-        int32_t smaller = 0;
-        for (uint32_t j = 0; j < pairs_count; j++) smaller += marks[j] < marks[i];
-        order[smaller] = i;
+        for (uint32_t j = 0; j < lanes_count; j++) ranks[j] -= mark[i] < marks[j];
     }
+    uint64_t taken = 0;
+    bool equal = false;
+    for (uint32_t i = 0; i < pairs_count; i++) {
+        uint32_t place = (uint32_t)rank[i];
+        while (taken >> place & 1) { /* an equal hash before it */
+            place++;
+            equal = true;
+        }
+        taken |= UINT64_C(1) << place;
+        order[place] = i;
+    }
+    return equal;
 }
 
 /* By hash, then number: two rounds of counting over a byte each. */
@@ -113,7 +132,7 @@ bool flat_pairs_sort(const struct sl_buf *buf, const struct sl_cell *pairs, uint
                      uint32_t *order, uint32_t *scratch)
 {
     if (pairs_count <= MAP_RANK_MAX) {
-        sort_by_rank(pairs, pairs_count, order);
+        if (!sort_by_rank(pairs, pairs_count, order)) return false;
     } else {
         sort_by_radix(pairs, pairs_count, order, scratch);
     }

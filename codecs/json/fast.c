@@ -3,8 +3,8 @@
  * The second step of reading: from place to place, a switch for each token. A cell is written once
  * to the stack and copied once to the tape.
  *
- * Bytes are read eight at a time, so within FAST_MARGIN bytes of the text's end the slow paths,
- * which look at the end, take over.
+ * Bytes are read eight at a time, so near the end of the text slow paths, which look at the end,
+ * take over.
  */
 #include "codecs/json/fast.h"
 
@@ -32,7 +32,7 @@ static_assert(offsetof(struct sl_cell, hash) == 2, "FAST_HEAD");
 static_assert(offsetof(struct sl_cell, len) == 4, "FAST_HEAD");
 
 enum {
-    FAST_MARGIN = 72,     /* a sign, 24 digits, a point, 24 digits, an exponent, eight bytes more */
+    FAST_MARGIN = 16,     /* what may be read behind the end of a number */
     FAST_DIGITS_MAX = 19, /* what always fits 64 bits */
     FAST_EXACT_POWER_MAX = 22,
 };
@@ -63,17 +63,29 @@ static FAST_INLINE uint32_t load32(const uint8_t *at)
     return word;
 }
 
+/* The first 0..7 bytes of a word. */
+static const uint64_t fast_masks[8] = {
+    0,
+    UINT64_C(0xff),
+    UINT64_C(0xffff),
+    UINT64_C(0xffffff),
+    UINT64_C(0xffffffff),
+    UINT64_C(0xffffffffff),
+    UINT64_C(0xffffffffffff),
+    UINT64_C(0xffffffffffffff),
+};
+
 /* sl_hash16 where at least eight bytes behind the last may be read. */
 static FAST_INLINE uint16_t hash16_open(const uint8_t *at, size_t size)
 {
     uint64_t hash = ((uint64_t)size + 1) * SL_HASH_MULTIPLIER;
-    while (size >= 8) {
+    while (FAST_RARE(size >= 8)) {
         hash = (hash ^ (hash >> 32) ^ load64(at)) * SL_HASH_MULTIPLIER;
         at += 8;
         size -= 8;
     }
     if (size > 0) {
-        uint64_t word = load64(at) & (UINT64_MAX >> (64 - 8 * size));
+        uint64_t word = load64(at) & fast_masks[size];
         hash = (hash ^ (hash >> 32) ^ word) * SL_HASH_MULTIPLIER;
     }
     return (uint16_t)((hash ^ (hash >> 32)) >> 16);
@@ -168,6 +180,13 @@ static FAST_INLINE const uint8_t *float_read(const uint8_t *at, bool negative, u
     return at;
 }
 
+/* What may follow a number or a literal, where anything does. */
+static const bool fast_ends[256] = {
+    [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true, [']'] = true,
+    ['}'] = true, [':'] = true,  ['"'] = true,  ['['] = true,  ['{'] = true,
+};
+
+/* The common number, with FAST_MARGIN readable bytes; NULL: json_fast_number has to look. */
 static FAST_INLINE const uint8_t *number_read(const uint8_t *at, struct sl_cell *cell)
 {
     bool negative = *at == '-';
@@ -177,7 +196,10 @@ static FAST_INLINE const uint8_t *number_read(const uint8_t *at, struct sl_cell 
     if (FAST_RARE(count == 0 || count > FAST_DIGITS_MAX)) return NULL;
     if (FAST_RARE(*at == '0' && count > 1)) return NULL;
     at += count;
-    if (*at == '.' || (*at | 0x20) == 'e') return float_read(at, negative, mantissa, count, cell);
+    if (!fast_ends[*at]) {
+        at = float_read(at, negative, mantissa, count, cell);
+        return at != NULL && fast_ends[*at] ? at : NULL;
+    }
     if (negative) {
         if (FAST_RARE(mantissa == 0 || mantissa > INT64_MAX)) return NULL;
         mantissa = 0 - mantissa;
@@ -193,10 +215,29 @@ static_assert(SL_VALUE_INT + 1 == SL_VALUE_UINT, "the top bit makes the differen
 /* ------------------------------------------------------------------------------------------ */
 /* Strings                                                                                      */
 
-/* True if there is a backslash in it. Most texts have none, then nobody asks. */
-static __attribute__((noinline)) bool has_escape(const uint8_t *begin, size_t size)
+typedef uint8_t fast_bytes __attribute__((vector_size(16)));
+
+/* True if one of 16 bytes is a backslash. */
+static FAST_INLINE bool has_escape16(const uint8_t *at)
 {
-    return memchr(begin, '\\', size) != NULL;
+    fast_bytes bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    fast_bytes found = (fast_bytes)(bytes == '\\');
+    uint64_t halves[2];
+    memcpy(halves, &found, sizeof(halves));
+    return (halves[0] | halves[1]) != 0;
+}
+
+/*
+ * True if there is a backslash in a string. Where most have none, a look at 16 bytes each says so,
+ * also at some behind its end, and only where they have one it is looked for exactly.
+ */
+static FAST_INLINE bool has_escape(const uint8_t *begin, size_t size, const uint8_t *end)
+{
+    if (end - begin < (ptrdiff_t)size + 16) return memchr(begin, '\\', size) != NULL;
+    bool found = false;
+    for (size_t at = 0; at < size; at += 16) found |= has_escape16(begin + at);
+    return found && memchr(begin, '\\', size) != NULL;
 }
 
 /* The cell of the string [begin, begin + size); a key has a hash. */
@@ -257,40 +298,37 @@ static FAST_INLINE bool list_end(struct sl_builder *builder, struct sl_cell *fir
     return true;
 }
 
-/* 1,024 bits, for the hashes met in a map; as stores, not as a call. */
-static FAST_INLINE void bits_clear(fast_pair *bits)
+/* True if two keys of a small map have one hash, where `count` cells of pairs begin at `first`. */
+static __attribute__((noinline)) bool hashes_repeat(const struct sl_cell *first, size_t count)
 {
-    const fast_pair zero = {0, 0};
-    bits[0] = zero;
-    bits[1] = zero;
-    bits[2] = zero;
-    bits[3] = zero;
-    bits[4] = zero;
-    bits[5] = zero;
-    bits[6] = zero;
-    bits[7] = zero;
+    for (size_t i = 2; i < count; i += 2) {
+        for (size_t j = 0; j < i; j += 2) {
+            if (first[i].hash == first[j].hash) return true;
+        }
+    }
+    return false;
 }
 
-/* The same for a small map without keys that stand twice. */
+/*
+ * The same for a small map. A bit for each of 64 hashes says whether keys may stand twice; then the
+ * hashes are compared, and if they too say so, the builder has to look.
+ */
 static FAST_INLINE bool map_end(struct sl_builder *builder, struct sl_cell *first, size_t count)
 {
     struct sl_buf *buf = builder->buf;
     if (FAST_RARE(count > buf->cells_cap - buf->cells_count)) return false;
     if (FAST_RARE(count > 2 * SL_PAYLOAD_MAP_INDEX_MIN)) return false;
     struct sl_cell *to = buf->cells + buf->cells_count;
-    fast_pair bits_room[8];
-    uint64_t *bits = (uint64_t *)(void *)bits_room, met = 0;
-    bits_clear(bits_room);
-    for (size_t i = 0; i < count; i += 2) {
-        uint32_t hash = first[i].hash;
-        uint64_t *word = &bits[hash >> 6 & 15];
-        uint64_t bit = UINT64_C(1) << (hash & 63);
-        met |= *word & bit;
-        *word |= bit;
-        to[i] = first[i];
-        to[i + 1] = first[i + 1];
+    uint64_t seen = 0, met = 0;
+    const struct sl_cell *from = first, *end = first + count;
+    for (; from < end; from += 2, to += 2) {
+        uint64_t bit = UINT64_C(1) << (from->hash & 63);
+        met |= seen & bit;
+        seen |= bit;
+        to[0] = from[0];
+        to[1] = from[1];
     }
-    if (FAST_RARE(met != 0)) return false;
+    if (FAST_RARE(met != 0) && hashes_repeat(first, count)) return false;
     cell_put(first - 1, FAST_HEAD(SL_VALUE_MAP, 0, 0, count / 2), count > 0 ? buf->cells_count : 0);
     buf->cells_count += (uint32_t)count;
     return true;
@@ -299,37 +337,51 @@ static FAST_INLINE bool map_end(struct sl_builder *builder, struct sl_cell *firs
 /* ------------------------------------------------------------------------------------------ */
 /* The machine                                                                                  */
 
-/* What follows a number or a literal, if anything does. */
-static const bool fast_ends[256] = {
-    [' '] = true, ['\t'] = true, ['\n'] = true, ['\r'] = true, [','] = true, [']'] = true,
-    ['}'] = true, [':'] = true,  ['"'] = true,  ['['] = true,  ['{'] = true,
-};
-
-/*
- * The last bytes of the text with zeros behind them, so that numbers there can be read like all
- * others. Made when the first number is met there.
- */
-struct fast_tail {
-    const uint8_t *text; /* where the copy begins in the text; NULL: not made */
-    uint8_t bytes[2 * FAST_MARGIN];
-};
-
-static __attribute__((noinline)) void tail_make(struct fast_tail *tail, const uint8_t *at,
-                                                const uint8_t *end)
+/* Digits one by one up to the end of the text. */
+static inline const uint8_t *digits_read(const uint8_t *at, const uint8_t *end, uint64_t *mantissa)
 {
-    size_t size = (size_t)(end - at);
-    memcpy(tail->bytes, at, size);
-    memset(tail->bytes + size, 0, FAST_MARGIN);
-    tail->text = at;
+    while (at < end && (uint8_t)(*at - '0') <= 9) {
+        *mantissa = *mantissa * 10 + (uint64_t)(*at - '0');
+        at++;
+    }
+    return at;
 }
 
-/* A number within the margin. */
-static const uint8_t *tail_number(struct fast_tail *tail, const uint8_t *at, const uint8_t *end,
-                                  struct sl_cell *cell)
+/*
+ * A number so near to the end of the text that eight bytes cannot be read at once. Short ones
+ * without an exponent are read here; NULL: json_fast_number has to look.
+ */
+static const uint8_t *number_near_end(const uint8_t *at, const uint8_t *end, struct sl_cell *cell)
 {
-    if (tail->text == NULL) tail_make(tail, at, end);
-    const uint8_t *next = number_read(tail->bytes + (at - tail->text), cell);
-    return next != NULL ? tail->text + (next - tail->bytes) : NULL;
+    bool negative = *at == '-';
+    const uint8_t *begin = at + negative, *point;
+    uint64_t mantissa = 0;
+    if (end - begin > FAST_DIGITS_MAX) return NULL;
+    at = digits_read(begin, end, &mantissa);
+    if (at == begin || (*begin == '0' && at > begin + 1)) return NULL;
+    if (at == end || fast_ends[*at]) {
+        if (mantissa > INT64_MAX || (negative && mantissa == 0)) return NULL;
+        uint64_t word = negative ? 0 - mantissa : mantissa;
+        cell_put(cell, FAST_HEAD(SL_VALUE_INT, 0, 0, 0), word);
+        return at;
+    }
+    if (*at != '.') return NULL;
+    point = at + 1;
+    at = digits_read(point, end, &mantissa);
+    if (at == point || (at < end && !fast_ends[*at]) || mantissa > UINT64_C(1) << 53) return NULL;
+    double value = (double)mantissa / fast_exact[at - point];
+    if (negative) value = -value;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    cell_put(cell, FAST_HEAD(SL_VALUE_FLOAT, 0, 0, 0), bits);
+    return at;
+}
+
+static __attribute__((noinline)) bool number_slow(const uint8_t *at, const uint8_t *end,
+                                                  struct sl_cell *cell)
+{
+    const uint8_t *next = json_fast_number(at, end, cell);
+    return next != NULL && (next == end || fast_ends[*next]);
 }
 
 /* The builder's way to end a container; the new place of `top`, or NULL. */
@@ -354,31 +406,21 @@ static __attribute__((noinline)) struct sl_cell *stack_grow(struct sl_builder *b
     return builder->stack + builder->stack_count;
 }
 
-/* The next window that has a place; false at the end of the text, or where it is bad. */
-static __attribute__((noinline)) bool refill(struct json_scan *scan, json_scan_fn *scan_fn)
-{
-    do {
-        if (scan->off == scan->size || scan->bad) return false;
-        scan_fn(scan);
-    } while (scan->count == 0);
-    return !scan->bad;
-}
+/* A bit for each open container, the innermost last: 1 is a map. */
+__extension__ typedef unsigned __int128 fast_kinds;
 
-static inline bool in_map(const struct sl_builder *builder)
-{
-    return builder->depth > 0 &&
-           builder->stack[builder->open[builder->depth - 1] - 1].kind == SL_VALUE_MAP;
-}
+static_assert(SL_PAYLOAD_DEPTH_MAX <= 128, "a bit for each");
 
-/* Step to the next place; where there is none, go to `none`. */
-#define FAST_NEXT(none)                                                                            \
+/* Step to the next place. */
+#define FAST_NEXT() (at = text + *place++)
+
+/* SCAN_AHEAD places have to be there before the next steps. */
+#define FAST_AHEAD()                                                                               \
     do {                                                                                           \
-        if (FAST_RARE(place == places_end)) {                                                      \
-            if (!refill(scan, scan_fn)) goto none;                                                 \
-            place = scan->places;                                                                  \
-            places_end = place + scan->count;                                                      \
+        if (FAST_RARE(place > scan->limit)) {                                                      \
+            place = json_scan_more(scan, scan_fn, place);                                          \
+            if (place == NULL) return false;                                                       \
         }                                                                                          \
-        at = text + *place++;                                                                      \
     } while (0)
 
 #define FAST_LITERAL(word, size, kind, value)                                                      \
@@ -392,35 +434,24 @@ static FAST_INLINE bool read_text(struct json_scan *scan, json_scan_fn *scan_fn,
                                   struct sl_builder *builder, const bool borrow)
 {
     const uint8_t *const text = scan->text, *const end = text + scan->size;
-    const uint32_t *place = scan->places, *places_end = place;
-    struct sl_cell *top = builder->stack, *limit = top + builder->stack_cap, *first;
+    const uint32_t *place = json_scan_more(scan, scan_fn, scan->places);
+    struct sl_cell *top = builder->stack, *limit = top + builder->stack_cap - 1, *first;
     const uint8_t *at;
-    struct fast_tail tail;
-    bool map = false;
+    const uint8_t *const hash_end = scan->size >= 8 ? end - 8 : NULL;
+    fast_kinds kinds = 0;
 
-    tail.text = NULL;
+    if (place == NULL) return false;
 item: /* a value, and perhaps no room for its cell */
-    if (FAST_RARE(top == limit)) {
+    if (FAST_RARE(top >= limit)) {
         top = stack_grow(builder, top);
         if (top == NULL) return false;
-        limit = builder->stack + builder->stack_cap;
+        limit = builder->stack + builder->stack_cap - 1;
     }
 value:
-    FAST_NEXT(fail);
+    FAST_NEXT();
 token:
+    if (*at == '"') goto string;
     switch (*at) {
-    case '"': {
-        const uint8_t *begin = at + 1;
-        FAST_NEXT(fail);
-        size_t size = (size_t)(at - begin);
-        if (FAST_RARE(scan->escapes) && has_escape(begin, size)) {
-            if (!json_fast_unescape(builder, begin, at, top)) return false;
-        } else if (!string_put(builder, borrow, begin, size, 0, top)) {
-            return false;
-        }
-        top++;
-        break;
-    }
     case '-':
     case '0':
     case '1':
@@ -432,12 +463,11 @@ token:
     case '7':
     case '8':
     case '9': {
-        const uint8_t *next = FAST_LIKELY(end - at >= FAST_MARGIN)
-                                  ? number_read(at, top)
-                                  : tail_number(&tail, at, end, top);
-        if (FAST_RARE(next == NULL)) next = json_fast_number(at, end, top);
-        if (FAST_RARE(next == NULL)) return false;
-        if (FAST_RARE(next < end && !fast_ends[*next])) return false;
+        /* It ends before the next place, if that is not one beyond the end of the text. */
+        const uint8_t *next = text + *place;
+        next = FAST_LIKELY(next > at && end - next >= FAST_MARGIN) ? number_read(at, top)
+                                                                   : number_near_end(at, end, top);
+        if (FAST_RARE(next == NULL) && !number_slow(at, end, top)) return false;
         top++;
         break;
     }
@@ -446,48 +476,65 @@ token:
     case 'n': FAST_LITERAL(FAST_WORD('n', 'u', 'l', 'l'), 4, SL_VALUE_NULL, 0); break;
     case '[':
         if (!container_begin(builder, top++, SL_VALUE_LIST)) return false;
-        map = false;
-        FAST_NEXT(fail);
+        kinds <<= 1;
+        FAST_AHEAD();
+        FAST_NEXT();
         if (*at == ']') goto list_close;
         if (FAST_LIKELY(top < limit)) goto token;
         place--;
         goto item;
     case '{':
         if (!container_begin(builder, top++, SL_VALUE_MAP)) return false;
-        map = true;
-        FAST_NEXT(fail);
+        kinds = kinds << 1 | 1;
+        FAST_AHEAD();
+        FAST_NEXT();
         if (*at == '}') goto map_close;
         goto key;
     default: return false;
     }
 
+    goto after;
+
+string : {
+    const uint8_t *begin = at + 1;
+    FAST_NEXT();
+    size_t size = (size_t)(at - begin);
+    if (FAST_RARE(scan->escapes) && has_escape(begin, size, end)) {
+        if (!json_fast_unescape(builder, begin, at, top)) return false;
+    } else if (!string_put(builder, borrow, begin, size, 0, top)) {
+        return false;
+    }
+    top++;
+}
+
 after: /* a value stands on the stack */
-    FAST_NEXT(finish);
-    if (!map) {
+    FAST_AHEAD();
+    FAST_NEXT();
+    if (!((uint64_t)kinds & 1)) {
         if (FAST_LIKELY(*at == ',' && builder->depth > 0)) goto item;
         goto list_close;
     }
     if (FAST_RARE(*at != ',')) goto map_close;
-    FAST_NEXT(fail);
+    FAST_NEXT();
 key : {
-    if (FAST_RARE(limit - top < 2)) {
+    if (FAST_RARE(top >= limit)) {
         top = stack_grow(builder, top);
         if (top == NULL) return false;
-        limit = builder->stack + builder->stack_cap;
+        limit = builder->stack + builder->stack_cap - 1;
     }
     if (FAST_RARE(*at != '"')) return false;
     const uint8_t *begin = at + 1;
-    FAST_NEXT(fail);
+    FAST_NEXT();
     size_t size = (size_t)(at - begin);
-    if (FAST_RARE(scan->escapes) && has_escape(begin, size)) {
+    if (FAST_RARE(scan->escapes) && has_escape(begin, size, end)) {
         if (!key_unescape(builder, begin, size, top)) return false;
     } else {
         uint16_t hash =
-            FAST_LIKELY(end - at >= 8) ? hash16_open(begin, size) : sl_hash16(begin, size);
+            FAST_LIKELY(at <= hash_end) ? hash16_open(begin, size) : sl_hash16(begin, size);
         if (!string_put(builder, borrow, begin, size, hash, top)) return false;
     }
     top++;
-    FAST_NEXT(fail);
+    FAST_NEXT();
     if (FAST_RARE(*at != ':')) return false;
     goto value;
 }
@@ -499,26 +546,24 @@ map_close:
     top = container_end_slow(builder, top, true);
     goto closed_slow;
 list_close:
-    if (FAST_RARE(*at != ']' || builder->depth == 0)) return false;
+    if (FAST_RARE(*at != ']' || builder->depth == 0)) goto finish;
     first = builder->stack + builder->open[builder->depth - 1];
     if (FAST_LIKELY(list_end(builder, first, (size_t)(top - first)))) goto closed;
     top = container_end_slow(builder, top, false);
 closed_slow:
     if (top == NULL) return false;
-    limit = builder->stack + builder->stack_cap;
-    map = in_map(builder);
+    limit = builder->stack + builder->stack_cap - 1;
+    kinds >>= 1;
     goto after;
 closed:
     builder->depth--;
     top = first;
-    map = in_map(builder);
+    kinds >>= 1;
     goto after;
 
-finish:
+finish: /* what was taken last is not there, or too much */
     builder->stack_count = (uint32_t)(top - builder->stack);
-    return builder->depth == 0 && !scan->bad;
-fail:
-    return false;
+    return builder->depth == 0 && json_scan_is_over(scan, place - 1);
 }
 
 bool json_fast_read(struct json_scan *scan, json_scan_fn *scan_fn, struct sl_builder *builder,

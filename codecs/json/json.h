@@ -51,7 +51,7 @@ enum {
  * ret      the value, with one count for the caller
  * reterr   what is wrong and where (line and column in `text`); may be NULL, which saves a second
  *          look at a text that is wrong
- * returns  0; -EINVAL: not JSON; -E2BIG: a limit of payloads; -ENOMEM
+ * returns  0; -EINVAL: not JSON; -E2BIG: a limit of payloads (either, if both hold); -ENOMEM
  */
 int sl_json_parse(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem, uint32_t flags,
                   struct sl_value *ret, struct sl_diag *reterr);

@@ -46,6 +46,7 @@ static int parse_fast(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf
     memset(&scan, 0, offsetof(struct json_scan, places));
     scan.text = text.data;
     scan.size = (uint32_t)text.size;
+    scan.first = UINT32_MAX;
     uint32_t bytes_hint = owner != NULL ? PARSE_BYTES_BORROW : (uint32_t)text.size / 2 + 1;
     sl_builder_init(&builder, mem, cells_hint(text.size), bytes_hint);
     bool read = builder.error == 0 && json_fast_read(&scan, scan_fn, &builder, owner != NULL);

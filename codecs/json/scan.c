@@ -2,6 +2,8 @@
 /* Finding tokens without vector instructions, and choosing among the ways to find them. */
 #include "codecs/json/scan.h"
 
+#include <string.h>
+
 #include "codecs/text/utf8.h"
 
 enum scan_class {
@@ -55,8 +57,7 @@ static bool other_byte(struct json_scan *scan, uint8_t byte)
 void json_scan_plain(struct json_scan *scan)
 {
     uint32_t end = scan->size - scan->off < SCAN_WINDOW ? scan->size : scan->off + SCAN_WINDOW;
-    uint32_t count = 0;
-    scan->escapes = scan->escapes && scan->in_string != 0;
+    uint32_t count = scan->count;
     for (uint32_t at = scan->off; at < end; at++) {
         uint8_t byte = scan->text[at];
         if (byte >= 0x80 && !scan->high) {
@@ -73,10 +74,34 @@ void json_scan_plain(struct json_scan *scan)
     if (scan->high && end == scan->size) json_scan_utf8(scan, end);
 }
 
+const uint32_t *json_scan_more(struct json_scan *scan, json_scan_fn *scan_fn, const uint32_t *place)
+{
+    const uint32_t *end = scan->places + scan->count;
+    if (place > end) return NULL;
+    scan->count = (uint32_t)(end - place);
+    memmove(scan->places, place, scan->count * sizeof(*place));
+    while (scan->count < SCAN_AHEAD && scan->off < scan->size) {
+        scan_fn(scan);
+        if (scan->first == UINT32_MAX && scan->count > 0) scan->first = scan->places[0];
+    }
+    if (scan->bad || scan->first == UINT32_MAX) return NULL;
+    scan->limit = scan->places + scan->count;
+    if (scan->off < scan->size) {
+        scan->limit -= SCAN_AHEAD;
+        return scan->places;
+    }
+    if (scan->in_string != 0) return NULL; /* it has no end to take */
+    for (uint32_t i = 0; i < SCAN_AHEAD; i++) scan->places[scan->count + i] = scan->first;
+    return scan->places;
+}
+
 json_scan_fn *json_scan_get(void)
 {
 #if defined(__x86_64__)
-    if (json_scan_can_run(json_scan_avx512)) return json_scan_avx512;
+    /* Machines with these two have all the rest. */
+    if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw")) {
+        return json_scan_avx512;
+    }
     if (json_scan_can_run(json_scan_avx2)) return json_scan_avx2;
 #endif
     return json_scan_plain;

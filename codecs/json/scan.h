@@ -23,8 +23,13 @@
 enum {
     SCAN_BLOCK = 64,
     SCAN_WINDOW = 64 * SCAN_BLOCK, /* bytes of text at once */
-    SCAN_SLACK = 64,               /* places written beyond the count */
+    SCAN_AHEAD = 8,                /* places the parser may take without looking */
+    SCAN_SLACK = 64 + SCAN_AHEAD,  /* places written beyond the count */
 };
+
+struct json_scan;
+
+typedef void json_scan_fn(struct json_scan *scan);
 
 struct json_scan {
     const uint8_t *text;
@@ -38,15 +43,30 @@ struct json_scan {
 
     uint32_t high_off; /* where a run of blocks with bytes beyond ASCII began … */
     bool high;         /* … if one is open */
-    bool escapes;      /* a backslash in this window, or in a string that began before it */
+    bool escapes;      /* a backslash was seen */
     bool bad;          /* a fault was seen */
+    uint32_t first;    /* place of the text's first token; UINT32_MAX: not found yet */
     uint32_t count;
-    uint32_t places[SCAN_WINDOW + SCAN_SLACK];
+    const uint32_t *limit; /* a parser that has come further has to call json_scan_more */
+    uint32_t places[SCAN_WINDOW + SCAN_AHEAD + SCAN_SLACK];
 };
 
-/* Scan the next window: places[0..count) of it, absolute. Call while off < size. */
-typedef void json_scan_fn(struct json_scan *scan);
+/*
+ * See to it that at least SCAN_AHEAD places stand at `place` and behind. Those beyond the end of the
+ * text are copies of the first token's place: no quote where more than a string is expected.
+ *
+ * returns  the new place of `place`; NULL if the text is bad, or `place` was beyond its end
+ */
+const uint32_t *json_scan_more(struct json_scan *scan, json_scan_fn *scan_fn,
+                               const uint32_t *place);
 
+/* True if all tokens of the text stand before `place`. */
+static inline bool json_scan_is_over(const struct json_scan *scan, const uint32_t *place)
+{
+    return scan->off == scan->size && place == scan->places + scan->count;
+}
+
+/* Ways to scan the next window: its places are appended to places[count]. Call while off < size. */
 void json_scan_plain(struct json_scan *scan); /* any machine; one byte after the other */
 #if defined(__x86_64__)
 void json_scan_avx2(struct json_scan *scan);

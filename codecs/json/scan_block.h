@@ -83,8 +83,7 @@ static inline __attribute__((always_inline)) void window_scan(struct json_scan *
     uint32_t left = scan->size - scan->off;
     uint32_t whole = left < SCAN_WINDOW ? left & ~(uint32_t)(SCAN_BLOCK - 1) : SCAN_WINDOW;
     uint32_t off = scan->off, end = off + whole;
-    uint32_t *places = scan->places;
-    scan->escapes = scan->escapes && scan->in_string != 0;
+    uint32_t *places = scan->places + scan->count;
     for (; off < end; off += SCAN_BLOCK) {
         struct masks masks;
         masks_get(scan->text + off, &masks);
