@@ -38,7 +38,7 @@ static void system_random(struct sl_clock *clock, void *buf, size_t size)
 
 struct sl_clock *sl_clock_system(void)
 {
-    static struct sl_clock clock = {system_now_ns, system_wall_ns, system_random};
+    static struct sl_clock clock = {system_now_ns, system_wall_ns, system_random, true};
     return &clock;
 }
 

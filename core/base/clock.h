@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct sl_clock {
     uint64_t (*now_ns)(struct sl_clock *clock); /* monotonic, from an arbitrary start */
     int64_t (*wall_ns)(struct sl_clock *clock); /* since 1970-01-01T00:00:00Z */
     void (*random)(struct sl_clock *clock, void *buf, size_t size); /* fit for keys and UUIDs */
+    bool has_ticks; /* goes with the processor's ticks (core/base/tsc.h); false: ask now_ns */
 };
 
 /* The machine's clock: CLOCK_MONOTONIC, CLOCK_REALTIME, getrandom(2). Any thread. */

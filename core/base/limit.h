@@ -102,7 +102,9 @@ enum {
     SL_KV_READERS_MAX = 1024, /* reader slots, all processes */
 
     /* Control socket. */
-    SL_SOCKET_PATH_MAX = 107, /* bytes without the zero byte: sockaddr_un */
+    SL_SOCKET_PATH_MAX = 107,  /* bytes without the zero byte: sockaddr_un */
+    SL_ADMIN_COLLECT_MS = 250, /* how long shards are waited for */
+    SL_ADMIN_NODES_MAX = 200,  /* nodes with metrics of their own; the rest is "others" */
 };
 
 /* Address space of the key-value store's map, bytes: at first, and where halving, doubling end. */
