@@ -25,6 +25,7 @@
 
 #include "codecs/flat/flat.h"
 #include "core/base/diag.h"
+#include "core/base/histogram.h"
 
 struct sl_frame;
 struct sl_kind;
@@ -114,6 +115,23 @@ struct sl_compile {
     void *locate_ctx;
 };
 
+/* What a source counts, as far as it applies to it. */
+struct sl_source_stats {
+    uint64_t accepted; /* connections */
+    uint64_t refused;  /* connections beyond the limit */
+    uint64_t requests;
+    uint64_t responses[6]; /* by class of status: [2] is 2xx */
+    uint64_t bad_requests;
+    uint64_t timeouts;
+    uint64_t cancelled;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint32_t connections; /* open now */
+    uint32_t idle;
+    uint32_t in_flight;          /* requests */
+    struct sl_histogram latency; /* from the head of a request to its answer */
+};
+
 /*
  * A source makes processes by itself (a listener). It is kept by key over all swaps.
  * All functions run on the shard's thread.
@@ -129,6 +147,8 @@ struct sl_source_ops {
     void (*abort)(struct sl_source *source);
     /* Connections or the like that are open, for status and drain. */
     uint32_t (*active)(const struct sl_source *source);
+    /* Fill what it counted, zeroed before. May be NULL. */
+    void (*stats)(const struct sl_source *source, struct sl_source_stats *ret_stats);
 };
 
 struct sl_kind {

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "core/base/histogram.h"
 #include "core/base/list.h"
 #include "core/graph/kind.h"
 
@@ -33,8 +34,8 @@ struct sl_seat {
     uint64_t calls;
     uint64_t errors;                              /* own failures */
     uint64_t errors_by_code[SL_NODE_ERROR_CODES]; /* by the kind's error_codes; last: others */
-    uint64_t ns_buckets[40]; /* time in the node: bucket b counts 2^b <= ns < 2^(b+1) */
-    uint64_t ns_sum;
+    /* Time on the core, of the calls that were timed: SL_LOOP_TIMED_MIN a turn, and 1 of 16. */
+    struct sl_histogram time;
 };
 
 enum sl_placement { SL_PLACEMENT_ANY, SL_PLACEMENT_CORE };

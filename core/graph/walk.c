@@ -19,6 +19,7 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
+#include "core/base/counter.h"
 #include "core/base/limit.h"
 #include "core/graph/program.h"
 #include "core/graph/remote.h"
@@ -82,6 +83,27 @@ void sl_frame_free(struct sl_frame *frame)
 static inline struct sl_seat *seat_of(struct sl_process *process, const struct sl_symbol *symbol)
 {
     return process->instance->seats[symbol->index];
+}
+
+static inline void in_flight_add(struct sl_seat *seat, int32_t count)
+{
+    sl_level_set(&seat->in_flight, seat->in_flight + (uint32_t)count);
+}
+
+/*
+ * Run a node. A few calls of each turn are timed, and beyond them every sixteenth: where a core is
+ * busy the clock costs little, where it is not every call is seen.
+ */
+static inline enum sl_step run_timed(sl_node_fn *fn, struct sl_call *call, struct sl_seat *seat)
+{
+    struct sl_loop *loop = &call->shard->loop;
+    if (loop->timed_left == 0 && (seat->calls & 15) != 0) return fn(call);
+    loop->timed_left -= loop->timed_left > 0;
+    uint64_t begin_ns = sl_loop_fast_ns(loop);
+    enum sl_step step = fn(call);
+    uint64_t end_ns = sl_loop_fast_ns(loop);
+    sl_histogram_add(&seat->time, end_ns > begin_ns ? end_ns - begin_ns : 0);
+    return step;
 }
 
 /* ------------------------------------------------------------------------------------------ */
@@ -155,7 +177,7 @@ static const struct sl_port *port_of(const struct sl_symbol *symbol, uint32_t po
 static __attribute__((cold)) void count_error(struct sl_seat *seat, const struct sl_kind *kind,
                                               struct sl_value error)
 {
-    seat->errors++;
+    sl_counter_add(&seat->errors, 1);
     uint32_t index = SL_NODE_ERROR_CODES - 1;
     if (sl_value_is(error, SL_VALUE_ERROR) && kind->error_codes != NULL) {
         struct sl_slice code = sl_value_slice(sl_error_part(error, SL_ERROR_CODE));
@@ -163,7 +185,7 @@ static __attribute__((cold)) void count_error(struct sl_seat *seat, const struct
             if (sl_slice_eq_str(code, kind->error_codes[i])) index = i;
         }
     }
-    seat->errors_by_code[index]++;
+    sl_counter_add(&seat->errors_by_code[index], 1);
 }
 
 /* The node's own failure: out of `error` if that has an edge, else it is the answer. */
@@ -209,7 +231,7 @@ static inline enum walk_state take_step(struct walk *w, enum sl_step step, struc
         }
         w->parent = frame->parent;
         w->slot = frame->slot;
-        seat_of(w->process, symbol)->in_flight--;
+        in_flight_add(seat_of(w->process, symbol), -1);
         sl_frame_free(frame);
         if (symbol->kind->flags & SL_KIND_PARKS) reader_next(w->process, symbol);
     }
@@ -272,7 +294,7 @@ static struct sl_frame *call_frame(struct walk *w)
     frame->parent = w->parent;
     frame->slot = w->slot;
     frame->status = SL_FRAME_RUNNING;
-    seat_of(w->process, w->symbol)->in_flight++;
+    in_flight_add(seat_of(w->process, w->symbol), 1);
     return frame;
 }
 
@@ -326,7 +348,7 @@ static enum walk_state state_call(struct walk *w)
         }
     }
     struct sl_seat *seat = seat_of(process, symbol);
-    seat->calls++;
+    sl_counter_add(&seat->calls, 1);
     call.value = w->value;
     call.port = w->in;
     call.symbol = symbol;
@@ -335,7 +357,7 @@ static enum walk_state state_call(struct walk *w)
     call.process = process;
     call.shard = process->shard;
     call.mem = process->shard->loop.mem;
-    enum sl_step step = symbol->run(&call);
+    enum sl_step step = run_timed(symbol->run, &call, seat);
     return take_step(w, step, &call);
 }
 
@@ -360,7 +382,7 @@ static void frame_abandon(struct walk *w, struct sl_frame *frame)
     if (kind->cancel != NULL) kind->cancel(frame, w->process->shard);
     w->parent = frame->parent;
     w->slot = frame->slot;
-    seat_of(w->process, frame->symbol)->in_flight--;
+    in_flight_add(seat_of(w->process, frame->symbol), -1);
     sl_frame_free(frame);
 }
 
@@ -381,7 +403,7 @@ static enum walk_state node_resume(struct walk *w, struct sl_frame *frame)
         .mem = process->shard->loop.mem,
     };
     frame->status = SL_FRAME_RUNNING;
-    enum sl_step step = symbol->kind->resume(&call);
+    enum sl_step step = run_timed(symbol->kind->resume, &call, seat_of(process, symbol));
     return take_step(w, step, &call);
 }
 
@@ -456,7 +478,7 @@ static enum walk_state pick_frame(struct walk *w)
         w->value = sl_value_ref(process->cancel_error);
         w->parent = frame->parent;
         w->slot = frame->slot;
-        seat_of(process, frame->symbol)->in_flight--;
+        in_flight_add(seat_of(process, frame->symbol), -1);
         sl_frame_free(frame); /* the kind was told when the process was cancelled */
         return WALK_DELIVER;
     }

@@ -24,12 +24,38 @@ unsigned sl_mailbox_run(struct sl_mailbox *mailbox)
     return count;
 }
 
+enum {
+    TICKS_FIRST_NS = 20 * 1000 * 1000,   /* so long the clock and the ticks are compared at first */
+    TICKS_AGAIN_NS = 1000 * 1000 * 1000, /* and then so often */
+};
+
+static __attribute__((cold)) void ticks_scale(struct sl_loop *loop)
+{
+    struct sl_loop_ticks *ticks = &loop->ticks;
+    double ns = (double)(loop->now_ns - ticks->first_ns);
+    double count = (double)(ticks->woken - ticks->first);
+    if (count <= 0) return;
+    ticks->scale = (uint64_t)(ns * (double)(1 << 24) / count);
+    ticks->scaled_ns = loop->now_ns;
+}
+
+static void ticks_woken(struct sl_loop *loop)
+{
+    struct sl_loop_ticks *ticks = &loop->ticks;
+    loop->timed_left = SL_LOOP_TIMED_MIN;
+    if (!ticks->steady) return;
+    ticks->woken = sl_tsc_read();
+    uint64_t wait_ns = ticks->scale != 0 ? TICKS_AGAIN_NS : TICKS_FIRST_NS;
+    if (__builtin_expect(loop->now_ns - ticks->scaled_ns > wait_ns, 0)) ticks_scale(loop);
+}
+
 /* The poller is back from the kernel: time has passed, and events are about to run. */
 static void loop_woken(struct sl_poller *poller)
 {
     struct sl_loop *loop = poller->owner;
     loop->now_ns = sl_clock_now_ns(loop->clock);
     loop->waited_ns = loop->now_ns;
+    ticks_woken(loop);
     if (loop->sleeping && loop->online != NULL) loop->online(loop);
     loop->sleeping = false;
 }
@@ -43,6 +69,10 @@ void sl_loop_init(struct sl_loop *loop, struct sl_poller *poller, struct sl_cloc
     *loop = (struct sl_loop){.poller = poller, .clock = clock, .mem = mem};
     loop->now_ns = sl_clock_now_ns(clock);
     loop->waited_ns = loop->now_ns;
+    loop->ticks.steady = clock->has_ticks && sl_tsc_is_steady();
+    loop->ticks.first = sl_tsc_read();
+    loop->ticks.first_ns = loop->now_ns;
+    loop->ticks.scaled_ns = loop->now_ns;
     sl_timers_init(&loop->timers, loop->now_ns);
     sl_list_init(&loop->tasks);
     sl_list_init(&loop->late_tasks);

@@ -21,6 +21,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
+#include "core/base/counter.h"
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
@@ -136,6 +137,7 @@ struct listener_source {
     struct sl_http_network proxies[LISTENER_PROXIES_MAX]; /* outlives the node it came from */
     struct sl_source *source;
     struct sl_http_server *server;
+    struct sl_histogram latency;
 };
 
 /* One request: lives as long as its process has a packet of it. */
@@ -173,7 +175,7 @@ static void call_answered(struct sl_reply *reply, struct sl_value answer)
     struct listener_call *call = (struct listener_call *)reply;
     if (__builtin_expect(sl_value_is(answer, SL_VALUE_ERROR), 0) && !call->catching) {
         struct sl_seat *seat = call->process->instance->seats[call->symbol->index];
-        seat->errors++;
+        sl_counter_add(&seat->errors, 1);
         if (!call->request->cancelled) report(call, answer);
         if (call->symbol->error.edges_count > 0 && !call->process->cancelled) {
             call->catching = true;
@@ -218,7 +220,7 @@ static void on_request(void *ctx, struct sl_http_request *request)
     call->symbol = symbol;
     request->user = call;
     process->request = request;
-    instance->seats[symbol->index]->calls++;
+    sl_counter_add(&instance->seats[symbol->index]->calls, 1);
     sl_process_send(process, symbol, 0, sl_value_ref(request->payload), &call->reply);
 }
 
@@ -230,6 +232,15 @@ static void on_cancel(void *ctx, struct sl_http_request *request)
     struct sl_mem *mem = own->source->shard->loop.mem;
     sl_process_cancel(call->process,
                       sl_value_new_error(mem, "cancelled", 499, "the client went away"));
+}
+
+static void on_done(void *ctx, struct sl_http_request *request, int status, uint64_t bytes)
+{
+    struct listener_source *own = ctx;
+    (void)status;
+    (void)bytes;
+    uint64_t now_ns = sl_loop_fast_ns(&own->source->shard->loop);
+    sl_histogram_add(&own->latency, now_ns > request->begin_ns ? now_ns - request->begin_ns : 0);
 }
 
 static void on_drained(void *ctx, struct sl_http_server *server)
@@ -244,6 +255,7 @@ static void on_drained(void *ctx, struct sl_http_server *server)
 static const struct sl_http_handler listener_handler = {
     .request = on_request,
     .cancel = on_cancel,
+    .done = on_done,
     .drained = on_drained,
 };
 
@@ -305,12 +317,32 @@ static uint32_t listener_active(const struct sl_source *source)
     return sl_http_server_stats(own->server)->connections;
 }
 
+static void listener_stats(const struct sl_source *source, struct sl_source_stats *ret_stats)
+{
+    const struct listener_source *own = source->impl;
+    const struct sl_http_server_stats *stats = sl_http_server_stats(own->server);
+    ret_stats->accepted = stats->accepted;
+    ret_stats->refused = stats->refused;
+    ret_stats->requests = stats->requests;
+    memcpy(ret_stats->responses, stats->responses, sizeof(ret_stats->responses));
+    ret_stats->bad_requests = stats->bad_requests;
+    ret_stats->timeouts = stats->timeouts;
+    ret_stats->cancelled = stats->cancelled;
+    ret_stats->bytes_in = stats->bytes_in;
+    ret_stats->bytes_out = stats->bytes_out;
+    ret_stats->connections = stats->connections;
+    ret_stats->idle = stats->idle;
+    ret_stats->in_flight = stats->in_flight;
+    ret_stats->latency = own->latency;
+}
+
 static const struct sl_source_ops listener_source_ops = {
     .key = listener_key,
     .open = listener_open,
     .close = listener_close,
     .abort = listener_abort,
     .active = listener_active,
+    .stats = listener_stats,
 };
 
 /* Nothing leads into a listener. */
