@@ -115,6 +115,8 @@ static bool options_read(struct start *start)
     size_t count;
     cfg->name_space = cli_get(start->args, "namespace");
     cfg->data_dir = cli_get(start->args, "data");
+    cfg->control = cli_get(start->args, "control");
+    cfg->version = SL_VERSION;
     if (sl_poller_kind_parse(sl_slice_from_str(cli_get(start->args, "poller")), &cfg->poller,
                              &diag) < 0) {
         cli_print_diag(start->args, &diag);

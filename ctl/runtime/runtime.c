@@ -18,6 +18,7 @@
 #include "core/graph/report.h"
 #include "core/graph/swap.h"
 #include "core/mem/mem.h"
+#include "ctl/admin/admin.h"
 #include "ctl/admin/ops.h"
 #include "ctl/boot/boot.h"
 #include "ctl/loader/loader.h"
@@ -46,7 +47,7 @@ struct sl_runtime {
     struct sl_loop control;
     struct sl_poller_choice choice;
     struct sl_boot *boot;
-    struct sl_component components[4];
+    struct sl_component components[5];
     bool booted;
 
     struct sl_registry *registry;
@@ -56,6 +57,7 @@ struct sl_runtime {
     uint32_t shards_count;
     struct sl_swap *swap;
     struct sl_loader *loader;
+    struct sl_admin *admin;
 
     struct sl_watch *watch;
     struct sl_op watch_op;
@@ -282,6 +284,76 @@ static int loader_stop(struct sl_boot *boot, void *ctx, uint64_t deadline_ns)
     return 0;
 }
 
+static struct sl_swap *admin_swap(void *ctx)
+{
+    return ((struct sl_runtime *)ctx)->swap;
+}
+
+static struct sl_loader *admin_loader(void *ctx)
+{
+    return ((struct sl_runtime *)ctx)->loader;
+}
+
+static bool admin_is_draining(void *ctx)
+{
+    const struct sl_runtime *runtime = ctx;
+    return runtime->stopping || runtime->draining;
+}
+
+static void admin_drain(void *ctx)
+{
+    sl_log(SL_LOG_INFO, "draining: asked for on the control socket");
+    sl_runtime_stop(ctx);
+}
+
+static int admin_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
+{
+    (void)boot;
+    (void)ctx;
+    (void)reterr;
+    return 0; /* the control loop belongs to the booting thread: see admin_start */
+}
+
+/* A default path that is taken, or cannot be made, is no reason not to serve. */
+static int admin_start(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
+{
+    struct sl_runtime *runtime = ctx;
+    (void)boot;
+    struct sl_admin_config cfg = {
+        .control = &runtime->control,
+        .shards = runtime->shards,
+        .shards_count = runtime->shards_count,
+        .name_space = runtime->name_space,
+        .version = runtime->cfg.version != NULL ? runtime->cfg.version : "",
+        .poller = runtime->choice.why,
+        .ctx = runtime,
+        .swap = admin_swap,
+        .loader = admin_loader,
+        .is_draining = admin_is_draining,
+        .drain = admin_drain,
+    };
+    struct sl_diag diag = {0};
+    int r = sl_admin_path_make(runtime->cfg.control, runtime->data_dir, runtime->name_space,
+                               &cfg.path, &diag);
+    if (r == 0 && cfg.path.text[0] == '\0') return 0;
+    if (r == 0) r = sl_admin_new(&cfg, &runtime->admin, &diag);
+    if (r < 0 && cfg.path.is_default) {
+        sl_log(SL_LOG_WARN, "no control socket: %s", diag.text);
+        return 0;
+    }
+    if (r < 0 && reterr != NULL) *reterr = diag;
+    return r;
+}
+
+static int admin_stop(struct sl_boot *boot, void *ctx, uint64_t deadline_ns)
+{
+    struct sl_runtime *runtime = ctx;
+    (void)boot;
+    (void)deadline_ns;
+    runtime->admin = sl_admin_free(runtime->admin);
+    return 0;
+}
+
 static const char *const publisher_needs[] = {"shards", NULL};
 static const char *const loader_needs[] = {"registry", "publisher", NULL};
 
@@ -292,14 +364,20 @@ static int components_add(struct sl_runtime *runtime, struct sl_diag *reterr)
         (struct sl_component){.name = "registry", .load = registry_load, .stop = registry_stop};
     runtime->components[1] =
         (struct sl_component){.name = "shards", .load = shards_load, .stop = shards_stop};
-    runtime->components[2] = (struct sl_component){.name = "publisher",
+    /* Before the publisher, which needs the same: so it still answers while that one drains. */
+    runtime->components[2] = (struct sl_component){.name = "admin",
+                                                   .needs = publisher_needs,
+                                                   .load = admin_load,
+                                                   .start = admin_start,
+                                                   .stop = admin_stop};
+    runtime->components[3] = (struct sl_component){.name = "publisher",
                                                    .needs = publisher_needs,
                                                    .load = publisher_load,
                                                    .stop = publisher_stop,
                                                    .stop_ms = stop_ms};
-    runtime->components[3] = (struct sl_component){
+    runtime->components[4] = (struct sl_component){
         .name = "loader", .needs = loader_needs, .load = loader_load, .stop = loader_stop};
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 5; i++) {
         runtime->components[i].ctx = runtime;
         int r = sl_boot_add(runtime->boot, &runtime->components[i], reterr);
         if (r < 0) return r;
@@ -575,6 +653,11 @@ const char *sl_runtime_name_space(const struct sl_runtime *runtime)
 const char *sl_runtime_poller(const struct sl_runtime *runtime)
 {
     return runtime->choice.why;
+}
+
+const char *sl_runtime_control_path(const struct sl_runtime *runtime)
+{
+    return runtime->admin != NULL ? sl_admin_path(runtime->admin) : NULL;
 }
 
 bool sl_runtime_is_draining(const struct sl_runtime *runtime)

@@ -7,6 +7,7 @@
  *   publisher     programs to shards          needs shards level 1
  *   loader        specs to programs           needs registry, publisher
  *   watch         follows the registry        needs loader
+ *   admin         the control socket          needs shards
  *
  * One thread, the control thread, runs sl_runtime_run; every function here belongs to it.
  */
@@ -38,6 +39,8 @@ struct sl_runtime_config {
     size_t memory_reserve; /* bytes a shard touches at start; 0: 16 MiB */
     uint32_t drain_ms;     /* how long requests in flight may take at the end; 0: 30 s */
     uint32_t stall_ms;     /* a shard's turn that is reported; 0: 100 ms */
+    const char *control;   /* path of the control socket, "none", or NULL: ctl/admin/path.h */
+    const char *version;   /* for the control socket; NULL: "" */
 };
 
 /*
@@ -79,6 +82,9 @@ const char *sl_runtime_name_space(const struct sl_runtime *runtime);
 
 /* "io_uring (self-test 1.2 ms; …)": which poller runs, and why. */
 const char *sl_runtime_poller(const struct sl_runtime *runtime);
+
+/* Path of the control socket, or NULL: there is none. */
+const char *sl_runtime_control_path(const struct sl_runtime *runtime);
 
 /* True while requests are still served but no new connection is taken. */
 bool sl_runtime_is_draining(const struct sl_runtime *runtime);
