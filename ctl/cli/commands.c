@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of commands. */
 #include "ctl/cli/cli.h"
+#include "ctl/cli/control.h"
 
 static const struct cli_option start_options[] = {
     {"namespace", 'n', "NAME", CLI_CONFIG, "default", "the namespace to run"},
@@ -125,6 +126,27 @@ static const struct cli_option rollback_options[] = {
     {0},
 };
 
+#define OPTION_CONTROL                                                                             \
+    {                                                                                              \
+        "control", 0, "PATH", CLI_CONFIG, NULL, "control socket (found by --data and --namespace)" \
+    }
+
+static const struct cli_option status_options[] = {
+    OPTION_NAMESPACE("of which runtime"),
+    OPTION_DATA,
+    OPTION_CONTROL,
+    {0},
+};
+
+static const struct cli_option drain_options[] = {
+    OPTION_NAMESPACE("of which runtime"),
+    OPTION_DATA,
+    OPTION_CONTROL,
+    {"timeout", 0, "DURATION", 0, "40s", "how long to wait for its end"},
+    {"no-wait", 0, NULL, CLI_SWITCH, NULL, "come back at once"},
+    {0},
+};
+
 static const struct cli_option no_options[] = {{0}};
 
 const struct cli_command cli_commands[] = {
@@ -179,6 +201,16 @@ const struct cli_command cli_commands[] = {
     {"rollback", "bring specs back to a revision", "REVISION",
      "Makes a new revision in which the specs of the namespace are what they were. Secrets stay.\n",
      "  sluice rollback 3 --wait\n", rollback_options, cli_rollback, false},
+    {"status", "show what a runtime does", "",
+     "Program, nodes, and requests per shard and per listener, asked on the control socket.\n"
+     "Exit code 3 when no runtime answers.\n",
+     "  sluice status\n"
+     "  sluice status -n system --data /var/lib/sluice --format json\n",
+     status_options, cli_status, false},
+    {"drain", "end a runtime gracefully", "",
+     "Listeners stop accepting, requests in flight end, then the runtime exits; as SIGTERM does.\n"
+     "Comes back when it has ended.\n",
+     "  sluice drain -n default --data /var/lib/sluice\n", drain_options, cli_drain, false},
     {"version", "print the version and what was built in", "",
      "Prints version, languages, node kinds and pollers.\n", "  sluice version --format json\n",
      no_options, cli_version, false},

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+#include "ctl/cli/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "codecs/http1/http1.h"
+#include "codecs/json/json.h"
+#include "core/base/assertion.h"
+#include "ctl/admin/path.h"
+
+enum { CONTROL_TIMEOUT_S = 10, CONTROL_SIZE_MAX = 256 * 1024 * 1024, CONTROL_STEP = 65536 };
+
+static int control_connect(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct timeval timeout = {.tv_sec = CONTROL_TIMEOUT_S};
+    memcpy(addr.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0) return fd;
+    int r = -errno;
+    (void)close(fd);
+    return r;
+}
+
+static int control_send(int fd, const char *method, const char *path)
+{
+    char text[512];
+    int size = snprintf(text, sizeof(text),
+                        "%s %s HTTP/1.1\r\nHost: sluice\r\nContent-Length: 0\r\n"
+                        "Connection: close\r\n\r\n",
+                        method, path);
+    sl_assert(size > 0);
+    sl_assert((size_t)size < sizeof(text));
+    for (int sent = 0; sent < size;) {
+        ssize_t got = send(fd, text + sent, (size_t)(size - sent), MSG_NOSIGNAL);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        sent += (int)got;
+    }
+    return 0;
+}
+
+/* Everything until the other side closes. */
+static int control_receive(int fd, struct cli_answer *answer)
+{
+    size_t cap = 0;
+    for (;;) {
+        if (answer->size + CONTROL_STEP > cap) {
+            cap = cap * 2 + 2 * CONTROL_STEP;
+            char *more = cap <= CONTROL_SIZE_MAX ? realloc(answer->body, cap + 1) : NULL;
+            if (more == NULL) return -E2BIG;
+            answer->body = more;
+        }
+        ssize_t got = recv(fd, answer->body + answer->size, CONTROL_STEP, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        answer->size += (size_t)got;
+        answer->body[answer->size] = '\0';
+        if (got == 0) return 0;
+    }
+}
+
+/* Cut the head off: the body is as long as Content-Length says. */
+static int answer_cut(struct cli_answer *answer)
+{
+    struct sl_http1_response head;
+    int64_t size = sl_http1_parse_response((const uint8_t *)answer->body, answer->size, 0,
+                                           answer->size, SL_HTTP1_METHOD_GET, &head);
+    if (size <= 0) return -EBADMSG;
+    size_t rest = answer->size - (size_t)size;
+    if (head.body == SL_HTTP1_BODY_LENGTH && head.head.content_length != rest) return -EBADMSG;
+    answer->status = head.status;
+    answer->size = rest;
+    memmove(answer->body, answer->body + size, rest + 1);
+    return 0;
+}
+
+static int control_path(struct cli_args *args, struct sl_admin_path *ret_path)
+{
+    struct sl_diag diag = {0};
+    int r = sl_admin_path_make(cli_get(args, "control"), cli_get(args, "data"),
+                               cli_get(args, "namespace"), ret_path, &diag);
+    if (r < 0) cli_print_diag(args, &diag);
+    return r;
+}
+
+static void print_unreachable(const char *path, int r)
+{
+    if (r == -ETIMEDOUT) {
+        cli_error("the runtime at %s does not answer", path);
+    } else {
+        cli_error("no runtime answers at %s: %s; is it started? (--data DIR, -n NAMESPACE or "
+                  "--control PATH say which)",
+                  path, strerror(-r));
+    }
+}
+
+int cli_control_ask(struct cli_args *args, const char *method, const char *path, bool quiet,
+                    struct cli_answer *ret_answer)
+{
+    struct sl_admin_path socket_path;
+    *ret_answer = (struct cli_answer){0};
+    int r = control_path(args, &socket_path);
+    if (r < 0) return r;
+    int fd = control_connect(socket_path.text);
+    r = fd < 0 ? fd : control_send(fd, method, path);
+    if (r == 0) r = control_receive(fd, ret_answer);
+    if (r == 0) r = answer_cut(ret_answer);
+    if (fd >= 0) (void)close(fd);
+    if (r < 0) {
+        if (!quiet) print_unreachable(socket_path.text, r);
+        cli_control_fini(ret_answer);
+    }
+    return r;
+}
+
+void cli_control_fini(struct cli_answer *answer)
+{
+    free(answer->body);
+    *answer = (struct cli_answer){0};
+}
+
+int cli_control_get(struct cli_args *args, const char *path, struct sl_value *ret_value)
+{
+    struct cli_answer answer;
+    int r = cli_control_ask(args, "GET", path, false, &answer);
+    if (r < 0) return r;
+    if (answer.status != 200) {
+        cli_error("the runtime answered %s with %d", path, answer.status);
+        r = -EPROTO;
+    } else {
+        r = sl_json_parse(sl_slice_make(answer.body, answer.size), NULL, NULL, 0, ret_value, NULL);
+        if (r < 0) cli_error("the runtime's answer to %s is no JSON", path);
+    }
+    cli_control_fini(&answer);
+    return r;
+}
+
+uint64_t cli_uint(struct sl_value map, const char *key)
+{
+    struct sl_value value = sl_value_get_str(map, key);
+    bool is_whole = sl_value_is(value, SL_VALUE_INT) || sl_value_is(value, SL_VALUE_UINT);
+    return is_whole ? value.cell->word : 0;
+}
+
+struct sl_slice cli_text(struct sl_value map, const char *key)
+{
+    struct sl_value value = sl_value_get_str(map, key);
+    return sl_value_is(value, SL_VALUE_STRING) ? sl_value_slice(value) : SL_SLICE("");
+}
