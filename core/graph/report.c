@@ -53,6 +53,19 @@ static size_t append(char *text, size_t used, const char *before, struct sl_slic
     return used + (size_t)more;
 }
 
+/* Where a script says that it failed, else the node's own place. */
+static struct sl_pos place_of(struct sl_value error, const struct sl_node *node)
+{
+    struct sl_value data = sl_error_part(error, SL_ERROR_DATA);
+    if (!sl_value_is(data, SL_VALUE_MAP)) return node->pos;
+    struct sl_value line = sl_value_get_str(data, "line");
+    struct sl_value column = sl_value_get_str(data, "column");
+    if (!sl_value_is(line, SL_VALUE_INT) || !sl_value_is(column, SL_VALUE_INT)) return node->pos;
+    if (line.cell->i64 <= 0 || line.cell->i64 > UINT32_MAX) return node->pos;
+    if (column.cell->i64 < 0 || column.cell->i64 > UINT32_MAX) return node->pos;
+    return (struct sl_pos){(uint32_t)line.cell->i64, (uint32_t)column.cell->i64};
+}
+
 static void text_make(char *text, struct sl_process *process, struct sl_value error,
                       const char *origin)
 {
@@ -65,8 +78,9 @@ static void text_make(char *text, struct sl_process *process, struct sl_value er
         used += (size_t)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " node \"%s\" (%s",
                                  node->path, node->kind->name);
         if (node->file[0] != '\0' && used < SL_REPORT_TEXT_SIZE) {
+            struct sl_pos pos = place_of(error, node);
             used += (size_t)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, ", %s:%u:%u",
-                                     node->file, node->pos.line, node->pos.column);
+                                     node->file, pos.line, pos.column);
         }
         used = append(text, used, ")", SL_SLICE(""));
     }

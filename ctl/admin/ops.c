@@ -43,10 +43,14 @@ static struct sl_value error_unsupported(const char *code, int status, const cha
 
 static struct sl_value error_of(int outcome, const struct sl_diags *diags)
 {
-    char text[SL_DIAG_TEXT_SIZE + SL_DIAG_HINT_SIZE + 8] = "unsupported value";
+    char text[SL_DIAG_TEXT_SIZE + SL_DIAG_HINT_SIZE + 40] = "unsupported value";
     if (diags->count > 0) {
         const struct sl_diag *diag = &diags->items[0];
-        (void)snprintf(text, sizeof(text), "%s%s%s", diag->text, diag->hint[0] ? "; " : "",
+        char place[32] = "";
+        if (diag->pos.line > 0) {
+            (void)snprintf(place, sizeof(place), "%u:%u: ", diag->pos.line, diag->pos.column);
+        }
+        (void)snprintf(text, sizeof(text), "%s%s%s%s", place, diag->text, diag->hint[0] ? "; " : "",
                        diag->hint);
     }
     switch (outcome) {

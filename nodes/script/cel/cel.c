@@ -302,7 +302,9 @@ static inline bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *fram
         if (values[used[i]].cell == NULL) {
             *var = (struct sl_cel_val){.kind = SL_CEL_FAILED, .failure = NULL};
         } else if (!sl_cel_load(eval, values[used[i]], var)) {
-            return false;
+            /* A body that does not parse fails what reads it, but may be looked at when caught. */
+            if (values[used[i]].cell->kind != SL_VALUE_ERROR) return false;
+            eval->failure.error = sl_value_none();
         }
     }
     return true;
