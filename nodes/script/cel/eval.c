@@ -487,6 +487,7 @@ static int equal_lists(struct sl_cel_eval *eval, const struct sl_cel_val *a,
 {
     uint32_t count = sl_cel_count(a);
     if (count != sl_cel_count(b)) return 0;
+    if (!sl_cel_charge(eval, count / 4)) return -1;
     for (uint32_t i = 0; i < count; i++) {
         struct sl_cel_val left;
         struct sl_cel_val right;
@@ -502,6 +503,7 @@ static int equal_maps(struct sl_cel_eval *eval, const struct sl_cel_val *a,
 {
     uint32_t count = sl_cel_count(a);
     if (count != sl_cel_count(b)) return 0;
+    if (!sl_cel_charge(eval, count)) return -1;
     for (uint32_t i = 0; i < count; i++) {
         struct sl_cel_val key;
         struct sl_cel_val left;

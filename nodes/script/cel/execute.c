@@ -16,6 +16,7 @@
 struct machine {
     struct sl_cel_eval *eval;
     const struct sl_cel_program *program;
+    const struct sl_cel_key *keys; /* of the program */
     struct sl_cel_val *frame;
     uint32_t *hints; /* where each key was found last: array like program->keys */
 };
@@ -62,7 +63,7 @@ static __attribute__((cold)) bool keep(struct sl_cel_eval *eval, struct sl_cel_v
 
 static __attribute__((cold)) bool fail_name(struct machine *m, const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_key *key = &m->program->keys[ins->imm];
+    const struct sl_cel_key *key = &m->keys[ins->imm];
     return sl_cel_fail(m->eval, "undeclared reference to '%.*s'", (int)key->size,
                        (const char *)key->data);
 }
@@ -82,7 +83,7 @@ static const struct sl_cel_ins *op_key(struct machine *m, const struct sl_cel_in
     const struct sl_cel_val *self = &m->frame[ins->b];
     int found = 0;
     if (self->kind == SL_CEL_MAP) {
-        found = sl_cel_map_find_key(m->eval, self, &m->program->keys[ins->imm], &m->frame[ins->a]);
+        found = sl_cel_map_find_key(m->eval, self, &m->keys[ins->imm], &m->frame[ins->a]);
     }
     if (found != 0) return next(ins, found > 0);
     if (!ins->flag) return next(ins, fail_name(m, ins));
@@ -133,6 +134,16 @@ static FORCED bool is_key_cell(const struct sl_buf *buf, const struct sl_cell *c
            same_key(sl_cell_bytes(buf, cell), key->data, key->size);
 }
 
+/* The value of a key that is not where it stood the last time, or NULL. */
+static __attribute__((noinline)) const struct sl_cell *
+search(const struct sl_value map, const struct sl_cel_key *key, uint32_t *hint)
+{
+    int64_t pair = sl_value_find_hashed(map, key->data, key->size, key->hash);
+    if (pair < 0) return NULL;
+    *hint = (uint32_t)pair;
+    return &map.buf->cells[map.cell->word + 2 * (uint64_t)pair + 1];
+}
+
 /*
  * The value of a key in a map of a payload, or NULL; Refs and Lazies are not followed yet. Payloads
  * of one kind have their keys in the same order: look where the key stood the last time.
@@ -141,21 +152,12 @@ static FORCED const struct sl_cell *find_cell(const struct sl_value map,
                                               const struct sl_cel_key *key, uint32_t *hint)
 {
     const struct sl_cell *cell = &map.buf->cells[map.cell->word];
-    if (__builtin_expect((map.cell->flags & SL_CELL_INDEXED) != 0, 0)) {
-        int64_t pair = sl_value_find_indexed(map, key->data, key->size);
-        return pair < 0 ? NULL : cell + 2 * pair + 1;
-    }
     uint32_t count = map.cell->len;
     uint32_t last = *hint;
-    if (last < count && is_key_cell(map.buf, cell + 2 * (uint64_t)last, key)) {
+    if (__builtin_expect(last < count, 1) && is_key_cell(map.buf, cell + 2 * (uint64_t)last, key)) {
         return cell + 2 * (uint64_t)last + 1;
     }
-    for (uint32_t i = 0; i < count; i++, cell += 2) {
-        if (!is_key_cell(map.buf, cell, key)) continue;
-        *hint = i;
-        return cell + 1;
-    }
-    return NULL;
+    return search(map, key, hint);
 }
 
 /*
@@ -166,7 +168,7 @@ static FORCED struct sl_value walk(const struct machine *m, const struct sl_cel_
                                    const struct sl_cel_key **ret_at, struct sl_value *ret_last)
 {
     const struct sl_cel_val *base = &m->frame[ins->b];
-    const struct sl_cel_key *key = m->program->keys + ins->imm;
+    const struct sl_cel_key *key = m->keys + ins->imm;
     const struct sl_cel_key *end = key + ins->imm2;
     uint32_t *hint = m->hints + ins->imm;
     struct sl_value at = {base->buf, base->cell};
@@ -194,7 +196,7 @@ static __attribute__((noinline)) bool walk_slow(struct machine *m, const struct 
                                                 const struct sl_cel_key *key, struct sl_value last,
                                                 struct sl_cel_val *ret)
 {
-    const struct sl_cel_key *end = m->program->keys + ins->imm + ins->imm2;
+    const struct sl_cel_key *end = m->keys + ins->imm + ins->imm2;
     struct sl_cel_val at = m->frame[ins->b];
     if (last.cell != NULL && !sl_cel_load(m->eval, last, &at)) return false;
     for (; key < end; key++) {
@@ -261,6 +263,7 @@ static FORCED bool holds(int order, uint8_t relation)
 static const struct sl_cel_ins *compare(struct machine *m, const struct sl_cel_ins *ins,
                                         const struct sl_cel_val *left)
 {
+    if (left->kind == SL_CEL_STRING && !sl_cel_charge(m->eval, left->len / 256)) return NULL;
     int order = sl_cel_order(left, &m->frame[ins->c]);
     if (order == 3) return overload(m);
     m->frame[ins->a] = sl_cel_bool(order != 2 && holds(order, ins->flag));
@@ -289,7 +292,7 @@ static FORCED const struct sl_cel_ins *op_path_less(struct machine *m, const str
 /* has(b.key): absent bodies are not decoded for it. */
 static const struct sl_cel_ins *op_has(struct machine *m, const struct sl_cel_ins *ins)
 {
-    const struct sl_cel_key *key = &m->program->keys[ins->imm];
+    const struct sl_cel_key *key = &m->keys[ins->imm];
     const struct sl_cel_val *of = &m->frame[ins->b];
     while (of->kind == SL_CEL_OPTIONAL && of->some != NULL) of = of->some;
     int found = 0;
@@ -606,7 +609,7 @@ static __attribute__((cold, noinline)) const struct sl_cel_ins *handle(struct ma
 static const struct sl_cel_ins *execute_other(struct machine *m, const struct sl_cel_ins *ins)
 {
     struct sl_cel_val *frame = m->frame;
-    const struct sl_cel_key *keys = m->program->keys;
+    const struct sl_cel_key *keys = m->keys;
     struct sl_cel_val ret;
     bool done = true;
     switch ((enum sl_cel_op)ins->op) {
@@ -640,7 +643,7 @@ static const struct sl_cel_ins *execute_other(struct machine *m, const struct sl
 
 const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame)
 {
-    struct machine m = {eval, eval->program, frame, eval->hints};
+    struct machine m = {eval, eval->program, eval->program->keys, frame, eval->hints};
     const struct sl_cel_ins *ins = eval->program->code;
     for (;;) {
         const struct sl_cel_ins *next_ins = ins + 1;
