@@ -13,6 +13,12 @@
  * message of its chain is that text; it has .code .message .cause .data .status; string(self) is
  * its message). Reading a body that does not parse fails the run with that error.
  *
+ * Numbers of a payload: JSON knows one kind of number, CEL three that do not mix in arithmetic, so
+ * `self.price * 2` would depend on whether somebody wrote 10 or 10.0. Therefore a number that
+ * comes from a payload, or is computed from one, takes the kind of its partner: with a double it
+ * is a double, an int beside a uint becomes one if it can; where a function takes only a double,
+ * it is one. Numbers of the expression itself stay strict (`1 + 1.0` is refused).
+ *
  * Every failure of a run is an Error value: code "cel_error" with the message ("no such key: x",
  * "divide by zero", "no such overload" …) and data {line, column}; or "script_deadline",
  * "script_memory", "script_cost".

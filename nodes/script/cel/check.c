@@ -442,6 +442,27 @@ static const struct sl_cel_type *no_overload(struct sl_cel_check *check, struct 
                     SL_SLICE_FMT(node->name), list);
 }
 
+/*
+ * Arithmetic with a value of unknown type: that may be a number of a payload, which takes the kind
+ * of its partner and passes on this freedom (cel.h), so the kind of the result is not known.
+ */
+static const struct sl_cel_type *
+loosened(struct sl_cel_check *check, const struct sl_cel_node *node, const struct candidates *cand)
+{
+    static const char *const names[] = {"_+_", "_-_", "_*_", "_/_", "-_"};
+    bool arithmetic = false;
+    bool unknown = false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        arithmetic |= sl_slice_eq_str(node->name, names[i]);
+    }
+    for (uint32_t i = 0; i < cand->count && arithmetic; i++) {
+        const struct sl_cel_type *type = sl_cel_subst_apply(&check->subst, cand->args[i], true);
+        unknown |= type->kind == SL_CEL_T_DYN;
+    }
+    bool number = cand->result->kind >= SL_CEL_T_INT && cand->result->kind <= SL_CEL_T_DOUBLE;
+    return unknown && number ? dyn : cand->result;
+}
+
 static const struct sl_cel_type *check_call(struct sl_cel_check *check, struct sl_cel_node *node)
 {
     struct candidates cand = {.member = (node->flags & SL_CEL_NF_MEMBER) != 0};
@@ -461,7 +482,7 @@ static const struct sl_cel_type *check_call(struct sl_cel_check *check, struct s
     }
     if (check->error != 0 || check->options->no_check) return dyn;
     if (cand.count <= SL_CEL_CALL_ARGS_MAX) try_functions(check, &cand, node->name);
-    if (cand.result != NULL) return cand.result;
+    if (cand.result != NULL) return loosened(check, node, &cand);
     if (cand.count > SL_CEL_CALL_ARGS_MAX) cand.count = SL_CEL_CALL_ARGS_MAX;
     return no_overload(check, node, &cand);
 }

@@ -91,7 +91,8 @@ static inline bool sl_cel_load(struct sl_cel_eval *eval, struct sl_value value,
         ret->head = sl_cel_head(kind, SL_CEL_CELL, 0);
         ret->cell = cell;
     } else {
-        ret->head = sl_cel_head(kind, 0, cell->len);
+        bool number = kind >= SL_CEL_INT && kind <= SL_CEL_DOUBLE;
+        ret->head = sl_cel_head(kind, number ? SL_CEL_JSON : 0, cell->len);
         ret->u = cell->word;
         if (kind >= SL_CEL_STRING) ret->ptr = sl_cell_bytes(value.buf, cell);
     }

@@ -363,7 +363,9 @@ static FORCED const struct sl_cel_ins *op_arithmetic(struct machine *m,
                     : ins->op == SL_CEL_OP_SUBTRACT ? __builtin_sub_overflow(b->i, c->i, &value)
                                                     : __builtin_mul_overflow(b->i, c->i, &value);
         if (!over) {
-            m->frame[ins->a] = sl_cel_int(value);
+            uint8_t flags = (b->flags | c->flags) & SL_CEL_JSON;
+            m->frame[ins->a] = (struct sl_cel_val){
+                .head = sl_cel_head(SL_CEL_INT, flags, 0), .i = value, .buf = NULL};
             return ins + 1;
         }
     }
@@ -490,23 +492,50 @@ static __attribute__((cold)) bool fail_call(struct machine *m, const struct sl_c
     return sl_cel_fail(m->eval, "no such overload: %.*s", SL_SLICE_FMT(callee->name));
 }
 
+/* The overload that takes these arguments, or NULL. */
+static FORCED const struct sl_cel_row *
+find_row(const struct sl_cel_target *callee, const struct sl_cel_val *const *args, uint32_t count)
+{
+    for (uint32_t at = 0; at < callee->rows_count; at++) {
+        const struct sl_cel_row *row = &callee->rows[at];
+        uint32_t i = 0;
+        while (i < count && (row->kinds[i] >> args[i]->kind & 1) != 0) i++;
+        if (i == count) return row;
+    }
+    return NULL;
+}
+
+/* Call with the integers of a payload as doubles, since no overload takes them as they are. */
+static __attribute__((cold, noinline)) bool call_as_doubles(struct machine *m,
+                                                            const struct sl_cel_target *callee,
+                                                            const struct sl_cel_val **args,
+                                                            uint32_t count, struct sl_cel_val *ret)
+{
+    struct sl_cel_val doubles[SL_CEL_CALL_ARGS_MAX];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sl_cel_val *arg = args[i];
+        if ((arg->flags & SL_CEL_JSON) == 0 || arg->kind == SL_CEL_DOUBLE) continue;
+        doubles[i] = sl_cel_double(arg->kind == SL_CEL_INT ? (double)arg->i : (double)arg->u);
+        args[i] = &doubles[i];
+    }
+    const struct sl_cel_row *row = find_row(callee, args, count);
+    if (row != NULL) return sl_cel_charge(m->eval, 1) && row->call(m->eval, args, ret);
+    return fail_call(m, callee);
+}
+
 static FORCED const struct sl_cel_ins *op_call(struct machine *m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_target *callee = &m->program->targets[ins->imm];
     const int16_t *operands = m->program->operands + ins->imm2;
     const struct sl_cel_val *args[SL_CEL_CALL_ARGS_MAX];
+    struct sl_cel_val ret;
     for (uint32_t i = 0; i < ins->flag; i++) args[i] = &m->frame[operands[i]];
-    for (uint32_t at = 0; at < callee->rows_count; at++) {
-        const struct sl_cel_row *row = &callee->rows[at];
-        uint32_t i = 0;
-        while (i < ins->flag && (row->kinds[i] >> args[i]->kind & 1) != 0) i++;
-        if (i < ins->flag) continue;
-        struct sl_cel_val ret;
-        if (!sl_cel_charge(m->eval, 1) || !row->call(m->eval, args, &ret)) return NULL;
-        sl_cel_copy(&m->frame[ins->a], &ret);
-        return ins + 1;
-    }
-    return next(ins, fail_call(m, callee));
+    const struct sl_cel_row *row = find_row(callee, args, ins->flag);
+    bool done = row != NULL ? sl_cel_charge(m->eval, 1) && row->call(m->eval, args, &ret)
+                            : call_as_doubles(m, callee, args, ins->flag, &ret);
+    if (!done) return NULL;
+    sl_cel_copy(&m->frame[ins->a], &ret);
+    return ins + 1;
 }
 
 static const struct sl_cel_ins *op_match(struct machine *m, const struct sl_cel_ins *ins)

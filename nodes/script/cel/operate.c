@@ -161,11 +161,31 @@ static bool on_times(struct sl_cel_eval *eval, enum sl_cel_op op, const struct s
     return sl_cel_fail_overload(eval);
 }
 
-bool sl_cel_arithmetic(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,
-                       const struct sl_cel_val *c, struct sl_cel_val *ret)
+static double as_double(const struct sl_cel_val *val)
 {
-    sl_assert(op >= SL_CEL_OP_ADD && op <= SL_CEL_OP_MODULO);
-    if (b->kind != c->kind) return on_times(eval, op, b, c, ret);
+    if (val->kind == SL_CEL_DOUBLE) return val->d;
+    return val->kind == SL_CEL_INT ? (double)val->i : (double)val->u;
+}
+
+/* Numbers of different kinds, one at least from a payload: brought to one kind. */
+static bool on_mixed(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,
+                     const struct sl_cel_val *c, struct sl_cel_val *ret)
+{
+    bool done;
+    if (b->kind == SL_CEL_DOUBLE || c->kind == SL_CEL_DOUBLE) {
+        done = on_doubles(eval, op, as_double(b), as_double(c), ret);
+    } else {
+        const struct sl_cel_val *number = b->kind == SL_CEL_INT ? b : c;
+        if (number->i < 0) return sl_cel_fail_overload(eval);
+        done = on_uints(eval, op, b->u, c->u, ret);
+    }
+    ret->flags |= SL_CEL_JSON;
+    return done;
+}
+
+static bool on_same(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,
+                    const struct sl_cel_val *c, struct sl_cel_val *ret)
+{
     switch ((enum sl_cel_kind)b->kind) {
     case SL_CEL_INT: return on_ints(eval, op, b->i, c->i, ret);
     case SL_CEL_UINT: return on_uints(eval, op, b->u, c->u, ret);
@@ -180,14 +200,31 @@ bool sl_cel_arithmetic(struct sl_cel_eval *eval, enum sl_cel_op op, const struct
     return sl_cel_fail_overload(eval);
 }
 
+bool sl_cel_arithmetic(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,
+                       const struct sl_cel_val *c, struct sl_cel_val *ret)
+{
+    sl_assert(op >= SL_CEL_OP_ADD && op <= SL_CEL_OP_MODULO);
+    bool json = ((b->flags | c->flags) & SL_CEL_JSON) != 0;
+    if (b->kind == c->kind) {
+        if (!on_same(eval, op, b, c, ret)) return false;
+        if (json) ret->flags |= SL_CEL_JSON;
+        return true;
+    }
+    if (json && sl_cel_is_number(b) && sl_cel_is_number(c)) return on_mixed(eval, op, b, c, ret);
+    return on_times(eval, op, b, c, ret);
+}
+
 bool sl_cel_negate(struct sl_cel_eval *eval, const struct sl_cel_val *b, struct sl_cel_val *ret)
 {
     if (b->kind == SL_CEL_DOUBLE) {
         *ret = sl_cel_double(-b->d);
-        return true;
+    } else if (b->kind != SL_CEL_INT) {
+        return sl_cel_fail_overload(eval);
+    } else if (b->i == INT64_MIN) {
+        return overflow(eval, "int");
+    } else {
+        *ret = sl_cel_int(-b->i);
     }
-    if (b->kind != SL_CEL_INT) return sl_cel_fail_overload(eval);
-    if (b->i == INT64_MIN) return overflow(eval, "int");
-    *ret = sl_cel_int(-b->i);
+    ret->flags |= b->flags & SL_CEL_JSON;
     return true;
 }

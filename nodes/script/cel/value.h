@@ -47,6 +47,7 @@ enum sl_cel_kind {
 enum {
     SL_CEL_CELL = 1,   /* word is a cell of a payload */
     SL_CEL_STATIC = 2, /* the bytes of the string live as long as its program */
+    SL_CEL_JSON = 4,   /* a number of a payload, or computed from one: see cel.h */
 };
 
 struct sl_cel_list;
@@ -57,7 +58,7 @@ struct sl_cel_val {
     union {
         struct {
             uint8_t kind;  /* enum sl_cel_kind */
-            uint8_t flags; /* SL_CEL_CELL, SL_CEL_STATIC */
+            uint8_t flags; /* SL_CEL_CELL, SL_CEL_STATIC, SL_CEL_JSON */
             uint16_t spare;
             uint32_t len;
         };

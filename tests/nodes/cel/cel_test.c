@@ -36,6 +36,26 @@ static void run_json_numbers_compare_by_value(void **state)
     cel_expect(fix, "self.age in [1.0, 18.0]", self, "true");
 }
 
+static void run_json_numbers_take_the_kind_of_their_partner(void **state)
+{
+    struct fixture *fix = *state;
+    const char *self = "{\"n\":3,\"x\":10.5,\"list\":[1,2.5]}";
+    cel_expect(fix, "self.n * 2.0", self, "6.0");
+    cel_expect(fix, "self.n * 2", self, "6");
+    cel_expect(fix, "self.x * 2", self, "21.0");
+    cel_expect(fix, "self.n + self.x - 1", self, "12.5");
+    cel_expect(fix, "-self.n * 2.0 + 1", self, "-5.0");
+    cel_expect(fix, "self.n + 1u", self, "4");
+    cel_expect(fix, "math.ceil(self.n) + self.x", self, "13.5");
+    cel_expect(fix, "self.list.map(v, v * 2)", self, "[2,5.0]");
+    cel_expect(fix, "7 / self.n", self, "2");
+    cel_expect_error(fix, "self.x % 2", self, "cel_error", "no such overload");
+    cel_expect_error(fix, "-self.n + 1u", self, "cel_error", "no such overload");
+    cel_expect_error(fix, "self.n + 'a'", self, "cel_error", "no such overload");
+    cel_expect_error(fix, "dyn(1) + 1.0", self, "cel_error", "no such overload");
+    cel_expect_error(fix, "size(self.n)", self, "cel_error", "no such overload");
+}
+
 static void run_paths_into_payloads_read_in_place(void **state)
 {
     struct fixture *fix = *state;
@@ -428,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(run_seed_expressions_answer),
         TEST(run_json_numbers_compare_by_value),
+        TEST(run_json_numbers_take_the_kind_of_their_partner),
         TEST(run_paths_into_payloads_read_in_place),
         TEST(run_missing_key_fails_with_its_place),
         TEST(run_failures_have_the_messages_of_the_reference),
