@@ -138,6 +138,17 @@ static const struct cli_option status_options[] = {
     {0},
 };
 
+static const struct cli_option top_options[] = {
+    OPTION_NAMESPACE("of which runtime"),
+    OPTION_DATA,
+    OPTION_CONTROL,
+    {"interval", 'i', "DURATION", 0, "1s", "between two looks"},
+    {"sort", 's', "COLUMN", 0, "calls", "calls, errors, p99, queue, cpu or name"},
+    {"filter", 0, "TEXT", 0, NULL, "only nodes whose name or kind has this in it"},
+    {"once", '1', NULL, CLI_SWITCH, NULL, "print one picture of one interval and end"},
+    {0},
+};
+
 static const struct cli_option drain_options[] = {
     OPTION_NAMESPACE("of which runtime"),
     OPTION_DATA,
@@ -207,6 +218,13 @@ const struct cli_command cli_commands[] = {
      "  sluice status\n"
      "  sluice status -n system --data /var/lib/sluice --format json\n",
      status_options, cli_status, false},
+    {"top", "watch shards and nodes live", "",
+     "Per shard and per node: share of a core, calls per second, time of a call, errors, what\n"
+     "waits. Times of nodes are a sample. Keys are told at the foot of the screen.\n",
+     "  sluice top --data /var/lib/sluice\n"
+     "  sluice top --once --sort p99\n"
+     "  sluice top --once --format json\n",
+     top_options, cli_top, false},
     {"drain", "end a runtime gracefully", "",
      "Listeners stop accepting, requests in flight end, then the runtime exits; as SIGTERM does.\n"
      "Comes back when it has ended.\n",
