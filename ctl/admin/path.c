@@ -44,7 +44,7 @@ static int folder_make(const char *folder)
     return 0;
 }
 
-static int runtime_folder(char *folder, size_t size)
+int sl_admin_runtime_folder(char *folder, size_t size)
 {
     const char *xdg = getenv("XDG_RUNTIME_DIR");
     unsigned uid = (unsigned)geteuid();
@@ -85,7 +85,7 @@ int sl_admin_path_make(const char *control, const char *data_dir, const char *na
         return path_set(ret_path, text, reterr);
     }
     ret_path->is_default = true;
-    int r = runtime_folder(folder, sizeof(folder));
+    int r = sl_admin_runtime_folder(folder, sizeof(folder));
     if (r < 0) {
         (void)sl_diag_set(reterr, "no_folder", nowhere, "no folder for the control socket: %s: %s",
                           folder, strerror(-r));

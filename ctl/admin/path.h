@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "core/base/diag.h"
 #include "core/base/limit.h"
@@ -27,6 +28,12 @@ struct sl_admin_path {
  */
 int sl_admin_path_make(const char *control, const char *data_dir, const char *name_space,
                        struct sl_admin_path *ret_path, struct sl_diag *reterr);
+
+/*
+ * The first of these folders that can be used, made if missing: what a host has once for each user.
+ * `folder` has `size` bytes. 0 or -errno.
+ */
+int sl_admin_runtime_folder(char *folder, size_t size);
 
 /*
  * Make a listening socket at `path`, mode 0600 from the first moment. A socket file at which nobody

@@ -222,6 +222,22 @@ static void ready_line(struct start *start)
            local ? " (host: 0.0.0.0 in the listener opens it to the network)" : "");
 }
 
+/* A listener that was asked for on the command line has to get its address. */
+static bool listeners_are_open(struct start *start)
+{
+    const struct sl_loader *loader = sl_runtime_loader(start->runtime);
+    for (size_t i = 0; start->files_count > 0 && i < sl_loader_symbols_count(loader); i++) {
+        struct sl_symbol_info info = sl_loader_symbol(loader, i);
+        if (info.state != SL_SYMBOL_INACTIVE || info.reason == NULL) continue;
+        if (strcmp(info.reason->code, "address_in_use") == 0 ||
+            strcmp(info.reason->code, "cannot_listen") == 0 ||
+            strcmp(info.reason->code, "lease_held") == 0) {
+            return false; /* it was logged */
+        }
+    }
+    return true;
+}
+
 int cli_start(struct cli_args *args)
 {
     struct start start = {.args = args};
@@ -238,6 +254,8 @@ int cli_start(struct cli_args *args)
         exit_code = CLI_FAILED;
     } else if (sl_runtime_publish(start.runtime, &diag) < 0) {
         cli_print_diag(args, &diag);
+        exit_code = CLI_UNREACHABLE;
+    } else if (!listeners_are_open(&start)) {
         exit_code = CLI_UNREACHABLE;
     } else {
         sl_runtime_on_hangup(start.runtime, on_hangup, &start);

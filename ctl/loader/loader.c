@@ -22,6 +22,7 @@ struct sl_loader {
     struct sl_value environment;
     uint32_t shards_count;
     sl_loader_published_fn *published;
+    int (*claim)(void *ctx, const char *key, struct sl_diag *reterr);
     void *ctx;
     struct loader_entries entries;
     uint64_t revision_published;
@@ -44,6 +45,7 @@ struct sl_loader *sl_loader_new(const struct sl_loader_config *cfg)
     loader->environment = sl_value_ref(cfg->environment);
     loader->shards_count = cfg->shards_count;
     loader->published = cfg->published;
+    loader->claim = cfg->claim;
     loader->ctx = cfg->ctx;
     if (loader->name_space == NULL) return sl_loader_free(loader);
     return loader;
@@ -188,6 +190,27 @@ static int objects_take(struct sl_loader *loader, struct sl_view *view,
 
 static void publish_done(void *ctx, int result, const struct sl_diag *diag);
 
+/* Every address that a new unit wants has to be ours before a shard opens it. */
+static void sources_claim(struct sl_loader *loader)
+{
+    for (size_t i = 0; loader->claim != NULL && i < loader->entries.count; i++) {
+        struct loader_entry *entry = loader->entries.items[i];
+        const struct sl_unit *unit = entry->next;
+        for (uint32_t n = 0; unit != NULL && n < unit->nodes_count; n++) {
+            const struct sl_node *node = unit->nodes[n];
+            char key[256];
+            struct sl_diag diag = {0};
+            if (node->kind->source == NULL) continue;
+            if (node->kind->source->key(node->config, key, sizeof(key)) < 0) continue;
+            if (loader->claim(loader->ctx, key, &diag) == 0) continue;
+            diag.pos = node->pos;
+            sl_diag_file(&diag, node->file);
+            loader_entry_withdraw(entry, &diag);
+            break;
+        }
+    }
+}
+
 static int entries_publish(struct sl_loader *loader)
 {
     struct sl_program *program = NULL;
@@ -276,7 +299,10 @@ int sl_loader_refresh(struct sl_loader *loader)
     }
     view = sl_view_close(view);
     sl_objects_fini(&objects);
-    if (r == 0) r = entries_publish(loader);
+    if (r == 0) {
+        sources_claim(loader);
+        r = entries_publish(loader);
+    }
     if (r < 0) {
         loader->revision_loading = 0;
         loader_entries_abort(&loader->entries, NULL);

@@ -56,6 +56,11 @@ struct sl_loader_config {
     struct sl_value environment; /* Map of names to values; counted by the loader */
     uint32_t shards_count;
     sl_loader_published_fn *published; /* may be NULL */
+    /*
+     * Asked on the control thread before a source with this key is opened anew: 0, or -EXXX with
+     * reterr and the spec keeps what it had. May be NULL.
+     */
+    int (*claim)(void *ctx, const char *key, struct sl_diag *reterr);
     void *ctx;
 };
 

@@ -25,6 +25,7 @@
 #include "ctl/registry/lease.h"
 #include "ctl/registry/registry.h"
 #include "ctl/registry/watch.h"
+#include "ctl/runtime/claims.h"
 #include "ctl/runtime/drain.h"
 #include "ctl/runtime/published.h"
 #include "io/epoll/epoll.h"
@@ -52,6 +53,7 @@ struct sl_runtime {
 
     struct sl_registry *registry;
     struct sl_lease *lease;
+    struct sl_claims *claims;
     struct sl_epoch epoch;
     struct sl_shard *shards[SL_SHARDS_MAX];
     uint32_t shards_count;
@@ -232,6 +234,7 @@ static void on_published(void *ctx, uint64_t revision, int result, const struct 
 {
     struct sl_runtime *runtime = ctx;
     runtime->publish_result = result;
+    sl_claims_settle(runtime->claims, sl_swap_current(runtime->swap));
     if (diag != NULL) runtime->publish_diag = *diag;
     if (result < 0) {
         sl_log(SL_LOG_ERROR, "namespace %s: revision %llu was refused: %s", runtime->name_space,
@@ -240,6 +243,12 @@ static void on_published(void *ctx, uint64_t revision, int result, const struct 
     if (runtime->data_dir == NULL) return;
     (void)sl_published_put(runtime->registry, runtime->name_space, runtime->loader, revision,
                            result, diag);
+}
+
+static int on_claim(void *ctx, const char *key, struct sl_diag *reterr)
+{
+    struct sl_runtime *runtime = ctx;
+    return sl_claims_take(runtime->claims, key, reterr);
 }
 
 static int loader_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
@@ -253,6 +262,7 @@ static int loader_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
         .environment = runtime->cfg.environment,
         .shards_count = runtime->shards_count,
         .published = on_published,
+        .claim = on_claim,
         .ctx = runtime,
     };
     runtime->loader = sl_loader_new(&cfg);
@@ -508,6 +518,7 @@ static void defaults_fill(struct sl_runtime_config *cfg)
 
 static int runtime_boot(struct sl_runtime *runtime, struct sl_diag *reterr)
 {
+    if (runtime->claims == NULL || runtime->name_space == NULL) return -ENOMEM;
     int r = sl_poller_pick(runtime->cfg.poller, &runtime->cfg.poller_config, runtime->clock,
                            &runtime->choice, reterr);
     if (r < 0) return r;
@@ -549,6 +560,7 @@ int sl_runtime_new(const struct sl_runtime_config *cfg, struct sl_runtime **ret_
     runtime->cfg.environment = sl_value_ref(cfg->environment);
     runtime->clock = sl_clock_system();
     runtime->signal_fd = -1;
+    runtime->claims = sl_claims_new(cfg->data_dir);
     runtime->name_space = strdup(cfg->name_space);
     runtime->data_dir = cfg->data_dir != NULL ? strdup(cfg->data_dir) : NULL;
     sl_timer_init(&runtime->poll_timer, on_poll);
@@ -601,6 +613,7 @@ struct sl_runtime *sl_runtime_free(struct sl_runtime *runtime)
     if (runtime == NULL) return NULL;
     if (runtime->booted) (void)sl_boot_stop(runtime->boot, NULL);
     runtime->loader = sl_loader_free(runtime->loader);
+    runtime->claims = sl_claims_free(runtime->claims);
     runtime->boot = sl_boot_free(runtime->boot);
     if (runtime->control.poller != NULL) {
         signals_close(runtime);
