@@ -83,12 +83,10 @@ struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t byt
     if (__builtin_expect(size > FLAT_BLOCK_MAX, 0)) {
         return buf_new_large(mem, cells_cap, bytes_cap);
     }
-    if (mem != NULL) {
-        size_t whole = sl_mem_block_size(size);
-        if (whole <= FLAT_BLOCK_MAX) size = whole;
-    }
-    struct sl_buf *buf = flat_take(mem, size);
+    size_t whole = size;
+    struct sl_buf *buf = mem != NULL ? sl_mem_take_whole(mem, size, &whole) : malloc(size);
     if (buf == NULL) return NULL;
+    if (whole <= FLAT_BLOCK_MAX) size = whole;
     struct sl_cell *cells = (struct sl_cell *)(buf + 1);
     *buf = (struct sl_buf){
         .refs = 1,

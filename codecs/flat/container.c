@@ -233,7 +233,13 @@ int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value)
     if (builder->error == 0) {
         sl_assert(builder->depth == 0);
         sl_assert(builder->stack_count == 1);
-        (void)move(builder, 1, &index);
+        struct sl_buf *buf = builder->buf;
+        if (__builtin_expect(buf->cells_count < buf->cells_cap && !builder->track, 1)) {
+            index = buf->cells_count++;
+            buf->cells[index] = builder->stack[0];
+        } else {
+            (void)move(builder, 1, &index);
+        }
     }
     uint64_t weight = builder->refs_weight;
     if (builder->error == 0) weight += builder->buf->cells_count;

@@ -38,7 +38,7 @@ static uint32_t cells_hint(size_t size)
  * The fast way: 0, -ENOMEM, or -EINVAL for everything that is wrong with the text, its size and
  * depth included.
  */
-static int parse_fast(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf *owner,
+static inline int parse_fast(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf *owner,
                       struct sl_mem *mem, struct sl_value *ret, uint32_t *ret_duplicates)
 {
     struct sl_builder builder;
@@ -82,6 +82,8 @@ int sl_json_parse_counted(struct sl_slice text, struct sl_buf *owner, struct sl_
 int sl_json_parse(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem, uint32_t flags,
                   struct sl_value *ret, struct sl_diag *reterr)
 {
+    sl_assert(text.data != NULL || text.size == 0);
+    sl_assert(ret != NULL);
     uint32_t duplicates;
-    return sl_json_parse_counted(text, owner, mem, flags, ret, &duplicates, reterr);
+    return json_parse_with(json_scan_get(), text, owner, mem, flags, ret, &duplicates, reterr);
 }

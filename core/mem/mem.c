@@ -223,10 +223,11 @@ static __attribute__((cold, noinline)) void *take_large(struct sl_mem *mem, size
     return chunk + 1;
 }
 
-void *sl_mem_take(struct sl_mem *mem, size_t size)
+static inline void *take(struct sl_mem *mem, size_t size, size_t *ret_size)
 {
     sl_assert(mem != NULL);
     if (__builtin_expect(size > ((size_t)1 << MEM_CLASS_MAX_SHIFT), 0)) {
+        *ret_size = size;
         return take_large(mem, size);
     }
     unsigned c = class_of(size);
@@ -246,7 +247,19 @@ void *sl_mem_take(struct sl_mem *mem, size_t size)
     }
     unpoison(block, block_size);
     mem->stats.used += block_size;
+    *ret_size = block_size;
     return block;
+}
+
+void *sl_mem_take(struct sl_mem *mem, size_t size)
+{
+    size_t whole;
+    return take(mem, size, &whole);
+}
+
+void *sl_mem_take_whole(struct sl_mem *mem, size_t size, size_t *ret_size)
+{
+    return take(mem, size, ret_size);
 }
 
 static __attribute__((cold, noinline)) void give_large(struct sl_mem *mem, void *block, size_t size)

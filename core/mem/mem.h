@@ -49,6 +49,9 @@ int sl_mem_reserve(struct sl_mem *mem, size_t size);
  */
 void *sl_mem_take(struct sl_mem *mem, size_t size);
 
+/* The same, and how large the block really is; it is given back with either size. */
+void *sl_mem_take_whole(struct sl_mem *mem, size_t size, size_t *ret_size);
+
 /* Give back a block of `size` bytes, the size it was taken with. NULL is fine. */
 void sl_mem_give(struct sl_mem *mem, void *block, size_t size);
 
