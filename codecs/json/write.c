@@ -22,6 +22,7 @@ enum {
     WRITE_CHUNK = 768, /* of a string at once: divides by three for base64 */
     WRITE_ROOM = 8192, /* of a counting output: more than any piece */
     WRITE_ESCAPE_MAX = 6,
+    WRITE_PLAIN_MAX = 1024, /* longer strings are not tried as a whole */
 };
 
 static_assert(WRITE_CHUNK * WRITE_ESCAPE_MAX <= WRITE_ROOM, "a chunk of escapes fits");
@@ -63,13 +64,61 @@ static uint8_t *put_escape(uint8_t *at, uint8_t byte)
     return at;
 }
 
-/* Zero bytes where the word has a quote, a backslash or a control character: 0 if there is none. */
-static uint64_t word_needs_escape(uint64_t word)
+#define WRITE_ONES  UINT64_C(0x0101010101010101)
+#define WRITE_HIGHS (WRITE_ONES << 7)
+
+/* Not zero where the word has a quote, a backslash or a control character. */
+static inline uint64_t word_needs_escape(uint64_t word)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
-    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-    uint64_t control = (word - ones * 0x20) & ~word;
-    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | control) & highs;
+    uint64_t quote = word ^ WRITE_ONES * '"', slash = word ^ WRITE_ONES * '\\';
+    uint64_t control = (word - WRITE_ONES * 0x20) & ~word;
+    return (((quote - WRITE_ONES) & ~quote) | ((slash - WRITE_ONES) & ~slash) | control) &
+           WRITE_HIGHS;
+}
+
+typedef int8_t write_bytes __attribute__((vector_size(16)));
+
+/* 16 bytes and more: copy them; false if one is not plain ASCII. */
+static inline bool copy_plain16(uint8_t *to, const uint8_t *data, size_t size)
+{
+    write_bytes bytes, odd = {0};
+    uint64_t halves[2];
+    for (size_t at = 0;; at += sizeof(bytes)) {
+        if (at + sizeof(bytes) > size) at = size - sizeof(bytes); /* the last ones overlap */
+        memcpy(&bytes, data + at, sizeof(bytes));
+        memcpy(to + at, &bytes, sizeof(bytes));
+        odd |= (bytes == '"') | (bytes == '\\') | (bytes < 0x20); /* beyond ASCII is negative */
+        if (at + sizeof(bytes) == size) break;
+    }
+    memcpy(halves, &odd, sizeof(halves));
+    return (halves[0] | halves[1]) == 0;
+}
+
+/*
+ * Copy a string; false if a byte has to be escaped or is not ASCII: then nothing counts. Short
+ * strings are two words that overlap.
+ */
+static inline bool copy_plain(uint8_t *to, const uint8_t *data, size_t size)
+{
+    uint64_t low = WRITE_ONES * 'a', high = low;
+    if (size >= 16) return copy_plain16(to, data, size);
+    if (size >= 8) {
+        memcpy(&low, data, 8);
+        memcpy(&high, data + size - 8, 8);
+        memcpy(to, &low, 8);
+        memcpy(to + size - 8, &high, 8);
+    } else if (size >= 4) {
+        memcpy(&low, data, 4);
+        memcpy(&high, data + size - 4, 4);
+        memcpy(to, &low, 4);
+        memcpy(to + size - 4, &high, 4);
+    } else {
+        for (size_t at = 0; at < size; at++) to[at] = data[at];
+        if (size > 0)
+            low = (low & ~UINT64_C(0xffffff)) | data[0] | (uint64_t)data[size / 2] << 8 |
+                  (uint64_t)data[size - 1] << 16;
+    }
+    return (word_needs_escape(low) | word_needs_escape(high) | ((low | high) & WRITE_HIGHS)) == 0;
 }
 
 /* At most WRITE_CHUNK bytes of UTF-8. */
@@ -100,7 +149,8 @@ static void write_chunk(struct writer *writer, const uint8_t *data, size_t size)
     writer->out->size += (size_t)(to - from_to);
 }
 
-static void write_string(struct writer *writer, struct sl_slice text)
+/* Strings that are long, or not plain. */
+static __attribute__((noinline)) void write_string_slow(struct writer *writer, struct sl_slice text)
 {
     sl_out_append_byte(writer->out, '"');
     while (text.size > 0) {
@@ -117,6 +167,21 @@ static void write_string(struct writer *writer, struct sl_slice text)
         if (writer->out->error != 0) return;
     }
     sl_out_append_byte(writer->out, '"');
+}
+
+static void write_string(struct writer *writer, struct sl_slice text)
+{
+    if (text.size <= WRITE_PLAIN_MAX) {
+        uint8_t *to = sl_out_reserve(writer->out, text.size + 2);
+        if (to == NULL) return;
+        if (copy_plain(to + 1, text.data, text.size)) {
+            to[0] = '"';
+            to[text.size + 1] = '"';
+            writer->out->size += text.size + 2;
+            return;
+        }
+    }
+    write_string_slow(writer, text);
 }
 
 static void write_binary(struct writer *writer, struct sl_slice bytes)
@@ -196,9 +261,28 @@ static void write_newline(struct writer *writer)
     writer->out->size += 1 + 2 * (size_t)writer->depth;
 }
 
+/* The common case of what follows: compact, and a key that is plain and not too long. */
+static inline bool write_key_plain(struct writer *writer, struct frame *frame,
+                                   const struct sl_slice *key)
+{
+    if (writer->pretty || key->size > WRITE_PLAIN_MAX) return false;
+    uint8_t *to = sl_out_reserve(writer->out, key->size + 4);
+    if (to == NULL) return true;
+    size_t comma = frame->written > 0;
+    to[0] = ',';
+    to[comma] = '"';
+    if (!copy_plain(to + comma + 1, key->data, key->size)) return false;
+    to[comma + key->size + 1] = '"';
+    to[comma + key->size + 2] = ':';
+    writer->out->size += comma + key->size + 3;
+    frame->written++;
+    return true;
+}
+
 /* What stands before a child: comma, newline, key. */
 static void write_lead(struct writer *writer, struct frame *frame, const struct sl_slice *key)
 {
+    if (key != NULL && write_key_plain(writer, frame, key)) return;
     if (frame->written++ > 0) sl_out_append_byte(writer->out, ',');
     if (writer->pretty) write_newline(writer);
     if (key == NULL) return;

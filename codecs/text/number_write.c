@@ -99,6 +99,27 @@ static struct decimal shortest(uint64_t c, int32_t q, bool border)
     return (struct decimal){s + round_up, k};
 }
 
+/* Take all zeros off the end, eight, four, two and one at a time; the number is not 0. */
+static void zeros_strip(struct decimal *decimal)
+{
+    while (decimal->digits % 100000000 == 0) {
+        decimal->digits /= 100000000;
+        decimal->exponent += 8;
+    }
+    if (decimal->digits % 10000 == 0) {
+        decimal->digits /= 10000;
+        decimal->exponent += 4;
+    }
+    if (decimal->digits % 100 == 0) {
+        decimal->digits /= 100;
+        decimal->exponent += 2;
+    }
+    if (decimal->digits % 10 == 0) {
+        decimal->digits /= 10;
+        decimal->exponent += 1;
+    }
+}
+
 static struct decimal decimal_get(uint64_t mantissa, uint32_t exponent)
 {
     struct decimal decimal;
@@ -109,10 +130,7 @@ static struct decimal decimal_get(uint64_t mantissa, uint32_t exponent)
     } else {
         decimal = shortest(c, q, mantissa == 0 && exponent > 1);
     }
-    while (decimal.digits % 10 == 0) {
-        decimal.digits /= 10;
-        decimal.exponent++;
-    }
+    zeros_strip(&decimal);
     return decimal;
 }
 
