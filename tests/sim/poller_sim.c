@@ -485,6 +485,20 @@ int sim_local(struct sl_poller *poller, int fd, struct sl_addr *ret_addr)
     return 0;
 }
 
+uint32_t sim_sockets(struct sl_poller *poller)
+{
+    const struct sim *sim = poller_of(poller)->sim;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->socks_count; i++) {
+        const struct sock *sock = &sim->socks[i];
+        if (sock->type != SOCK_FREE && sock->poller == poller_of(poller) &&
+            !(sock->type == SOCK_END && !sock->accepted)) {
+            count++;
+        }
+    }
+    return count;
+}
+
 static void sim_poller_free(struct sl_poller *poller)
 {
     struct sim_poller *p = poller_of(poller);

@@ -83,6 +83,9 @@ struct sl_poller *sim_poller_new(struct sim *sim, const struct sl_poller_config 
 /* Address of a socket (for port 0). 0 or -EBADF. */
 int sim_local(struct sl_poller *poller, int fd, struct sl_addr *ret_addr);
 
+/* How many sockets a poller owns: listeners, connections. */
+uint32_t sim_sockets(struct sl_poller *poller);
+
 /* Clients: sockets that no poller owns. Moved along by the waits of the pollers. */
 
 enum sim_client_state {
