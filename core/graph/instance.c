@@ -87,8 +87,20 @@ int sl_instance_open(struct sl_program *program, struct sl_shard *shard, uint64_
     return instance->seats_count < program->symbols_count;
 }
 
+/* The next program may be made at the same address: no source may take it for this one. */
+static void sources_forget(struct sl_shard *shard, const struct sl_program *program)
+{
+    for (struct sl_list *at = shard->sources.next; at != &shard->sources; at = at->next) {
+        struct sl_source *source = sl_container_of(at, struct sl_source, link);
+        if (source->seen != program) continue;
+        source->seen = NULL;
+        source->symbol = NULL;
+    }
+}
+
 int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns)
 {
+    sources_forget(shard, program);
     struct sl_instance *instance = program->instances[shard->index];
     if (instance == NULL) return 0;
     sl_assert(atomic_load_explicit(&instance->pins, memory_order_relaxed) == 0);

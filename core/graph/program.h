@@ -189,7 +189,7 @@ struct sl_source {
     char *key;
     void *impl; /* of the kind */
     bool closing;
-    /* Cache: the symbol in the program that was seen last. */
+    /* Cache: the symbol in the program that was seen last; forgotten when its instance closes. */
     struct sl_program *seen;
     const struct sl_symbol *symbol;
     void (*closed)(struct sl_source *source, void *ctx); /* told when close has ended */

@@ -204,7 +204,8 @@ static const char *versions_check(const struct browser *browser, const struct re
     unsigned first, last, number;
     int used = 0;
     *ret_wrong = "a body of another form";
-    if (sscanf(body, "{\"first\":%u,\"last\":%u,\"n\":\"%u\"%n", &first, &last, &number, &used) != 3 ||
+    if (sscanf(body, "{\"first\":%u,\"last\":%u,\"n\":\"%u\"%n", &first, &last, &number, &used) !=
+            3 ||
         used == 0) {
         return NULL;
     }
@@ -334,7 +335,7 @@ static const char *ended(struct browser *browser, const struct browser_rules *ru
     (void)sim_client_received(browser->engine->sim, browser->client, &left);
     browser->broken = true;
     leave(browser, false);
-    if (left > 0) return "half a reply";
+    if (left > 0 && !rules->impatient) return "half a reply";
     if (browser->answered == browser->count) return NULL;
     return rules->draining || rules->impatient ? NULL : "the server closed a connection";
 }

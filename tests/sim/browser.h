@@ -47,7 +47,7 @@ struct browser {
     uint32_t depth; /* requests on their way */
     struct request requests[REQUESTS_MAX];
     uint32_t count;
-    uint32_t sent;     /* begun */
+    uint32_t sent; /* begun */
     uint32_t answered;
     uint64_t next_ns;  /* the next piece is sent then */
     uint64_t leave_ns; /* a browser that leaves; 0: it stays */

@@ -97,8 +97,7 @@ static void on_look(struct sl_timer *timer)
     struct engine *engine = sl_container_of(timer, struct engine, look);
     sl_assert(sl_loader_refresh(engine->loader) == 0);
     uint64_t wait_ms = 1 + sim_random(engine->sim, LOOK_MS_MAX);
-    sl_timer_start(&engine->control.timers, timer,
-                   engine->control.now_ns + wait_ms * SL_NS_PER_MS);
+    sl_timer_start(&engine->control.timers, timer, engine->control.now_ns + wait_ms * SL_NS_PER_MS);
 }
 
 static void on_published(void *ctx, uint64_t revision, int result, const struct sl_diag *diag)

@@ -50,11 +50,11 @@ struct engine {
     struct sl_drain drain;
     bool retracted;
 
-    uint32_t version;           /* that is published; grows */
-    uint32_t version_newest;    /* that was stored */
-    uint64_t revision_newest;   /* as far as `versions` is known */
-    uint32_t publications;      /* that succeeded */
-    uint32_t reports;           /* of failed processes */
+    uint32_t version;                        /* that is published; grows */
+    uint32_t version_newest;                 /* that was stored */
+    uint64_t revision_newest;                /* as far as `versions` is known */
+    uint32_t publications;                   /* that succeeded */
+    uint32_t reports;                        /* of failed processes */
     uint32_t versions[ENGINE_REVISIONS_MAX]; /* by revision; 0: the same as the one before */
 };
 
