@@ -145,11 +145,36 @@ static const char *program(void)
     return path;
 }
 
+static pid_t alive[ARGS_MAX];
+
+static void alive_replace(pid_t from, pid_t to)
+{
+    for (int i = 0; i < ARGS_MAX; i++) {
+        if (alive[i] != from) continue;
+        alive[i] = to;
+        return;
+    }
+    fail_msg("too many programs");
+}
+
+void flow_kill_rest(const struct flow_server *spare)
+{
+    for (int i = 0; i < ARGS_MAX; i++) {
+        if (alive[i] == 0 || (spare != NULL && alive[i] == spare->pid)) continue;
+        (void)kill(alive[i], SIGKILL);
+        (void)waitpid(alive[i], NULL, 0);
+        alive[i] = 0;
+    }
+}
+
 static pid_t spawn(char *const *argv, const char *log, const char *preload)
 {
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid > 0) return pid;
+    if (pid > 0) {
+        alive_replace(0, pid);
+        return pid;
+    }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -235,6 +260,7 @@ int flow_stop_within(struct flow_server *server, int signal, int timeout_ms)
     if (signal != 0) (void)kill(server->pid, signal);
     for (int waited = 0; waited < timeout_ms; waited += 2) {
         if (waitpid(server->pid, &status, WNOHANG) == server->pid) {
+            alive_replace(server->pid, 0);
             server->pid = 0;
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         }
@@ -242,6 +268,7 @@ int flow_stop_within(struct flow_server *server, int signal, int timeout_ms)
     }
     (void)kill(server->pid, SIGKILL);
     (void)waitpid(server->pid, &status, 0);
+    alive_replace(server->pid, 0);
     server->pid = 0;
     return -1;
 }

@@ -83,6 +83,9 @@ unsigned flow_log_count(const struct flow_server *server, const char *text);
 int flow_stop_within(struct flow_server *server, int signal, int timeout_ms);
 int flow_stop(struct flow_server *server, int signal);
 
+/* Kill what a failed test left behind, but `spare` (or NULL). */
+void flow_kill_rest(const struct flow_server *spare);
+
 /* Resident memory of a process, bytes. */
 uint64_t flow_rss(pid_t pid);
 
