@@ -16,7 +16,7 @@
 enum { SL_HISTOGRAM_BUCKETS = 125, SL_HISTOGRAM_FIRST = 4 /* 2^4 ns */ };
 
 struct sl_histogram {
-    uint64_t count;
+    uint64_t count; /* of a copy: the writer does not keep it */
     uint64_t sum_ns;
     uint64_t buckets[SL_HISTOGRAM_BUCKETS];
 };
@@ -31,18 +31,17 @@ static inline uint32_t sl_histogram_bucket(uint64_t ns)
     return bucket < SL_HISTOGRAM_BUCKETS ? bucket : SL_HISTOGRAM_BUCKETS - 1;
 }
 
-/* Add a duration. The writer only. */
+/* Add a duration. The writer only; `count` is left to who reads. */
 static inline void sl_histogram_add(struct sl_histogram *histogram, uint64_t ns)
 {
     sl_counter_add(&histogram->buckets[sl_histogram_bucket(ns)], 1);
     sl_counter_add(&histogram->sum_ns, ns);
-    sl_counter_add(&histogram->count, 1);
 }
 
 /* The smallest duration of a bucket, ns; of SL_HISTOGRAM_BUCKETS: the end of the last. */
 uint64_t sl_histogram_floor(uint32_t bucket);
 
-/* Add what `from` holds to `to`, which the caller owns. Any thread; `count` is made to fit. */
+/* Add what `from` holds to `to`, which the caller owns; `count` is made to fit. Any thread. */
 void sl_histogram_read(const struct sl_histogram *from, struct sl_histogram *to);
 
 /* Take `before` from `now`: what came between two readings. */
