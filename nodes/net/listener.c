@@ -30,6 +30,7 @@
 #include "core/shard/shard.h"
 #include "io/http/http.h"
 #include "io/sock/sock.h"
+#include "nodes/net/access.h"
 #include "nodes/net/net.h"
 
 enum { LISTENER_PROXIES_MAX = 32 };
@@ -237,10 +238,13 @@ static void on_cancel(void *ctx, struct sl_http_request *request)
 static void on_done(void *ctx, struct sl_http_request *request, int status, uint64_t bytes)
 {
     struct listener_source *own = ctx;
-    (void)status;
-    (void)bytes;
-    uint64_t now_ns = sl_loop_fast_ns(&own->source->shard->loop);
-    sl_histogram_add(&own->latency, now_ns > request->begin_ns ? now_ns - request->begin_ns : 0);
+    struct sl_shard *shard = own->source->shard;
+    uint64_t now_ns = sl_loop_fast_ns(&shard->loop);
+    uint64_t duration_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
+    sl_histogram_add(&own->latency, duration_ns);
+    if (__builtin_expect(shard->access != NULL, 0)) {
+        sl_access_push(shard, request, status, bytes, duration_ns);
+    }
 }
 
 static void on_drained(void *ctx, struct sl_http_server *server)
@@ -333,7 +337,7 @@ static void listener_stats(const struct sl_source *source, struct sl_source_stat
     ret_stats->connections = stats->connections;
     ret_stats->idle = stats->idle;
     ret_stats->in_flight = stats->in_flight;
-    ret_stats->latency = own->latency;
+    sl_histogram_read(&own->latency, &ret_stats->latency);
 }
 
 static const struct sl_source_ops listener_source_ops = {

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Records of requests, in blocks that go to the control thread and come back. */
+#include "nodes/net/access.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "codecs/http1/http1.h"
+#include "core/base/assertion.h"
+#include "core/shard/shard.h"
+#include "io/http/http.h"
+
+enum { ACCESS_FLUSH_NS = 100 * 1000 * 1000, ACCESS_CLIENT_GONE = 499 };
+
+struct sl_access {
+    struct sl_shard *shard;
+    struct sl_loop *control;
+    sl_access_fn *told;
+    void *ctx;
+    struct sl_timer timer; /* a block that is not full does not stay for long */
+    struct sl_access_block *current;
+    struct sl_access_block *free[SL_ACCESS_BLOCKS]; /* array of free_count */
+    uint32_t free_count;
+    struct sl_access_stats stats;
+    struct sl_mail flush;
+    bool *flushed;
+    struct sl_access_block blocks[SL_ACCESS_BLOCKS];
+};
+
+/* ---- the way of a block ---------------------------------------------------------------------- */
+
+static void mail_home(struct sl_mail *mail)
+{
+    struct sl_access_block *block = sl_container_of(mail, struct sl_access_block, mail);
+    struct sl_access *access = block->access;
+    sl_assert(access->free_count < SL_ACCESS_BLOCKS);
+    block->count = 0;
+    access->free[access->free_count++] = block;
+}
+
+static void mail_told(struct sl_mail *mail)
+{
+    struct sl_access_block *block = sl_container_of(mail, struct sl_access_block, mail);
+    struct sl_access *access = block->access;
+    access->told(access->ctx, block);
+    mail->fn = mail_home;
+    sl_loop_post(&access->shard->loop, mail);
+}
+
+static void current_send(struct sl_access *access)
+{
+    struct sl_access_block *block = access->current;
+    sl_timer_stop(&access->shard->loop.timers, &access->timer);
+    if (block == NULL) return;
+    access->current = NULL;
+    block->mail.fn = mail_told;
+    sl_loop_post(access->control, &block->mail);
+}
+
+static void on_timer(struct sl_timer *timer)
+{
+    current_send(sl_container_of(timer, struct sl_access, timer));
+}
+
+static void mail_flushed(struct sl_mail *mail)
+{
+    struct sl_access *access = sl_container_of(mail, struct sl_access, flush);
+    *access->flushed = true;
+}
+
+static void mail_flush(struct sl_mail *mail)
+{
+    struct sl_access *access = sl_container_of(mail, struct sl_access, flush);
+    current_send(access);
+    mail->fn = mail_flushed; /* behind the block: mail keeps its order */
+    sl_loop_post(access->control, mail);
+}
+
+void sl_access_flush(struct sl_shard *shard, bool *ret_flushed)
+{
+    struct sl_access *access = shard->access;
+    *ret_flushed = access == NULL;
+    if (access == NULL) return;
+    access->flushed = ret_flushed;
+    access->flush.fn = mail_flush;
+    sl_loop_post(&shard->loop, &access->flush);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int sl_access_attach(struct sl_shard *shard, struct sl_loop *control, sl_access_fn *told, void *ctx)
+{
+    sl_assert(shard->access == NULL);
+    sl_assert(told != NULL);
+    struct sl_access *access = calloc(1, sizeof(*access));
+    if (access == NULL) return -ENOMEM;
+    access->shard = shard;
+    access->control = control;
+    access->told = told;
+    access->ctx = ctx;
+    sl_timer_init(&access->timer, on_timer);
+    for (uint32_t i = 0; i < SL_ACCESS_BLOCKS; i++) {
+        access->blocks[i].access = access;
+        access->free[access->free_count++] = &access->blocks[i];
+    }
+    shard->access = access;
+    return 0;
+}
+
+void sl_access_detach(struct sl_shard *shard)
+{
+    free(shard->access);
+    shard->access = NULL;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static struct sl_access_record *record_take(struct sl_access *access)
+{
+    struct sl_loop *loop = &access->shard->loop;
+    if (access->current == NULL) {
+        if (access->free_count == 0) {
+            access->stats.dropped++;
+            return NULL;
+        }
+        access->current = access->free[--access->free_count];
+        sl_timer_start(&loop->timers, &access->timer, loop->now_ns + ACCESS_FLUSH_NS);
+    }
+    access->stats.records++;
+    return &access->current->records[access->current->count++];
+}
+
+static void part_put(struct sl_access_record *record, enum sl_access_part part,
+                     struct sl_slice text, size_t size_max)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i < part; i++) used += record->sizes[i];
+    size_t size = text.size < size_max ? text.size : size_max;
+    if (size > SL_ACCESS_TEXT_SIZE - used) size = SL_ACCESS_TEXT_SIZE - used;
+    if (size > 0) memcpy(record->text + used, text.data, size);
+    record->sizes[part] = (uint16_t)size;
+}
+
+static struct sl_slice header_of(const struct sl_http1_request *head, enum sl_http1_header_id id)
+{
+    const struct sl_http1_header *field = sl_http1_head_find(&head->head, id);
+    return field != NULL ? field->value : SL_SLICE("");
+}
+
+/* The head stands at the front of the payload's bytes; it was parsed before, so it is whole. */
+static void parts_fill(struct sl_access_record *record, const struct sl_http_request *request)
+{
+    struct sl_http1_request head;
+    const struct sl_buf *buf = request->payload.buf;
+    size_t size = (size_t)request->head_size;
+    int64_t got = sl_http1_parse_request(buf->bytes, size, 0, size, &head);
+    sl_assert(got == (int64_t)size);
+    struct sl_value remote = sl_value_get_str(request->payload, "remote");
+    record->version_minor = head.head.version_minor;
+    part_put(record, SL_ACCESS_METHOD, head.method, 16);
+    part_put(record, SL_ACCESS_TARGET, head.target, 200);
+    part_put(record, SL_ACCESS_REMOTE,
+             sl_value_is(remote, SL_VALUE_STRING) ? sl_value_slice(remote) : SL_SLICE(""), 46);
+    part_put(record, SL_ACCESS_TRACEPARENT, header_of(&head, SL_HTTP1_HEADER_TRACEPARENT), 55);
+    part_put(record, SL_ACCESS_REQUEST_ID, header_of(&head, SL_HTTP1_HEADER_X_REQUEST_ID), 40);
+    part_put(record, SL_ACCESS_REFERER, header_of(&head, SL_HTTP1_HEADER_REFERER), 80);
+    part_put(record, SL_ACCESS_USER_AGENT, header_of(&head, SL_HTTP1_HEADER_USER_AGENT), 100);
+}
+
+void sl_access_push(struct sl_shard *shard, const struct sl_http_request *request, int status,
+                    uint64_t bytes_out, uint64_t duration_ns)
+{
+    struct sl_access *access = shard->access;
+    sl_assert(access != NULL);
+    struct sl_access_record *record = record_take(access);
+    if (record == NULL) return;
+    record->wall_ns = shard->loop.clock->wall_ns(shard->loop.clock);
+    record->duration_ns = duration_ns;
+    record->bytes_in = request->head_size + request->body_size;
+    record->bytes_out = bytes_out;
+    record->status = (uint16_t)(status != 0 ? status : ACCESS_CLIENT_GONE);
+    parts_fill(record, request);
+    if (access->current->count == SL_ACCESS_RECORDS) current_send(access);
+}
+
+struct sl_slice sl_access_part(const struct sl_access_record *record, enum sl_access_part part)
+{
+    sl_assert(part < SL_ACCESS_PARTS);
+    size_t at = 0;
+    for (uint32_t i = 0; i < part; i++) at += record->sizes[i];
+    return sl_slice_make(record->text + at, record->sizes[part]);
+}
+
+void sl_access_stats_get(const struct sl_shard *shard, struct sl_access_stats *ret_stats)
+{
+    const struct sl_access *access = shard->access;
+    *ret_stats = access != NULL ? access->stats : (struct sl_access_stats){0};
+}
