@@ -117,6 +117,10 @@ struct metric_point {
       m->shard->remote.answers)                                                                    \
     X(remote_refused, "remote_refused_total", COUNTER, SHARD,                                      \
       "Packets for which the ring had no room.", m->shard->remote.refused)                         \
+    X(access, "access_log_records_total", COUNTER, SHARD, "Requests for the access log.",          \
+      m->shard->access.records)                                                                    \
+    X(access_dropped, "access_log_dropped_total", COUNTER, SHARD,                                  \
+      "Requests missing in the access log: its writer did not keep up.", m->shard->access.dropped) \
     X(requests, "http_requests_total", COUNTER, LISTENER, "Requests that reached the listener.",   \
       m->stats->requests)                                                                          \
     X(responses, "http_responses_total", COUNTER, CLASS, "Answers by class of status.",            \

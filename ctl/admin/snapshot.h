@@ -20,6 +20,7 @@
 #include "core/graph/remote.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
+#include "nodes/net/access.h"
 
 enum { SL_ADMIN_KEY_SIZE = 160 };
 
@@ -59,6 +60,7 @@ struct sl_admin_shard {
     struct sl_admin_poller poller;
     struct sl_mem_stats mem;
     struct sl_remote_stats remote;
+    struct sl_access_stats access;
     struct sl_admin_source *sources; /* array of sources_count */
     uint32_t sources_count;
     uint32_t sources_cap;

@@ -7,6 +7,39 @@
 #include "ctl/cli/cli.h"
 #include "nodes/kinds.h"
 
+const struct cli_option cli_common_options[] = {
+    {"format", 0, "text|json", CLI_CONFIG, "text", "how to print"},
+    {"config", 'c', "FILE", 0, NULL, "configuration file (sluice.yaml, if it is there)"},
+    {"log-level", 0, "LEVEL", CLI_CONFIG, "info", "debug, info, warn or error"},
+    {"log-format", 0, "text|json", CLI_CONFIG, "text", "how log lines look"},
+    {"help", 'h', NULL, CLI_SWITCH, NULL, "this text"},
+    {0},
+};
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) return c;
+    }
+    return NULL;
+}
+
+static int command_unknown(const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    for (const struct cli_command *c = cli_commands; c->name != NULL && count < 64; c++) {
+        names[count++] = c->name;
+    }
+    const char *nearest = sl_diag_nearest(name, names, count);
+    if (nearest != NULL) {
+        cli_error("unknown command \"%s\"; did you mean \"%s\"?", name, nearest);
+    } else {
+        cli_error("unknown command \"%s\"; see \"sluice --help\"", name);
+    }
+    return CLI_USAGE;
+}
+
 static bool log_setup(struct cli_args *args)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -32,13 +65,19 @@ int main(int argc, char **argv)
         cli_print_overview(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
         cli_print_overview(stdout);
         return CLI_OK;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    if (strcmp(name, "help") == 0) name = argv[2];
     const struct cli_command *command = cli_command_find(name);
-    if (command == NULL) return cli_command_unknown(name);
+    if (command == NULL) return command_unknown(name);
+    if (strcmp(argv[1], "help") == 0) {
+        cli_print_help(stdout, command);
+        return CLI_OK;
+    }
     sl_kinds_register();
     sl_ops_register();
     struct cli_args *args = NULL;

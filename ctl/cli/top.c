@@ -207,7 +207,7 @@ static int top_live(struct top *top)
 static int top_once(struct top *top)
 {
     struct sl_out out;
-    (void)usleep(top->look.interval_ms * 1000);
+    (void)poll(NULL, 0, (int)top->look.interval_ms);
     if (sample_take(top, false) < 0) return CLI_UNREACHABLE;
     shown_make(top);
     if (cli_is_json(top->args)) {

@@ -60,6 +60,7 @@ struct sl_runtime {
     struct sl_swap *swap;
     struct sl_loader *loader;
     struct sl_admin *admin;
+    struct sl_access_log *access_log;
 
     struct sl_watch *watch;
     struct sl_op watch_op;
@@ -115,14 +116,30 @@ static struct sl_poller *shard_poller(void *ctx, struct sl_clock *clock, struct 
     return sl_poller_new(runtime->choice.kind, &runtime->cfg.poller_config, clock, reterr);
 }
 
+/* Take the last records of the access log from the shards; they still run. */
+static void access_flush(struct sl_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->shards_count; i++) {
+        bool flushed = false;
+        if (!runtime->shards[i]->has_thread) continue;
+        sl_access_flush(runtime->shards[i], &flushed);
+        while (!flushed) {
+            sl_loop_turn(&runtime->control,
+                         runtime->control.now_ns + RUNTIME_STEP_MS * SL_NS_PER_MS);
+        }
+    }
+}
+
 static int shards_stop(struct sl_boot *boot, void *ctx, uint64_t deadline_ns)
 {
     struct sl_runtime *runtime = ctx;
     (void)boot;
     (void)deadline_ns;
+    access_flush(runtime);
     for (uint32_t i = 0; i < runtime->shards_count; i++) sl_shard_stop(runtime->shards[i]);
     sl_remote_fini(runtime->shards, runtime->shards_count);
     for (uint32_t i = 0; i < runtime->shards_count; i++) {
+        sl_access_detach(runtime->shards[i]);
         free(runtime->shards[i]);
         runtime->shards[i] = NULL;
     }
@@ -141,6 +158,10 @@ static int shards_alloc(struct sl_runtime *runtime, uint32_t count)
         shard->peers_count = count;
         runtime->shards[i] = shard;
         runtime->shards_count++;
+        if (runtime->access_log == NULL) continue;
+        int r =
+            sl_access_attach(shard, &runtime->control, sl_access_log_write, runtime->access_log);
+        if (r < 0) return r;
     }
     return sl_remote_init(runtime->shards, count);
 }
@@ -466,6 +487,7 @@ static void on_signal(struct sl_op *op, const struct sl_event *event)
     if (event->res == -ECANCELED) return;
     while (read(runtime->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
+            if (runtime->access_log != NULL) sl_access_log_reopen(runtime->access_log);
             if (runtime->hangup != NULL) runtime->hangup(runtime->hangup_ctx);
             continue;
         }
@@ -532,6 +554,11 @@ static int runtime_boot(struct sl_runtime *runtime, struct sl_diag *reterr)
     sl_loop_init(&runtime->control, poller, runtime->clock, mem);
     r = signals_open(runtime);
     if (r < 0) return r;
+    if (runtime->cfg.access_log != NULL) {
+        r = sl_access_log_open(runtime->cfg.access_log, runtime->cfg.access_format,
+                               &runtime->access_log, reterr);
+        if (r < 0) return r;
+    }
     runtime->signal_op.fn = on_signal;
     signal_arm(runtime);
     runtime->boot = sl_boot_new(runtime->clock);
@@ -619,6 +646,7 @@ struct sl_runtime *sl_runtime_free(struct sl_runtime *runtime)
         signals_close(runtime);
         sl_loop_fini(&runtime->control);
     }
+    runtime->access_log = sl_access_log_close(runtime->access_log);
     sl_value_unref(runtime->cfg.environment);
     free(runtime->name_space);
     free(runtime->data_dir);

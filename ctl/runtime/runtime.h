@@ -20,6 +20,7 @@
 #include "core/base/diag.h"
 #include "core/base/limit.h"
 #include "core/shard/shard.h"
+#include "ctl/admin/access_log.h"
 #include "io/uring/pick.h"
 
 struct sl_loader;
@@ -35,12 +36,14 @@ struct sl_runtime_config {
     uint32_t cpus_count;         /* 1 … SL_SHARDS_MAX */
     enum sl_poller_kind poller;
     struct sl_poller_config poller_config;
-    size_t memory_max;     /* bytes a shard may take; 0: 4 GiB */
-    size_t memory_reserve; /* bytes a shard touches at start; 0: 16 MiB */
-    uint32_t drain_ms;     /* how long requests in flight may take at the end; 0: 30 s */
-    uint32_t stall_ms;     /* a shard's turn that is reported; 0: 100 ms */
-    const char *control;   /* path of the control socket, "none", or NULL: ctl/admin/path.h */
-    const char *version;   /* for the control socket; NULL: "" */
+    size_t memory_max;      /* bytes a shard may take; 0: 4 GiB */
+    size_t memory_reserve;  /* bytes a shard touches at start; 0: 16 MiB */
+    uint32_t drain_ms;      /* how long requests in flight may take at the end; 0: 30 s */
+    uint32_t stall_ms;      /* a shard's turn that is reported; 0: 100 ms */
+    const char *control;    /* path of the control socket, "none", or NULL: ctl/admin/path.h */
+    const char *access_log; /* file, "-", or NULL: none */
+    enum sl_access_format access_format;
+    const char *version; /* for the control socket; NULL: "" */
 };
 
 /*

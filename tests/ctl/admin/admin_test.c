@@ -26,6 +26,8 @@ static const char *binary;
 static char folder[64];
 static char control[128];
 static char specs[128];
+static char access_log[128];
+static int requests_sent;
 static int port;
 static pid_t pid;
 
@@ -81,6 +83,7 @@ static long ask(const char *socket, const char *method, const char *path)
     CURLcode code = curl_easy_perform(curl);
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply.status);
     curl_easy_cleanup(curl);
+    if (socket == NULL && code == CURLE_OK) requests_sent++;
     return code == CURLE_OK ? reply.status : -1;
 }
 
@@ -140,6 +143,7 @@ static int setup(void **state)
     if (mkdtemp(folder) == NULL) return -1;
     (void)snprintf(control, sizeof(control), "%s/control.sock", folder);
     (void)snprintf(specs, sizeof(specs), "%s/specs.yaml", folder);
+    (void)snprintf(access_log, sizeof(access_log), "%s/access.log", folder);
     FILE *file = fopen(specs, "we");
     if (file == NULL) return -1;
     (void)fprintf(file, specs_text, port);
@@ -147,7 +151,7 @@ static int setup(void **state)
     pid = fork();
     if (pid == 0) {
         (void)execl(binary, binary, "start", specs, "--control", control, "--cores", "0",
-                    (char *)NULL);
+                    "--access-log", access_log, (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < WAIT_STEPS; i++) {
@@ -166,6 +170,7 @@ static int teardown(void **state)
     }
     (void)unlink(control);
     (void)unlink(specs);
+    (void)unlink(access_log);
     return rmdir(folder);
 }
 
@@ -283,13 +288,16 @@ static void start_same_socket_is_refused(void **state)
     assert_int_equal(ask(control, "GET", "/health"), 200);
 }
 
-static void command_status_answers_0_nobody_3(void **state)
+static void commands_answer_0_and_3_without_runtime(void **state)
 {
     (void)state;
     const char *const there[] = {binary, "status", "--control", control, NULL};
     const char *const nobody[] = {binary, "status", "--control", "/nonexistent/c.sock", NULL};
     assert_int_equal(run(there), 0);
     assert_int_equal(run(nobody), 3);
+    const char *const top[] = {binary,  "top",       "--once", "--interval",
+                               "100ms", "--control", control,  NULL};
+    assert_int_equal(run(top), 0);
 }
 
 /* The last one: nobody is there afterwards. */
@@ -306,6 +314,24 @@ static void command_drain_ends_the_runtime(void **state)
     assert_int_equal(access(control, F_OK), -1);
 }
 
+/* After the end: nothing is left in a buffer. */
+static void access_log_has_a_line_for_each_request(void **state)
+{
+    (void)state;
+    int lines = 0;
+    int pings = 0;
+    char line[2048];
+    FILE *file = fopen(access_log, "re");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        lines++;
+        pings += strstr(line, "\"target\":\"/ping\"") != NULL;
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(lines, requests_sent);
+    assert_int_equal(pings, REQUESTS + 5);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -319,8 +345,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(shards_answered_and_cpu_time_are_told),
         cmocka_unit_test(unknown_path_is_404_wrong_method_is_405),
         cmocka_unit_test(start_same_socket_is_refused),
-        cmocka_unit_test(command_status_answers_0_nobody_3),
+        cmocka_unit_test(commands_answer_0_and_3_without_runtime),
         cmocka_unit_test(command_drain_ends_the_runtime),
+        cmocka_unit_test(access_log_has_a_line_for_each_request),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
