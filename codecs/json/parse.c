@@ -39,7 +39,7 @@ static uint32_t cells_hint(size_t size)
  * depth included.
  */
 static inline int parse_fast(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf *owner,
-                      struct sl_mem *mem, struct sl_value *ret, uint32_t *ret_duplicates)
+                             struct sl_mem *mem, struct sl_value *ret, uint32_t *ret_duplicates)
 {
     struct sl_builder builder;
     struct json_scan scan; /* its places need not be cleared */
