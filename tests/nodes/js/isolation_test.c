@@ -342,8 +342,7 @@ static void memory_cap_ends_growth(void **state)
         "export default () => { const a = []; for (;;) a.push(new Uint8Array(100000).fill(7)) }",
         "export default () => { const m = new Map(); for (let i = 0;; i++) m.set('k' + i, {}) }",
         "export default async () => { const a = []; for (;;) a.push(await {}) }",
-        "export default () => { const s = []; for (let i = 0;; i++) s.push('x'.repeat(10000) + i) "
-        "}",
+        "export default () => { const s = []; for (let i = 0;; i++) s.push('x'.repeat(9999) + i) }",
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         const char *text = fixture_run(&fixture, codes[i], sl_value_null());
