@@ -35,6 +35,13 @@ size_t sl_utf8_size(const uint8_t *data, size_t size)
     return 4;
 }
 
+/* Neither a long form nor a surrogate, by the bits that tell it of a character of three bytes. */
+static inline bool is_valid3(uint32_t word)
+{
+    uint32_t lead = word & 0x200f;
+    return lead != 0 && lead != 0x200d;
+}
+
 /*
  * The same by masks, where four bytes can be read: bytes are numbered from the lowest of `word`.
  * Each form is checked for its marks, then for what it must not say.
@@ -42,13 +49,19 @@ size_t sl_utf8_size(const uint8_t *data, size_t size)
 static inline size_t size_by_masks(uint32_t word)
 {
     if ((word & 0x00c0c0f0) == 0x008080e0) {
-        uint32_t lead = word & 0x200f; /* low bits of the first byte, 0x20 of the second */
-        return lead != 0 && lead != 0x200d ? 3 : 0; /* long form; surrogate */
+        return is_valid3(word) ? 3 : 0;
     }
     if ((word & 0xc0e0) == 0x80c0) return (word & 0x1e) != 0 ? 2 : 0; /* long form of ASCII */
     if ((word & 0xc0c0c0f8) != 0x808080f0) return 0;
     uint32_t lead = (word & 7) << 2 | (word >> 12 & 3); /* value / 2^16 */
     return lead >= 1 && lead <= 16 ? 4 : 0;
+}
+
+/* Six bytes that are two characters of three: most writing beyond Europe is made of them. */
+static inline bool is_two_of_three(uint64_t word)
+{
+    if ((word & UINT64_C(0xc0c0f0c0c0f0)) != UINT64_C(0x8080e08080e0)) return false;
+    return is_valid3((uint32_t)word) && is_valid3((uint32_t)(word >> 24));
 }
 
 size_t sl_utf8_valid_size(const uint8_t *data, size_t size)
@@ -57,6 +70,10 @@ size_t sl_utf8_valid_size(const uint8_t *data, size_t size)
     while (size - at >= sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, data + at, sizeof(word));
+        if (is_two_of_three(word)) {
+            at += 6;
+            continue;
+        }
         uint64_t high = word & UINT64_C(0x8080808080808080);
         if (high == 0) {
             at += sizeof(word);
