@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of commands. */
+#include <string.h>
+
 #include "ctl/cli/cli.h"
 #include "ctl/cli/control.h"
+
+const struct cli_option cli_common_options[] = {
+    {"format", 0, "text|json", CLI_CONFIG, "text", "how to print"},
+    {"config", 'c', "FILE", 0, NULL, "configuration file (sluice.yaml, if it is there)"},
+    {"log-level", 0, "LEVEL", CLI_CONFIG, "info", "debug, info, warn or error"},
+    {"log-format", 0, "text|json", CLI_CONFIG, "text", "how log lines look"},
+    {"help", 'h', NULL, CLI_SWITCH, NULL, "this text"},
+    {0},
+};
 
 static const struct cli_option start_options[] = {
     {"namespace", 'n', "NAME", CLI_CONFIG, "default", "the namespace to run"},
@@ -236,3 +247,11 @@ const struct cli_command cli_commands[] = {
      no_options, cli_version, false},
     {0},
 };
+
+const struct cli_command *cli_command_find(const char *name)
+{
+    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, name) == 0) return c;
+    }
+    return NULL;
+}

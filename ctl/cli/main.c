@@ -7,23 +7,6 @@
 #include "ctl/cli/cli.h"
 #include "nodes/kinds.h"
 
-const struct cli_option cli_common_options[] = {
-    {"format", 0, "text|json", CLI_CONFIG, "text", "how to print"},
-    {"config", 'c', "FILE", 0, NULL, "configuration file (sluice.yaml, if it is there)"},
-    {"log-level", 0, "LEVEL", CLI_CONFIG, "info", "debug, info, warn or error"},
-    {"log-format", 0, "text|json", CLI_CONFIG, "text", "how log lines look"},
-    {"help", 'h', NULL, CLI_SWITCH, NULL, "this text"},
-    {0},
-};
-
-const struct cli_command *cli_command_find(const char *name)
-{
-    for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
-        if (strcmp(c->name, name) == 0) return c;
-    }
-    return NULL;
-}
-
 static int command_unknown(const char *name)
 {
     const char *names[64];
