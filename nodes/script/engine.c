@@ -57,7 +57,11 @@ struct sl_pos sl_script_pos(const struct sl_script_source *source, uint32_t line
     sl_assert(source != NULL);
     if (line == 0) return (struct sl_pos){0, 0};
     if (column == 0) column = 1;
-    if (source->place != NULL) return source->place(source->place_ctx, line, column);
+    if (source->place != NULL) {
+        struct sl_pos pos = source->place(source->place_ctx, line, column);
+        /* Code that came without a place (over the registry) has its own lines. */
+        if (pos.line > 0) return pos;
+    }
     uint32_t first_line = source->pos.line > 0 ? source->pos.line : 1;
     uint32_t first_column = source->pos.column > 0 ? source->pos.column : 1;
     if (line == 1) return (struct sl_pos){first_line, first_column + column - 1};

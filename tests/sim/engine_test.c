@@ -446,7 +446,8 @@ static struct outcome run_seed(uint64_t seed)
     run_begin(&run, seed);
     workflow_write(run.text, 1, run.engine->shards_count, 0);
     run.version = 1;
-    if (!engine_apply(run.engine, run.text, 1)) fail_msg("seed %llu: not applied", run.seed);
+    if (!engine_apply(run.engine, run.text, 1))
+        fail_msg("seed %llu: not applied", (unsigned long long)run.seed);
     if (!run_until(&run, is_published)) run.wrong = "the first version is never published";
     if (run.wrong == NULL) browsers_run(&run);
     if (run.wrong == NULL) run_end(&run);
