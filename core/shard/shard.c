@@ -110,6 +110,8 @@ static void *shard_main(void *arg)
     atomic_store_explicit(&shard->start_result, r, memory_order_release);
     if (r < 0) return NULL;
     sl_loop_run(&shard->loop);
+    /* The mail may have been read before its sender has rung the poller. */
+    while (!atomic_load_explicit(&shard->stop_posted, memory_order_acquire)) (void)sched_yield();
     sl_shard_fini(shard);
     return NULL;
 }
@@ -123,6 +125,7 @@ int sl_shard_start(struct sl_shard *shard, const struct sl_shard_config *cfg,
     struct sl_diag diag = {0};
     shard->start_diag = &diag;
     atomic_store_explicit(&shard->start_result, 1, memory_order_relaxed);
+    atomic_store_explicit(&shard->stop_posted, false, memory_order_relaxed);
     int r = pthread_create(&shard->thread, NULL, shard_main, &start);
     if (r != 0) {
         return sl_diag_set(reterr, "no_thread", (struct sl_pos){0, 0},
@@ -158,6 +161,8 @@ void sl_shard_stop(struct sl_shard *shard)
     if (!shard->has_thread) return;
     struct shard_stop stop = {.mail = {.fn = mail_stop}, .shard = shard};
     sl_loop_post(&shard->loop, &stop.mail);
+    /* Pairs with the acquire in shard_main: only then may the poller go. */
+    atomic_store_explicit(&shard->stop_posted, true, memory_order_release);
     (void)pthread_join(shard->thread, NULL);
     shard->has_thread = false;
 }

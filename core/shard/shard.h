@@ -44,6 +44,7 @@ struct sl_shard {
     bool has_thread;
     struct sl_diag *start_diag;
     _Atomic int start_result; /* 1: not yet */
+    _Atomic bool stop_posted; /* who stops it has done with its loop */
 
     /* Written by the control thread, read by the shard. */
     alignas(128) _Atomic(struct sl_program *) program;
