@@ -304,7 +304,7 @@ static int put_pairs(struct draft *draft, const struct http_conn *conn, struct h
     put_bytes(draft, remote_off, remote.size);
     /* Empty here; a router fills it, and passes the request on as it is where there is none. */
     put_key(draft, TEXT("params"));
-    *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP, .word = 1};
+    *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
     buf->cells_count = (uint32_t)(draft->cells - buf->cells);
     sl_assert(buf->cells_count <= buf->cells_cap);
     sl_assert(buf->bytes_size <= buf->bytes_cap);
