@@ -283,12 +283,13 @@ uint64_t flow_rss(pid_t pid)
     char path[64];
     unsigned long size = 0;
     unsigned long resident = 0;
+    unsigned long shared = 0; /* files that are mapped: the store */
     (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
     FILE *file = fopen(path, "r");
     if (file == NULL) return 0;
-    (void)fscanf(file, "%lu %lu", &size, &resident);
+    (void)fscanf(file, "%lu %lu %lu", &size, &resident, &shared);
     (void)fclose(file);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- HTTP ------------------------------------------------------------------------------------ */

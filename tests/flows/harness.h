@@ -86,7 +86,7 @@ int flow_stop(struct flow_server *server, int signal);
 /* Kill what a failed test left behind, but `spare` (or NULL). */
 void flow_kill_rest(const struct flow_server *spare);
 
-/* Resident memory of a process, bytes. */
+/* Resident memory of a process that is its own (no file), bytes. */
 uint64_t flow_rss(pid_t pid);
 
 /* A connection to 127.0.0.1, or -errno. */
