@@ -128,14 +128,24 @@ void cli_print_json(struct sl_value value);
 void cli_print_help(FILE *out, const struct cli_command *command);
 void cli_print_overview(FILE *out);
 
+/* The manual page of all commands, for man(1), on stdout. */
+void cli_print_manual(void);
+
+/* "unknown command", with the nearest. Returns CLI_USAGE. */
+int cli_command_unknown(const char *name);
+
 /* ---- shared by commands ---------------------------------------------------------------------- */
 
 /* The commands; each in its own file. */
 int cli_apply(struct cli_args *args);
+int cli_bench(struct cli_args *args);
 int cli_check(struct cli_args *args);
+int cli_completion(struct cli_args *args);
 int cli_delete(struct cli_args *args);
 int cli_diff(struct cli_args *args);
+int cli_eval(struct cli_args *args);
 int cli_get_command(struct cli_args *args);
+int cli_help(struct cli_args *args);
 int cli_history(struct cli_args *args);
 int cli_rollback(struct cli_args *args);
 int cli_start(struct cli_args *args);

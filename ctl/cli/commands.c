@@ -171,6 +171,27 @@ static const struct cli_option drain_options[] = {
     {0},
 };
 
+static const struct cli_option eval_options[] = {
+    {"cel", 0, "EXPRESSION", 0, NULL, "evaluate CEL"},
+    {"js", 0, "CODE", 0, NULL, "run JavaScript: a module, or an expression over self"},
+    {"ts", 0, "CODE", 0, NULL, "run TypeScript"},
+    {"lua", 0, "CODE", 0, NULL, "run Lua: \"return function(self) … end\", or an expression"},
+    {"self", 's', "FILE", 0, NULL,
+     "the value of self: JSON, or YAML (*.yaml); - is standard input"},
+    {"bind", 'b', "NAME=JSON", CLI_LIST, NULL, "a variable (CEL), or a member of env"},
+    {"json", 0, "FILE", 0, NULL, "parse JSON and print it"},
+    {"yaml", 0, "FILE", 0, NULL, "parse YAML and print it as JSON"},
+    {"cases", 0, "FILE", CLI_LIST, NULL, "run a file of CEL test cases; more may follow"},
+    {"language", 'l', "NAME", 0, "cel", "of an expression without an option, and of the prompt"},
+    {"timeout", 't', "DURATION", 0, "5s", "how long a run may take"},
+    {0},
+};
+
+static const struct cli_option help_options[] = {
+    {"man", 0, NULL, CLI_SWITCH, NULL, "print the manual page, for man -l -"},
+    {0},
+};
+
 static const struct cli_option no_options[] = {{0}};
 
 const struct cli_command cli_commands[] = {
@@ -242,6 +263,29 @@ const struct cli_command cli_commands[] = {
      "Listeners stop accepting, requests in flight end, then the runtime exits; as SIGTERM does.\n"
      "Comes back when it has ended.\n",
      "  sluice drain -n default --data /var/lib/sluice\n", drain_options, cli_drain, false},
+    {"eval", "evaluate an expression or run a script", "[EXPRESSION]",
+     "Without an expression each line of standard input is one. A result is printed as JSON; an\n"
+     "error exits with 1.\n",
+     "  sluice eval 'self.age >= 18' --self person.json\n"
+     "  sluice eval --cel 'a + b' --bind a=1 --bind b=2\n"
+     "  sluice eval --js '({double: self * 2})' --self - <<< 21\n"
+     "  sluice eval --cases tests.json\n",
+     eval_options, cli_eval, false},
+    {"bench", "measure an HTTP server", "ARGUMENT…",
+     "Runs sluice-bench, which stands beside sluice or in PATH, with the arguments.\n",
+     "  sluice bench --help\n"
+     "  sluice bench http http://127.0.0.1:8000/ping --duration 5s\n",
+     no_options, cli_bench, true},
+    {"completion", "print the completion for a shell", "bash|zsh",
+     "For bash: eval \"$(sluice completion bash)\" in ~/.bashrc.\n"
+     "For zsh: eval \"$(sluice completion zsh)\" in ~/.zshrc, after compinit.\n",
+     "  sluice completion bash > /etc/bash_completion.d/sluice\n", no_options, cli_completion,
+     false},
+    {"help", "tell about a command", "[COMMAND]",
+     "The same as sluice COMMAND --help; without a command, all of them.\n",
+     "  sluice help apply\n"
+     "  sluice help --man | man -l -\n",
+     help_options, cli_help, false},
     {"version", "print the version and what was built in", "",
      "Prints version, languages, node kinds and pollers.\n", "  sluice version --format json\n",
      no_options, cli_version, false},
@@ -254,4 +298,20 @@ const struct cli_command *cli_command_find(const char *name)
         if (strcmp(c->name, name) == 0) return c;
     }
     return NULL;
+}
+
+int cli_command_unknown(const char *name)
+{
+    const char *names[64];
+    size_t count = 0;
+    for (const struct cli_command *c = cli_commands; c->name != NULL && count < 64; c++) {
+        names[count++] = c->name;
+    }
+    const char *nearest = sl_diag_nearest(name, names, count);
+    if (nearest != NULL) {
+        cli_error("unknown command \"%s\"; did you mean \"%s\"?", name, nearest);
+    } else {
+        cli_error("unknown command \"%s\"; see \"sluice --help\"", name);
+    }
+    return CLI_USAGE;
 }

@@ -7,22 +7,6 @@
 #include "ctl/cli/cli.h"
 #include "nodes/kinds.h"
 
-static int command_unknown(const char *name)
-{
-    const char *names[64];
-    size_t count = 0;
-    for (const struct cli_command *c = cli_commands; c->name != NULL && count < 64; c++) {
-        names[count++] = c->name;
-    }
-    const char *nearest = sl_diag_nearest(name, names, count);
-    if (nearest != NULL) {
-        cli_error("unknown command \"%s\"; did you mean \"%s\"?", name, nearest);
-    } else {
-        cli_error("unknown command \"%s\"; see \"sluice --help\"", name);
-    }
-    return CLI_USAGE;
-}
-
 static bool log_setup(struct cli_args *args)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
@@ -48,19 +32,13 @@ int main(int argc, char **argv)
         cli_print_overview(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        (strcmp(argv[1], "help") == 0 && argc == 2)) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         cli_print_overview(stdout);
         return CLI_OK;
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
-    if (strcmp(name, "help") == 0) name = argv[2];
     const struct cli_command *command = cli_command_find(name);
-    if (command == NULL) return command_unknown(name);
-    if (strcmp(argv[1], "help") == 0) {
-        cli_print_help(stdout, command);
-        return CLI_OK;
-    }
+    if (command == NULL) return cli_command_unknown(name);
     sl_kinds_register();
     sl_ops_register();
     struct cli_args *args = NULL;

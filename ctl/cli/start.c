@@ -9,7 +9,9 @@
 #include "core/base/log.h"
 #include "core/graph/program.h"
 #include "core/graph/swap.h"
+#include "ctl/cli/notify.h"
 #include "ctl/cli/store.h"
+#include "ctl/cli/watch.h"
 #include "ctl/loader/loader.h"
 #include "ctl/runtime/runtime.h"
 
@@ -19,6 +21,10 @@ struct start {
     struct sl_runtime *runtime;
     const char *files[256]; /* specs to apply */
     size_t files_count;
+    bool has_stdin;              /* one of them is standard input: it can be read once */
+    char (*applied)[SL_ID_SIZE]; /* ids that the files made: array of applied_count, owned */
+    size_t applied_count;
+    struct cli_watch watch;
 };
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -103,6 +109,7 @@ static bool files_add(struct start *start, const char *const *items, size_t coun
                       sizeof(start->files) / sizeof(start->files[0]));
             return false;
         }
+        start->has_stdin |= strcmp(items[i], "-") == 0;
         start->files[start->files_count++] = items[i];
     }
     return true;
@@ -139,23 +146,78 @@ static bool options_read(struct start *start)
 
 /* ---- specs ----------------------------------------------------------------------------------- */
 
+/* The ids that the files have now; what they had before and have no longer goes. */
+static int applied_keep(struct start *start, const struct sl_commit *commit)
+{
+    char(*ids)[SL_ID_SIZE] = calloc(commit->count + 1, sizeof(*ids));
+    size_t count = 0;
+    if (ids == NULL) return -ENOMEM;
+    for (size_t i = 0; i < commit->count; i++) {
+        if (commit->items[i].after == NULL) continue;
+        memcpy(ids[count++], commit->items[i].after->id, SL_ID_SIZE);
+    }
+    free(start->applied);
+    start->applied = ids;
+    start->applied_count = count;
+    return 0;
+}
+
+/* Of the applied ids those that `commit` does not have: array of *ret_count, to be freed. */
+static char (*applied_gone(const struct start *start, const struct sl_commit *commit,
+                           size_t *ret_count))[SL_ID_SIZE]
+{
+    char(*gone)[SL_ID_SIZE] = calloc(start->applied_count + 1, sizeof(*gone));
+    size_t count = 0;
+    for (size_t i = 0; gone != NULL && i < start->applied_count; i++) {
+        bool there = false;
+        for (size_t k = 0; k < commit->count && !there; k++) {
+            const struct sl_object *after = commit->items[k].after;
+            there = after != NULL && strcmp(after->id, start->applied[i]) == 0;
+        }
+        if (!there) memcpy(gone[count++], start->applied[i], SL_ID_SIZE);
+    }
+    *ret_count = count;
+    return gone;
+}
+
+/*
+ * Store the specs of the files. When they are read again, nodes that stood in them and no longer do
+ * are deleted in the same change set: a first, dry run tells the ids.
+ */
+static int specs_store(struct start *start, const struct sl_specs *specs, struct sl_diags *diags)
+{
+    struct sl_registry *registry = sl_runtime_registry(start->runtime);
+    struct cli_store store = {
+        .name_space = start->cfg.name_space,
+        .author = cli_author(),
+        .message = start->applied == NULL ? "start" : "files changed",
+        .if_revision = SL_REVISION_ANY,
+        .dry_run = start->applied != NULL,
+    };
+    struct sl_commit commit = {0};
+    char(*gone)[SL_ID_SIZE] = NULL;
+    int r = cli_store_specs(registry, &store, specs, &commit, diags);
+    if (r == 0 && store.dry_run) {
+        gone = applied_gone(start, &commit, &store.deletes_count);
+        sl_commit_fini(&commit);
+        commit = (struct sl_commit){0};
+        store.deletes = gone;
+        store.dry_run = false;
+        r = cli_store_specs(registry, &store, specs, &commit, diags);
+    }
+    if (r == 0) r = applied_keep(start, &commit);
+    sl_commit_fini(&commit);
+    free(gone);
+    return r;
+}
+
 static int specs_apply(struct start *start, struct sl_diags *diags)
 {
     if (start->files_count == 0) return 0;
     struct sl_specs specs = {0};
     int r = sl_specs_read_paths(start->files, start->files_count, &specs, diags);
     if (r == 0) r = sl_specs_check_names(&specs, start->cfg.name_space, diags);
-    if (r == 0) {
-        struct cli_store store = {
-            .name_space = start->cfg.name_space,
-            .author = cli_author(),
-            .message = "start",
-            .if_revision = SL_REVISION_ANY,
-        };
-        struct sl_commit commit = {0};
-        r = cli_store_specs(sl_runtime_registry(start->runtime), &store, &specs, &commit, diags);
-        sl_commit_fini(&commit);
-    }
+    if (r == 0) r = specs_store(start, &specs, diags);
     sl_specs_fini(&specs);
     return r;
 }
@@ -190,19 +252,37 @@ static int apply_all(struct start *start)
     int r = secrets_apply(start, &diags);
     if (r == 0) r = specs_apply(start, &diags);
     if (r != 0 && diags.count == 0) cli_error("the specs could not be stored (%d)", r);
-    (void)cli_print_diags(start->args, &diags);
+    if (diags.count > 0) (void)cli_print_diags(start->args, &diags);
     sl_diags_fini(&diags);
     return r;
 }
 
-/* SIGHUP: read the files again. A mistake leaves everything as it is. */
-static void on_hangup(void *ctx)
+/* SIGHUP, or a file was saved: read the files again. A mistake leaves everything as it is. */
+static void on_change(void *ctx)
 {
     struct start *start = ctx;
+    if (sl_runtime_is_draining(start->runtime)) return;
+    if (start->has_stdin) {
+        sl_log(SL_LOG_WARN, "standard input cannot be read again");
+        return;
+    }
     if (apply_all(start) == 0) {
         sl_log(SL_LOG_INFO, "files were read again");
         (void)sl_loader_refresh(sl_runtime_loader(start->runtime));
     }
+}
+
+static void watch_start(struct start *start)
+{
+    if (!cli_is_set(start->args, "watch") || start->has_stdin) return;
+    start->watch = (struct cli_watch){
+        .paths = start->files,
+        .count = start->files_count,
+        .loop = sl_runtime_control(start->runtime),
+        .fn = on_change,
+        .ctx = start,
+    };
+    cli_watch_start(&start->watch);
 }
 
 /* ---- the start line -------------------------------------------------------------------------- */
@@ -265,11 +345,16 @@ int cli_start(struct cli_args *args)
     } else if (!listeners_are_open(&start)) {
         exit_code = CLI_UNREACHABLE;
     } else {
-        sl_runtime_on_hangup(start.runtime, on_hangup, &start);
+        sl_runtime_on_hangup(start.runtime, on_change, &start);
+        watch_start(&start);
         ready_line(&start);
+        r = cli_notify("READY=1");
+        if (r < 0) sl_log(SL_LOG_WARN, "NOTIFY_SOCKET: %s", strerror(-r));
         r = sl_runtime_run(start.runtime);
+        cli_watch_stop(&start.watch);
         if (r < 0) exit_code = r == -ETIMEDOUT ? CLI_TIMEOUT : CLI_FAILED;
     }
     start.runtime = sl_runtime_free(start.runtime);
+    free(start.applied);
     return exit_code;
 }

@@ -62,7 +62,8 @@ int cli_store_specs(struct sl_registry *registry, const struct cli_store *store,
                     const struct sl_specs *specs, struct sl_commit *ret_commit,
                     struct sl_diags *diags)
 {
-    struct sl_change *changes = calloc(specs->count + 1, sizeof(*changes));
+    size_t count = specs->count + store->deletes_count;
+    struct sl_change *changes = calloc(count + 1, sizeof(*changes));
     if (changes == NULL) return -ENOMEM;
     for (size_t i = 0; i < specs->count; i++) {
         const struct sl_specs_item *item = &specs->items[i];
@@ -77,12 +78,20 @@ int cli_store_specs(struct sl_registry *registry, const struct cli_store *store,
             .source = sl_slice_make(item->text, item->text_size),
         };
     }
-    int r = changes_apply(registry, store, changes, specs->count, ret_commit, diags);
+    for (size_t i = 0; i < store->deletes_count; i++) {
+        changes[specs->count + i] = (struct sl_change){
+            .op = SL_CHANGE_DELETE,
+            .type = SL_OBJECT_SPEC,
+            .id = store->deletes[i],
+            .missing_ok = true,
+        };
+    }
+    int r = changes_apply(registry, store, changes, count, ret_commit, diags);
     free(changes);
     return r;
 }
 
-static char *stream_read(const char *path, size_t *ret_size)
+char *cli_read_file(const char *path, size_t *ret_size)
 {
     FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     if (file == NULL) return NULL;
@@ -107,7 +116,7 @@ static char *stream_read(const char *path, size_t *ret_size)
 int cli_read_secrets(const char *path, struct sl_value *ret_value, struct sl_diags *diags)
 {
     size_t size = 0;
-    char *text = stream_read(path, &size);
+    char *text = cli_read_file(path, &size);
     struct sl_diag diag = {0};
     if (text == NULL) {
         int r = sl_diag_set(&diag, "cannot_read", (struct sl_pos){0, 0}, "cannot read %s: %s", path,

@@ -12,7 +12,12 @@ struct cli_store {
     const char *message;
     uint64_t if_revision; /* SL_REVISION_ANY: no condition */
     bool dry_run;
+    char (*deletes)[SL_ID_SIZE]; /* specs to delete in the same change set, or NULL */
+    size_t deletes_count;
 };
+
+/* The text of a file ("-": standard input) on the heap, or NULL with errno. */
+char *cli_read_file(const char *path, size_t *ret_size);
 
 /*
  * Store specs in one change set.

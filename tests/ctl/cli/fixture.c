@@ -47,15 +47,16 @@ static void file_get(const char *dir, const char *name, char *text)
     if (file != NULL) (void)fclose(file);
 }
 
-/* "cd DIR && exec env -u … PROGRAM WORDS" */
-static void command_make(const struct fixture *fixture, char *command, size_t size, const char *fmt,
-                         va_list args)
+/* "cd DIR && HOW env -u … PROGRAM WORDS"; `command` has RUN_COMMAND_SIZE bytes. */
+static void command_make(const struct fixture *fixture, char *command, const char *how,
+                         const char *fmt, va_list args)
 {
     char words[4096];
     (void)vsnprintf(words, sizeof(words), fmt, args);
-    (void)snprintf(command, size,
-                   "cd '%s' && exec env -u SLUICE_DATA -u SLUICE_NAMESPACE -u SLUICE_KEY '%s' %s",
-                   fixture->cwd != NULL ? fixture->cwd : fixture->dir, fixture->program, words);
+    (void)snprintf(command, RUN_COMMAND_SIZE,
+                   "cd '%s' && %s env -u SLUICE_DATA -u SLUICE_NAMESPACE -u SLUICE_KEY '%s' %s",
+                   fixture->cwd != NULL ? fixture->cwd : fixture->dir, how, fixture->program,
+                   words);
 }
 
 int run(struct fixture *fixture, const char *fmt, ...)
@@ -64,7 +65,7 @@ int run(struct fixture *fixture, const char *fmt, ...)
     char whole[RUN_COMMAND_SIZE + 1024];
     va_list args;
     va_start(args, fmt);
-    command_make(fixture, command, sizeof(command), fmt, args);
+    command_make(fixture, command, "", fmt, args);
     va_end(args);
     (void)snprintf(whole, sizeof(whole), "(%s) >'%s/.out' 2>'%s/.err'", command, fixture->dir,
                    fixture->dir);
@@ -81,7 +82,7 @@ long run_start(struct fixture *fixture, const char *fmt, ...)
     char path[512];
     va_list args;
     va_start(args, fmt);
-    command_make(fixture, command, sizeof(command), fmt, args);
+    command_make(fixture, command, "exec", fmt, args);
     va_end(args);
     (void)snprintf(path, sizeof(path), "%s/.log", fixture->dir);
     (void)unlink(path);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* start: saved files, signals, readiness; run as a program. */
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/ctl/cli/fixture.h"
+
+enum { WAIT_MS = 20000, WAIT_STEP_MS = 20 };
+
+static const char *program;
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    fixture_init(fixture, program);
+    file_put(fixture, "sluice.yaml", "data: registry\ncores: '0'\n");
+    file_put(fixture, "flow.yaml",
+             "- {kind: snippet, name: one, language: text, code: first}\n"
+             "- {kind: snippet, name: two, language: text, code: x}\n");
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_fini(*state);
+    free(*state);
+    return 0;
+}
+
+/* Ask until the output has the text, or does not have it any more. */
+static bool comes(struct fixture *fixture, const char *command, const char *text, bool wanted)
+{
+    for (int waited = 0; waited < WAIT_MS; waited += WAIT_STEP_MS) {
+        (void)run(fixture, "%s", command);
+        if ((strstr(fixture->run.out, text) != NULL) == wanted) return true;
+        (void)poll(NULL, 0, WAIT_STEP_MS);
+    }
+    print_error("%s: \"%s\" %s:\n%s", command, text, wanted ? "does not come" : "does not go",
+                fixture->run.out);
+    return false;
+}
+
+static void start_watch_saved_file_is_applied_and_what_left_it_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    long pid = run_start(fixture, "start --watch flow.yaml");
+    assert_true(pid > 0);
+    file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, code: second}\n");
+    assert_true(comes(fixture, "get -o yaml", "second", true));
+    assert_true(comes(fixture, "get", "two", false));
+    assert_int_equal(run_stop(pid), 0);
+}
+
+static void start_watch_broken_file_keeps_the_old(void **state)
+{
+    struct fixture *fixture = *state;
+    long pid = run_start(fixture, "start --watch flow.yaml");
+    assert_true(pid > 0);
+    file_put(fixture, "flow.yaml", "");
+    assert_true(comes(fixture, "version >/dev/null; cat .log", "error:", true));
+    assert_int_equal(run(fixture, "get one two"), 0);
+    file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, cod: second}\n");
+    assert_true(comes(fixture, "version >/dev/null; cat .log", "unknown field", true));
+    assert_int_equal(run(fixture, "get one two -o yaml"), 0);
+    assert_true(contains(fixture->run.out, "first"));
+    assert_int_equal(run_stop(pid), 0);
+}
+
+static void start_hangup_reads_the_files_again(void **state)
+{
+    struct fixture *fixture = *state;
+    long pid = run_start(fixture, "start flow.yaml");
+    assert_true(pid > 0);
+    file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, code: second}\n");
+    assert_int_equal(kill((pid_t)pid, SIGHUP), 0);
+    assert_true(comes(fixture, "get -o yaml", "second", true));
+    assert_int_equal(run_stop(pid), 0);
+}
+
+static void start_with_a_notify_socket_says_ready(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int size = snprintf(address.sun_path, sizeof(address.sun_path), "%.80s/notify", fixture->dir);
+    assert_in_range(size, 1, sizeof(address.sun_path) - 1);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+    long pid = run_start(fixture, "start flow.yaml");
+    assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+    assert_true(pid > 0);
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, WAIT_MS), 1);
+    char text[64] = "";
+    assert_true(recv(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_string_equal(text, "READY=1");
+    (void)close(fd);
+    assert_int_equal(run_stop(pid), 0);
+}
+
+static void start_broken_file_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, cod: x}\n");
+    assert_int_equal(run(fixture, "start flow.yaml"), 1);
+    assert_true(contains(fixture->run.err, "flow.yaml:1:46: error: unknown field \"cod\""));
+    assert_int_equal(run(fixture, "start --cores none flow.yaml"), 2);
+    assert_int_equal(run(fixture, "start --buffers 100 flow.yaml"), 2);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) return 2;
+    program = argv[1];
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(start_watch_saved_file_is_applied_and_what_left_it_goes),
+        T(start_watch_broken_file_keeps_the_old),
+        T(start_hangup_reads_the_files_again),
+        T(start_with_a_notify_socket_says_ready),
+        T(start_broken_file_is_refused),
+    };
+#undef T
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
