@@ -27,6 +27,8 @@ struct cli_args {
     size_t operands_count;
     char **texts; /* owned strings */
     size_t texts_count;
+    int argc; /* the words, to read everything again; borrowed */
+    char **argv;
 };
 
 static struct arg_values *values_of(struct cli_args *args, const char *name)
@@ -331,6 +333,8 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv,
     struct cli_args *args = calloc(1, sizeof(*args));
     sl_assert(args != NULL);
     args->command = command;
+    args->argc = argc;
+    args->argv = argv;
     args->operands = calloc((size_t)argc + 1, sizeof(*args->operands));
     sl_assert(args->operands != NULL);
     options_add(args, command->options);
@@ -357,6 +361,24 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv,
     defaults_fill(args);
     *ret_args = args;
     return 0;
+}
+
+struct cli_args *cli_args_again(const struct cli_args *args)
+{
+    struct cli_args *again = NULL;
+    (void)cli_args_parse(args->command, args->argc, args->argv, &again);
+    return again;
+}
+
+bool cli_is_same(struct cli_args *a, struct cli_args *b, const char *option)
+{
+    const struct arg_values *x = values_of(a, option);
+    const struct arg_values *y = values_of(b, option);
+    if (x == NULL || y == NULL || x->count != y->count) return x == y;
+    for (size_t i = 0; i < x->count; i++) {
+        if (strcmp(x->items[i], y->items[i]) != 0) return false;
+    }
+    return true;
 }
 
 struct cli_args *cli_args_free(struct cli_args *args)

@@ -113,6 +113,18 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv,
                    struct cli_args **ret_args);
 struct cli_args *cli_args_free(struct cli_args *args);
 
+/*
+ * The same words with environment and file as they are now; owned by the caller. NULL: something is
+ * wrong, which was printed.
+ */
+struct cli_args *cli_args_again(const struct cli_args *args);
+
+/* True if an option has the same values in both. */
+bool cli_is_same(struct cli_args *a, struct cli_args *b, const char *option);
+
+/* Set level and format of the log. False when a value was wrong, which was printed. */
+bool cli_log_setup(struct cli_args *args);
+
 /* ---- printing ------------------------------------------------------------------------------- */
 
 /* "sluice: error: …" with a hint, to stderr. */

@@ -2,29 +2,9 @@
 /* The binary `sluice`: finds the command and runs it. */
 #include <string.h>
 
-#include "core/base/log.h"
 #include "ctl/admin/ops.h"
 #include "ctl/cli/cli.h"
 #include "nodes/kinds.h"
-
-static bool log_setup(struct cli_args *args)
-{
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-    const char *level = cli_get(args, "log-level");
-    const char *format = cli_get(args, "format");
-    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-        cli_error("\"--format %s\": expected text or json", format);
-        return false;
-    }
-    if (strcmp(cli_get(args, "log-format"), "json") == 0) sl_log_set_format(SL_LOG_JSON);
-    for (int i = 0; levels[i] != NULL; i++) {
-        if (strcmp(levels[i], level) != 0) continue;
-        sl_log_set_level((enum sl_log_level)i);
-        return true;
-    }
-    cli_error("\"--log-level %s\": expected debug, info, warn or error", level);
-    return false;
-}
 
 int main(int argc, char **argv)
 {
@@ -44,7 +24,7 @@ int main(int argc, char **argv)
     struct cli_args *args = NULL;
     int r = cli_args_parse(command, argc - 2, argv + 2, &args);
     if (args == NULL) return r;
-    r = log_setup(args) ? command->run(args) : CLI_USAGE;
+    r = cli_log_setup(args) ? command->run(args) : CLI_USAGE;
     args = cli_args_free(args);
     return r;
 }

@@ -6,6 +6,7 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "codecs/json/json.h"
+#include "core/base/log.h"
 #include "core/mem/out.h"
 #include "ctl/cli/cli.h"
 
@@ -129,4 +130,24 @@ void cli_print_json(struct sl_value value)
         (void)fputc('\n', stdout);
     }
     sl_out_fini(&out);
+}
+
+bool cli_log_setup(struct cli_args *args)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    const char *level = cli_get(args, "log-level");
+    const char *format = cli_get(args, "format");
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        cli_error("\"--format %s\": expected text or json", format);
+        return false;
+    }
+    bool is_json = strcmp(cli_get(args, "log-format"), "json") == 0;
+    sl_log_set_format(is_json ? SL_LOG_JSON : SL_LOG_TEXT);
+    for (int i = 0; levels[i] != NULL; i++) {
+        if (strcmp(levels[i], level) != 0) continue;
+        sl_log_set_level((enum sl_log_level)i);
+        return true;
+    }
+    cli_error("\"--log-level %s\": expected debug, info, warn or error", level);
+    return false;
 }

@@ -25,6 +25,7 @@ struct start {
     char (*applied)[SL_ID_SIZE]; /* ids that the files made: array of applied_count, owned */
     size_t applied_count;
     struct cli_watch watch;
+    struct cli_args *again; /* the arguments as they were read last, or NULL; owned */
 };
 
 /* ---- cores ----------------------------------------------------------------------------------- */
@@ -115,11 +116,19 @@ static bool files_add(struct start *start, const char *const *items, size_t coun
     return true;
 }
 
+static bool files_read(struct start *start, struct cli_args *args)
+{
+    size_t count;
+    const char *const *specs = cli_get_list(args, "from-specs", &count);
+    if (!files_add(start, specs, count)) return false;
+    const char *const *operands = cli_operands(args, &count);
+    return files_add(start, operands, count);
+}
+
 static bool options_read(struct start *start)
 {
     struct sl_runtime_config *cfg = &start->cfg;
     struct sl_diag diag = {0};
-    size_t count;
     cfg->name_space = cli_get(start->args, "namespace");
     cfg->data_dir = cli_get(start->args, "data");
     cfg->control = cli_get(start->args, "control");
@@ -136,11 +145,7 @@ static bool options_read(struct start *start)
         cli_print_diag(start->args, &diag);
         return false;
     }
-    const char *const *specs = cli_get_list(start->args, "from-specs", &count);
-    if (!files_add(start, specs, count)) return false;
-    const char *const *operands = cli_operands(start->args, &count);
-    if (!files_add(start, operands, count)) return false;
-    return numbers_read(start) && cores_read(start) &&
+    return files_read(start, start->args) && numbers_read(start) && cores_read(start) &&
            cli_environment(start->args, &start->cfg.environment);
 }
 
@@ -257,7 +262,7 @@ static int apply_all(struct start *start)
     return r;
 }
 
-/* SIGHUP, or a file was saved: read the files again. A mistake leaves everything as it is. */
+/* A file was saved, or SIGHUP: read the files again. A mistake leaves everything as it is. */
 static void on_change(void *ctx)
 {
     struct start *start = ctx;
@@ -270,6 +275,40 @@ static void on_change(void *ctx)
         sl_log(SL_LOG_INFO, "files were read again");
         (void)sl_loader_refresh(sl_runtime_loader(start->runtime));
     }
+}
+
+/* Say which options have changed and cannot change while a runtime runs. */
+static void changes_tell(struct start *start, struct cli_args *again)
+{
+    static const char *const live[] = {"from-specs", "log-level", "log-format", "format"};
+    for (const struct cli_option *o = cli_args_command(again)->options; o->name != NULL; o++) {
+        bool is_live = false;
+        for (size_t i = 0; i < sizeof(live) / sizeof(live[0]); i++) {
+            is_live |= strcmp(live[i], o->name) == 0;
+        }
+        if (is_live || cli_is_same(start->args, again, o->name)) continue;
+        sl_log(SL_LOG_WARN, "\"%s\" has changed: that takes a new start", o->name);
+    }
+}
+
+/* SIGHUP: the configuration, then the files it names. */
+static void on_hangup(void *ctx)
+{
+    struct start *start = ctx;
+    struct cli_args *again = cli_args_again(start->args);
+    if (again == NULL || !cli_log_setup(again)) {
+        sl_log(SL_LOG_ERROR, "the configuration is wrong: everything stays as it is");
+        again = cli_args_free(again);
+        return;
+    }
+    changes_tell(start, again);
+    start->files_count = 0;
+    start->has_stdin = false;
+    (void)files_read(start, again);
+    (void)cli_args_free(start->again);
+    start->again = again;
+    start->watch.count = start->files_count;
+    on_change(start);
 }
 
 static void watch_start(struct start *start)
@@ -345,7 +384,7 @@ int cli_start(struct cli_args *args)
     } else if (!listeners_are_open(&start)) {
         exit_code = CLI_UNREACHABLE;
     } else {
-        sl_runtime_on_hangup(start.runtime, on_change, &start);
+        sl_runtime_on_hangup(start.runtime, on_hangup, &start);
         watch_start(&start);
         ready_line(&start);
         r = cli_notify("READY=1");
@@ -356,5 +395,6 @@ int cli_start(struct cli_args *args)
     }
     start.runtime = sl_runtime_free(start.runtime);
     free(start.applied);
+    start.again = cli_args_free(start.again);
     return exit_code;
 }

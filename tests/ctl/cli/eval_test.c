@@ -121,9 +121,9 @@ static void eval_cases_counts_and_exits_by_failures(void **state)
 static void help_of_every_command_has_usage_and_examples(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const names[] = {"start",      "check",   "apply",    "get",  "delete",
-                                        "diff",       "history", "rollback", "eval", "bench",
-                                        "completion", "help",    "version"};
+    static const char *const names[] = {
+        "start", "check", "apply",      "get",  "delete",  "diff",   "history", "rollback",
+        "eval",  "bench", "completion", "help", "version", "status", "top",     "drain"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         assert_int_equal(run(fixture, "help %s", names[i]), 0);
         assert_true(contains(fixture->run.out, "Usage: sluice "));

@@ -91,6 +91,25 @@ static void start_hangup_reads_the_files_again(void **state)
     assert_int_equal(run_stop(pid), 0);
 }
 
+static void start_hangup_reads_the_configuration_again(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "more.yaml", "- {kind: snippet, name: three, language: text, code: x}\n");
+    file_put(fixture, "sluice.yaml", "data: registry\ncores: '0'\nfrom-specs: [flow.yaml]\n");
+    long pid = run_start(fixture, "start");
+    assert_true(pid > 0);
+    file_put(fixture, "sluice.yaml", "data: [}\n");
+    assert_int_equal(kill((pid_t)pid, SIGHUP), 0);
+    assert_true(comes(fixture, "version >/dev/null; cat .log", "everything stays as it is", true));
+    file_put(fixture, "sluice.yaml",
+             "data: registry\ncores: '0'\nspin: 5\nfrom-specs: [flow.yaml, more.yaml]\n");
+    assert_int_equal(kill((pid_t)pid, SIGHUP), 0);
+    assert_true(comes(fixture, "get", "three", true));
+    assert_int_equal(run(fixture, "version >/dev/null; cat .log"), 0);
+    assert_true(contains(fixture->run.out, "\"spin\" has changed: that takes a new start"));
+    assert_int_equal(run_stop(pid), 0);
+}
+
 static void start_with_a_notify_socket_says_ready(void **state)
 {
     struct fixture *fixture = *state;
@@ -132,6 +151,7 @@ int main(int argc, char **argv)
         T(start_watch_saved_file_is_applied_and_what_left_it_goes),
         T(start_watch_broken_file_keeps_the_old),
         T(start_hangup_reads_the_files_again),
+        T(start_hangup_reads_the_configuration_again),
         T(start_with_a_notify_socket_says_ready),
         T(start_broken_file_is_refused),
     };

@@ -250,6 +250,23 @@ static void lease_takenTwice_namesTheOwner(void **state)
     lease = sl_lease_drop(lease);
 }
 
+static void lease_owner_asked_tells_who_and_takes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sl_lease *lease;
+    long pid = -1;
+    assert_int_equal(sl_lease_owner(fixture->dir, "namespace x", &pid), 0);
+    assert_int_equal(pid, 0);
+    assert_int_equal(sl_lease_take(fixture->dir, "namespace x", &lease, NULL), 0);
+    assert_int_equal(sl_lease_owner(fixture->dir, "namespace x", &pid), 0);
+    assert_int_equal(pid, getpid());
+    lease = sl_lease_drop(lease);
+    assert_int_equal(sl_lease_owner(fixture->dir, "namespace x", &pid), 0);
+    assert_int_equal(pid, 0);
+    assert_int_equal(sl_lease_take(fixture->dir, "namespace x", &lease, NULL), 0);
+    lease = sl_lease_drop(lease);
+}
+
 static int child_take_lease_and_die(struct fixture *fixture)
 {
     struct sl_lease *lease;
@@ -296,6 +313,7 @@ int main(void)
         LMDB(ring_deadWatcher_removesItsBell),
         LMDB(apply_byThreeProcesses_isDense),
         LMDB(lease_takenTwice_namesTheOwner),
+        LMDB(lease_owner_asked_tells_who_and_takes_nothing),
         LMDB(lease_ofKilledProcess_isFree),
         LMDB(lease_longNames_doNotMeet),
     };
