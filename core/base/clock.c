@@ -88,7 +88,7 @@ void sl_clock_manual_init(struct sl_clock_manual *clock, uint64_t seed)
 {
     sl_assert(clock != NULL);
     *clock = (struct sl_clock_manual){
-        .base = {manual_now_ns, manual_wall_ns, manual_random},
+        .base = {manual_now_ns, manual_wall_ns, manual_random, false},
         .now_ns = SL_NS_PER_SEC,
         .wall_ns = INT64_C(1700000000) * (int64_t)SL_NS_PER_SEC,
     };
