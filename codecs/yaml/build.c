@@ -54,6 +54,7 @@ static int base64_digit(uint8_t c)
 /* Decode into `out` of at least text.size bytes; white space is skipped. Size, or -1. */
 static int64_t base64_decode(struct sl_slice text, uint8_t *out)
 {
+    sl_assert(out != NULL);
     uint32_t word = 0;
     uint32_t digits = 0;
     uint32_t padding = 0;
@@ -114,6 +115,8 @@ static void build_plain(struct build *build, struct yaml_scalar scalar, struct s
 /* A scalar with one of the tags of the core schema: the text must be of that kind. */
 static void build_tagged(struct build *build, const struct yaml_node *node, struct sl_slice text)
 {
+    sl_assert(node->tag >= YAML_TAG_NULL);
+    sl_assert(node->tag <= YAML_TAG_FLOAT);
     static const enum yaml_plain kinds[] = {
         [YAML_TAG_NULL] = YAML_PLAIN_NULL,
         [YAML_TAG_BOOL] = YAML_PLAIN_BOOL,
@@ -134,6 +137,7 @@ static void build_tagged(struct build *build, const struct yaml_node *node, stru
 
 static void build_scalar(struct build *build, const struct yaml_node *node)
 {
+    sl_assert(node->kind == YAML_NODE_SCALAR);
     struct sl_slice text = yaml_node_text(build->tree, node);
     switch ((enum yaml_tag)node->tag) {
     case YAML_TAG_NULL:
@@ -156,6 +160,7 @@ static void build_scalar(struct build *build, const struct yaml_node *node)
 
 static void build_open(struct build *build, const struct yaml_node *node, bool expanded)
 {
+    sl_assert(node->kind == YAML_NODE_LIST || node->kind == YAML_NODE_MAP);
     bool map = node->kind == YAML_NODE_MAP;
     enum yaml_tag tag = (enum yaml_tag)node->tag;
     if (tag != YAML_TAG_NONE && tag != YAML_TAG_OTHER &&
@@ -180,6 +185,8 @@ static void build_open(struct build *build, const struct yaml_node *node, bool e
 /* Build the node `index`, or begin it if it has children. */
 static void build_node(struct build *build, uint32_t index, bool expanded)
 {
+    sl_assert(index != 0);
+    sl_assert(index < build->tree->nodes_count);
     const struct yaml_node *node = &build->tree->nodes[index];
     if (node->kind == YAML_NODE_ALIAS) {
         expanded = true;
@@ -202,6 +209,7 @@ static void build_node(struct build *build, uint32_t index, bool expanded)
 
 static void build_key(struct build *build, uint32_t index)
 {
+    sl_assert(index != 0);
     const struct yaml_tree *tree = build->tree;
     const struct yaml_node *node = &tree->nodes[yaml_tree_follow(tree, index)];
     struct sl_slice text = yaml_node_text(tree, node);
@@ -212,6 +220,7 @@ static void build_key(struct build *build, uint32_t index)
 /* Build the next child of the innermost container, or end it. */
 static void build_step(struct build *build)
 {
+    sl_assert(build->depth > 0);
     struct build_frame *frame = &build->frames[build->depth - 1];
     if (frame->next == 0) {
         build->depth--;

@@ -89,6 +89,7 @@ static uint8_t byte_at(const struct yaml_parse *parse, size_t offset)
 
 static void report_hint(struct yaml_parse *parse, struct sl_diag *diag, size_t offset)
 {
+    sl_assert(parse->parser.problem != NULL);
     const char *problem = parse->parser.problem;
     uint8_t c = byte_at(parse, offset);
     if (c == '\t') {
@@ -160,6 +161,7 @@ static enum yaml_tag tag_read(const yaml_char_t *tag)
 
 static void tag_set(struct yaml_parse *parse, uint32_t index, const yaml_char_t *tag)
 {
+    sl_assert(index != 0);
     struct yaml_node *node = &parse->tree.nodes[index];
     node->tag = (uint8_t)tag_read(tag);
     /* "!" on a list or a map only says that it is one. */
@@ -174,6 +176,8 @@ static void tag_set(struct yaml_parse *parse, uint32_t index, const yaml_char_t 
 
 static int anchor_set(struct yaml_parse *parse, uint32_t index, const yaml_char_t *name)
 {
+    sl_assert(index != 0);
+    sl_assert(parse->anchors_count <= SL_YAML_ANCHORS_MAX);
     if (name == NULL) return 0;
     if (parse->anchors_count == SL_YAML_ANCHORS_MAX) {
         (void)yaml_error(parse->diags, parse->file, "yaml_alias_limit",
@@ -208,6 +212,8 @@ static bool is_brace_pair(struct yaml_parse *parse, struct sl_pos pos)
 /* Hang the node into what is open; the first of a document is its root. */
 static void node_place(struct yaml_parse *parse, uint32_t index)
 {
+    sl_assert(index != 0);
+    sl_assert(parse->depth <= SL_PAYLOAD_DEPTH_MAX);
     struct yaml_tree *tree = &parse->tree;
     if (parse->depth == 0) {
         parse->root = index;
@@ -345,6 +351,7 @@ static int on_close(struct yaml_parse *parse)
 
 static int doc_push(struct yaml_parse *parse, struct sl_value value, struct sl_pos pos)
 {
+    sl_assert(!sl_value_is_none(value));
     if (parse->yaml.docs_count == parse->docs_cap) {
         size_t cap = parse->docs_cap ? parse->docs_cap * 2 : 4;
         struct sl_yaml_doc *docs = realloc(parse->yaml.docs, cap * sizeof(*docs));
@@ -362,6 +369,8 @@ static int doc_push(struct yaml_parse *parse, struct sl_value value, struct sl_p
 /* Build the document, even one with mistakes: building finds more of them. */
 static int on_document_end(struct yaml_parse *parse)
 {
+    sl_assert(parse->depth == 0);
+    sl_assert(parse->root != 0);
     struct sl_value value = sl_value_none();
     struct sl_pos pos = parse->tree.nodes[parse->root].pos;
     int result =
@@ -413,6 +422,8 @@ static int parse_run(struct yaml_parse *parse)
  */
 static int yaml_read(void *data, unsigned char *buffer, size_t size, size_t *ret_size)
 {
+    sl_assert(buffer != NULL);
+    sl_assert(ret_size != NULL);
     struct yaml_parse *parse = data;
     struct sl_slice text = parse->source.text;
     size_t left = text.size - parse->read_off;

@@ -41,6 +41,7 @@ void yaml_source_init(struct yaml_source *source, struct sl_slice text, uint32_t
 
 size_t yaml_source_seek(struct yaml_source *source, size_t char_index)
 {
+    sl_assert(source->offset <= source->text.size);
     const uint8_t *data = source->text.data;
     size_t size = source->text.size;
     while (source->char_index < char_index && source->offset < size) {
@@ -60,6 +61,7 @@ size_t yaml_source_seek(struct yaml_source *source, size_t char_index)
 
 struct sl_pos yaml_source_pos(struct yaml_source *source, size_t offset)
 {
+    sl_assert(source->line_start <= source->text.size);
     const uint8_t *data = source->text.data;
     if (offset > source->text.size) offset = source->text.size;
     if (offset < source->line_start) { /* going back is rare: errors only */
@@ -177,6 +179,7 @@ const struct sl_yaml_text *sl_yaml_text_find(const struct sl_yaml *yaml, struct 
 /* Offset in `decoded` of line and column; the line's end if the column is beyond it. */
 static size_t decoded_offset(struct sl_slice decoded, uint32_t line, uint32_t column)
 {
+    sl_assert(line > 0);
     size_t at = 0;
     for (uint32_t i = 1; i < line && at < decoded.size; i++) {
         while (at < decoded.size && decoded.data[at] != '\n') at++;
@@ -189,6 +192,8 @@ static size_t decoded_offset(struct sl_slice decoded, uint32_t line, uint32_t co
 /* Bytes of an escape in double quotes (its backslash is at `at`), and how many it stands for. */
 static size_t escape_measure(struct sl_slice text, size_t at, size_t *ret_solid)
 {
+    sl_assert(ret_solid != NULL);
+    sl_assert(byte_at(text, at) == '\\');
     uint8_t c = byte_at(text, at + 1);
     *ret_solid = 1;
     switch (c) {

@@ -18,6 +18,8 @@ enum { KEY_SHOWN_MAX = 64 };
 struct sl_diag *yaml_error(struct sl_diags *diags, const char *file, const char *code,
                            struct sl_pos pos, const char *fmt, ...)
 {
+    sl_assert(diags != NULL);
+    sl_assert(code != NULL);
     struct sl_diag diag;
     char text[SL_DIAG_TEXT_SIZE];
     va_list args;
@@ -61,6 +63,8 @@ void yaml_tree_append(struct yaml_tree *tree, uint32_t parent, uint32_t child)
 
 bool yaml_tree_text(struct yaml_tree *tree, struct sl_slice text, size_t *ret_off)
 {
+    sl_assert(ret_off != NULL);
+    sl_assert(text.size == 0 || text.data != NULL);
     size_t need = tree->bytes_size + text.size;
     if (need > tree->bytes_cap || tree->bytes == NULL) {
         size_t cap = need * 2 + 256;
@@ -110,6 +114,8 @@ static bool key_set_init(struct key_set *set, uint32_t keys_max)
 /* The key already there with the text of `key`, or 0 after `key` was put in. */
 static uint32_t key_set_put(struct key_set *set, const struct yaml_tree *tree, uint32_t key)
 {
+    sl_assert(set->size > 0);
+    sl_assert(key != 0);
     struct sl_slice text = yaml_node_text(tree, &tree->nodes[yaml_tree_follow(tree, key)]);
     uint32_t slot = (uint32_t)sl_hash64(text.data, text.size) & (set->size - 1);
     for (; set->slots[slot] != 0; slot = (slot + 1) & (set->size - 1)) {
@@ -128,6 +134,8 @@ static bool is_map(const struct yaml_tree *tree, uint32_t index)
 /* A plain `<<` whose value is a map or a list of maps. */
 static bool is_merge(const struct yaml_tree *tree, uint32_t key)
 {
+    sl_assert(key != 0);
+    sl_assert(key < tree->nodes_count);
     const struct yaml_node *node = &tree->nodes[key];
     if (node->kind != YAML_NODE_SCALAR || node->style != SL_YAML_PLAIN) return false;
     if (node->tag != YAML_TAG_NONE || !sl_slice_eq_str(yaml_node_text(tree, node), "<<")) {
@@ -146,6 +154,8 @@ static bool is_merge(const struct yaml_tree *tree, uint32_t key)
 static int merge_map(struct yaml_tree *tree, uint32_t map, uint32_t source, struct key_set *set,
                      struct sl_pos pos)
 {
+    sl_assert(map < tree->nodes_count);
+    sl_assert(source < tree->nodes_count);
     source = yaml_tree_follow(tree, source);
     for (uint32_t key = tree->nodes[source].first; key != 0;) {
         if (++tree->merged_count > SL_YAML_ALIAS_NODES_MAX) return -E2BIG;
@@ -193,6 +203,8 @@ static int merge_value(struct yaml_tree *tree, uint32_t map, uint32_t value, str
 static void report_twice(const struct yaml_tree *tree, uint32_t first, uint32_t second,
                          const char *file, struct sl_diags *diags)
 {
+    sl_assert(first != 0);
+    sl_assert(second != 0);
     struct sl_slice text = yaml_node_text(tree, &tree->nodes[yaml_tree_follow(tree, second)]);
     if (text.size > KEY_SHOWN_MAX) text.size = KEY_SHOWN_MAX;
     struct sl_pos before = tree->nodes[first].pos;
@@ -206,6 +218,8 @@ static void report_twice(const struct yaml_tree *tree, uint32_t first, uint32_t 
 /* Unlink the pair behind `before` (0: the first pair) from `map`; returns its value. */
 static uint32_t pair_unlink(struct yaml_tree *tree, uint32_t map, uint32_t before, uint32_t key)
 {
+    sl_assert(tree->nodes[map].count >= 2);
+    sl_assert(key != 0);
     struct yaml_node *node = &tree->nodes[map];
     uint32_t value = tree->nodes[key].next;
     uint32_t after = tree->nodes[value].next;

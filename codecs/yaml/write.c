@@ -38,6 +38,7 @@ static const char *const error_keys[] = {"code", "message", "cause", "data", "st
 
 static void put(struct writer *writer, const void *data, size_t size)
 {
+    sl_assert(size == 0 || data != NULL);
     if (writer->error != 0) return;
     if (writer->size + size + 1 > writer->cap) {
         size_t cap = (writer->size + size + 1) * 2;
@@ -69,6 +70,7 @@ static void put_indent(struct writer *writer, uint32_t columns)
 /* Bytes of the well-formed UTF-8 character at `at`, 0 if it is none. */
 static size_t utf8_size(struct sl_slice text, size_t at, uint32_t *ret_code)
 {
+    sl_assert(at < text.size);
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     uint8_t c = text.data[at];
     size_t size = c < 0x80 ? 1 : c >> 5 == 6 ? 2 : c >> 4 == 14 ? 3 : c >> 3 == 30 ? 4 : 0;
@@ -201,6 +203,7 @@ static void put_single(struct writer *writer, struct sl_slice text)
 /* A literal block under `indent`; the caller stands behind the key or dash and a space. */
 static void put_literal(struct writer *writer, struct sl_slice text, uint32_t indent)
 {
+    sl_assert(text.size > 0);
     size_t ends = 0;
     while (ends < text.size && text.data[text.size - 1 - ends] == '\n') ends++;
     bool hint = text.data[0] == ' ' || text.data[0] == '\n' || text.data[0] == '\t';
@@ -383,6 +386,7 @@ static bool is_container(struct sl_value value)
 /* Columns before the children of frame `depth`: a list under a key keeps the key's column. */
 static uint32_t frame_indent(const struct writer *writer, uint32_t depth)
 {
+    sl_assert(depth < SL_PAYLOAD_DEPTH_MAX);
     uint32_t indent = 0;
     for (uint32_t i = 1; i <= depth; i++) {
         bool list = sl_value_is(writer->frames[i].value, SL_VALUE_LIST);
@@ -398,6 +402,7 @@ static uint32_t frame_indent(const struct writer *writer, uint32_t depth)
  */
 static void begin(struct writer *writer, struct sl_value value, bool in_list)
 {
+    sl_assert(!sl_value_is_none(value));
     if (writer->depth == SL_PAYLOAD_DEPTH_MAX) {
         writer->error = -E2BIG;
         return;
@@ -420,6 +425,7 @@ static void put_key(struct writer *writer, struct sl_slice key, uint32_t indent)
 /* Write the next child of the innermost container. */
 static void step(struct writer *writer)
 {
+    sl_assert(writer->depth > 0);
     struct write_frame *frame = &writer->frames[writer->depth - 1];
     uint32_t index = frame->next++;
     if (index == children_count(frame->value)) {

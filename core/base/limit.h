@@ -68,8 +68,12 @@ enum {
     SL_HTTP_TIMEOUT_HEADER_MS = 10000,
     SL_HTTP_TIMEOUT_BODY_MS = 30000,
     SL_HTTP_TIMEOUT_SEND_MS = 60000,
-    SL_HTTP_LINGER_MS = 2000,              /* reading on after a half-close */
-    SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024, /* bytes thrown away meanwhile */
+    SL_HTTP_TIMEOUT_CONNECT_MS = 5000,
+    SL_HTTP_CLIENT_CONNECTIONS_MAX = 1024,           /* of one client */
+    SL_HTTP_CLIENT_KEPT_MAX = 64,                    /* of these, without work */
+    SL_HTTP_CLIENT_BODY_SIZE_MAX = 16 * 1024 * 1024, /* default, of a response, bytes */
+    SL_HTTP_LINGER_MS = 2000,                        /* reading on after a half-close */
+    SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024,           /* bytes thrown away meanwhile */
 
     /* Pollers. */
     SL_POLLER_OPS_MAX = 1024 * 1024, /* pending operations of one poller */

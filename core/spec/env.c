@@ -21,6 +21,8 @@ static void key_check(struct spec_decode *decode, struct sl_slice key, struct sl
 
 static void data_decode(struct spec_decode *decode, struct sl_value map, struct sl_spec_env *entry)
 {
+    sl_assert(sl_value_is(map, SL_VALUE_MAP));
+    sl_assert(entry != NULL);
     struct sl_value data = sl_value_get_str(map, "data");
     struct sl_value value = sl_value_get_str(map, "value");
     if (!sl_value_is_none(data) && !sl_value_is_none(value)) {
@@ -41,6 +43,8 @@ static void data_decode(struct spec_decode *decode, struct sl_value map, struct 
 static void entry_decode(struct spec_decode *decode, struct sl_value value,
                          struct sl_spec_env *entry)
 {
+    sl_assert(entry != NULL);
+    sl_assert(!sl_value_is_none(value));
     struct sl_value map = value;
     if (sl_value_is(value, SL_VALUE_LIST) && sl_value_count(value) == 1) {
         map = sl_value_list_at(value, 0);
@@ -65,6 +69,8 @@ static void entry_decode(struct spec_decode *decode, struct sl_value value,
 
 int spec_env_decode(struct spec_decode *decode, struct sl_value env)
 {
+    sl_assert(decode->spec != NULL);
+    sl_assert(decode->spec->env == NULL);
     struct sl_spec *spec = decode->spec;
     if (sl_value_is_none(env)) return 0;
     if (!sl_value_is(env, SL_VALUE_MAP)) {

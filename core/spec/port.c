@@ -13,6 +13,7 @@ static const char *const edge_fields[] = {"id", "name", "port"};
 /* "[12]" → 12. */
 static int index_parse(struct sl_slice text, uint32_t *ret_index)
 {
+    sl_assert(ret_index != NULL);
     uint32_t index = 0;
     if (text.size < 3 || text.data[0] != '[' || text.data[text.size - 1] != ']') return -EINVAL;
     if (text.size > 3 && text.data[1] == '0') return -EINVAL;
@@ -59,6 +60,8 @@ int sl_spec_port_parse(struct sl_slice name, enum sl_port_kind *ret_kind, uint32
 static bool port_name_decode(struct spec_decode *decode, struct sl_slice name, struct sl_pos pos,
                              bool output, enum sl_port_kind *ret_kind, uint32_t *ret_index)
 {
+    sl_assert(ret_kind != NULL);
+    sl_assert(ret_index != NULL);
     static const char *const outputs[] = {"out", "error"};
     static const char *const inputs[] = {"in", "io"};
     int result = sl_spec_port_parse(name, ret_kind, ret_index);
@@ -90,6 +93,8 @@ static bool port_name_decode(struct spec_decode *decode, struct sl_slice name, s
 static bool edge_decode(struct spec_decode *decode, struct sl_value value,
                         struct sl_spec_edge *edge)
 {
+    sl_assert(edge != NULL);
+    sl_assert(!sl_value_is_none(value));
     size_t errors_before = decode->diags->errors_count;
     edge->pos = sl_value_pos(value);
     if (!sl_value_is(value, SL_VALUE_MAP)) {
@@ -135,6 +140,8 @@ static uint32_t edges_count(struct sl_value value)
 static void edges_decode(struct spec_decode *decode, struct sl_value value,
                          struct sl_spec_port *port, struct sl_spec_edge *edges)
 {
+    sl_assert(port != NULL);
+    sl_assert(edges != NULL);
     uint32_t count = edges_count(value);
     port->edges = edges;
     port->edges_count = count;
@@ -148,6 +155,7 @@ static void edges_decode(struct spec_decode *decode, struct sl_value value,
 /* The same port under two names, such as out and out[0]. */
 static void port_twice_check(struct spec_decode *decode, const struct sl_spec *spec, uint32_t at)
 {
+    sl_assert(at <= spec->ports_count);
     const struct sl_spec_port *port = &spec->ports[at];
     for (uint32_t i = 0; i < at; i++) {
         const struct sl_spec_port *other = &spec->ports[i];
@@ -162,6 +170,7 @@ static void port_twice_check(struct spec_decode *decode, const struct sl_spec *s
 /* True if the ports can be decoded: shape and limits. Counts the edges. */
 static bool ports_measure(struct spec_decode *decode, struct sl_value ports, uint32_t *ret_edges)
 {
+    sl_assert(ret_edges != NULL);
     uint32_t total = 0;
     if (!sl_value_is(ports, SL_VALUE_MAP)) {
         (void)spec_error(decode, "wrong_type", sl_value_pos(ports),
@@ -189,6 +198,8 @@ static bool ports_measure(struct spec_decode *decode, struct sl_value ports, uin
 
 int spec_ports_decode(struct spec_decode *decode, struct sl_value ports)
 {
+    sl_assert(decode->spec != NULL);
+    sl_assert(decode->spec->ports == NULL);
     struct sl_spec *spec = decode->spec;
     uint32_t edges = 0;
     if (sl_value_is_none(ports) || !ports_measure(decode, ports, &edges)) return 0;

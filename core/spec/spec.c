@@ -26,6 +26,9 @@ enum { COMMON_FIELDS_COUNT = sizeof(common_fields) / sizeof(common_fields[0]) };
 struct sl_diag *sl_spec_error(const char *file, struct sl_diags *diags, const char *code,
                               struct sl_pos pos, const char *fmt, ...)
 {
+    sl_assert(diags != NULL);
+    sl_assert(code != NULL);
+    sl_assert(fmt != NULL);
     struct sl_diag diag;
     char text[SL_DIAG_TEXT_SIZE];
     va_list args;
@@ -59,6 +62,8 @@ void sl_spec_hint_nearest(struct sl_diag *diag, struct sl_slice name, const char
 void spec_fields_check(struct spec_decode *decode, struct sl_value map, const char *const *names,
                        size_t count, const char *where)
 {
+    sl_assert(sl_value_is(map, SL_VALUE_MAP));
+    sl_assert(names != NULL);
     for (uint32_t i = 0; i < sl_value_count(map); i++) {
         struct sl_slice key = sl_value_key_at(map, i);
         bool known = false;
@@ -76,6 +81,8 @@ void spec_fields_check(struct spec_decode *decode, struct sl_value map, const ch
 static bool string_decode(struct spec_decode *decode, struct sl_value value, const char *field,
                           struct sl_slice *ret)
 {
+    sl_assert(!sl_value_is_none(value));
+    sl_assert(ret != NULL);
     if (sl_value_is(value, SL_VALUE_STRING)) {
         *ret = sl_value_slice(value);
         return true;
@@ -91,6 +98,8 @@ static bool string_decode(struct spec_decode *decode, struct sl_value value, con
 bool spec_name_decode(struct spec_decode *decode, struct sl_value value, const char *field,
                       struct sl_slice *ret)
 {
+    sl_assert(decode != NULL);
+    sl_assert(ret != NULL);
     struct sl_slice name;
     if (sl_value_is_none(value)) return false;
     if (!string_decode(decode, value, field, &name)) return false;
@@ -124,6 +133,8 @@ static bool is_uuid(struct sl_slice text)
 
 bool spec_id_decode(struct spec_decode *decode, struct sl_value value, struct sl_slice *ret)
 {
+    sl_assert(decode != NULL);
+    sl_assert(ret != NULL);
     struct sl_slice id;
     if (sl_value_is_none(value) || !string_decode(decode, value, "id", &id)) return false;
     if (!is_uuid(id)) {
@@ -138,6 +149,7 @@ bool spec_id_decode(struct spec_decode *decode, struct sl_value value, struct sl
 
 static void kind_decode(struct spec_decode *decode, struct sl_value value)
 {
+    sl_assert(sl_value_is(value, SL_VALUE_MAP));
     struct sl_value kind = sl_value_get_str(value, "kind");
     if (!sl_value_is_none(kind)) {
         (void)spec_name_decode(decode, kind, "kind", &decode->spec->kind);
@@ -156,6 +168,7 @@ static void kind_decode(struct spec_decode *decode, struct sl_value value)
 
 static void annotations_decode(struct spec_decode *decode, struct sl_value map)
 {
+    sl_assert(decode->spec != NULL);
     if (sl_value_is_none(map)) return;
     if (!sl_value_is(map, SL_VALUE_MAP)) {
         (void)spec_error(decode, "wrong_type", sl_value_pos(map),
@@ -174,6 +187,8 @@ static void annotations_decode(struct spec_decode *decode, struct sl_value map)
 
 static int fields_decode(struct spec_decode *decode, struct sl_value value)
 {
+    sl_assert(decode->spec != NULL);
+    sl_assert(sl_value_is(value, SL_VALUE_MAP));
     struct sl_spec *spec = decode->spec;
     kind_decode(decode, value);
     (void)spec_id_decode(decode, sl_value_get_str(value, "id"), &spec->id);
@@ -208,6 +223,8 @@ struct spec_walk {
 
 static int work_push(struct spec_walk *walk, struct spec_work work)
 {
+    sl_assert(walk->count <= walk->cap);
+    sl_assert(work.depth <= SL_SPEC_BLOCK_DEPTH_MAX);
     if (walk->count == walk->cap) {
         size_t cap = walk->cap ? walk->cap * 2 : 16;
         struct spec_work *items = realloc(walk->items, cap * sizeof(*items));
@@ -222,6 +239,8 @@ static int work_push(struct spec_walk *walk, struct spec_work work)
 /* Queue the children of the field `specs`. */
 static int children_push(struct spec_walk *walk, struct sl_spec *spec, uint32_t depth)
 {
+    sl_assert(spec != NULL);
+    sl_assert(spec->children == NULL);
     struct sl_value specs = sl_value_get_str(spec->value, "specs");
     if (sl_value_is_none(specs)) return 0;
     struct sl_pos pos = sl_value_pos(specs);
@@ -252,6 +271,8 @@ static int children_push(struct spec_walk *walk, struct sl_spec *spec, uint32_t 
 
 static void spec_attach(struct spec_walk *walk, struct sl_spec *parent, struct sl_spec *spec)
 {
+    sl_assert(spec != NULL);
+    sl_assert(parent != NULL || walk->root == NULL);
     if (parent == NULL) {
         walk->root = spec;
     } else {
@@ -304,6 +325,7 @@ int sl_spec_decode(struct sl_value value, const char *file, struct sl_spec_texts
 /* Free one spec, not its children. */
 static void spec_free_one(struct sl_spec *spec)
 {
+    sl_assert(spec->children_count == 0);
     sl_value_unref(spec->value);
     free((char *)spec->file);
     free(spec->env);
@@ -396,6 +418,7 @@ struct sl_spec_text sl_spec_text_get(const struct sl_spec *spec, struct sl_value
 struct sl_pos sl_spec_locate(const struct sl_spec *spec, struct sl_value value, uint32_t line,
                              uint32_t column)
 {
+    sl_assert(spec != NULL);
     struct sl_spec_text text = sl_spec_text_get(spec, value);
     if (text.text.line == 0 || line == 0) return text.text;
     if (column == 0) column = 1;

@@ -80,6 +80,7 @@ static bool quote_read(struct sl_slice text, size_t at, size_t *ret_end)
 /* A token whose opening braces are at `start`; TOKEN_NONE if they are ordinary text. */
 static struct token token_read(struct sl_slice text, size_t start)
 {
+    sl_assert(start + 2 <= text.size);
     struct token token = {.kind = TOKEN_NONE, .start = start};
     size_t at = skip_spaces(text, start + 2);
     if (quote_read(text, at, &token.end)) {
@@ -111,6 +112,7 @@ static struct token token_read(struct sl_slice text, size_t start)
 /* The first token at or behind `at`. */
 static struct token token_find(struct sl_slice text, size_t at)
 {
+    sl_assert(at <= text.size);
     while (at + 3 < text.size) {
         const uint8_t *brace = memchr(text.data + at, '{', text.size - at);
         if (brace == NULL) break;
@@ -145,6 +147,7 @@ struct apply {
 static struct sl_pos place_of(const struct apply *apply, struct sl_value value,
                               struct sl_slice text, size_t offset)
 {
+    sl_assert(offset <= text.size);
     if (apply->template->spec == NULL) return sl_value_pos(value);
     uint32_t line = 1;
     size_t line_start = 0;
@@ -191,6 +194,7 @@ static void report_unbound(struct apply *apply, struct sl_value scope, struct sl
 /* The entry of a list whose number is `name`, or none. */
 static struct sl_value list_get(struct sl_value list, struct sl_slice name)
 {
+    sl_assert(sl_value_is(list, SL_VALUE_LIST));
     uint64_t index = 0;
     if (name.size == 0 || name.size > 9) return sl_value_none();
     for (size_t i = 0; i < name.size; i++) {
@@ -204,6 +208,7 @@ static struct sl_value list_get(struct sl_value list, struct sl_slice name)
 /* The value of a path, or none after a report. */
 static struct sl_value bind(struct apply *apply, struct sl_slice path, struct sl_pos pos)
 {
+    sl_assert(path.size == 0 || path.data != NULL);
     struct sl_value scope = apply->template->bound;
     size_t at = 0;
     while (at < path.size) {
@@ -233,6 +238,7 @@ static struct sl_value bind(struct apply *apply, struct sl_slice path, struct sl
 
 static void text_put(struct apply *apply, const void *data, size_t size)
 {
+    sl_assert(size == 0 || data != NULL);
     if (apply->builder.error != 0) return;
     if (size > SL_PAYLOAD_BYTES_MAX || apply->text_size + size > SL_PAYLOAD_BYTES_MAX) {
         apply->builder.error = -E2BIG;
@@ -263,6 +269,7 @@ static void float_text(double value, char *text, size_t size)
 
 static bool text_put_value(struct apply *apply, struct sl_value value)
 {
+    sl_assert(!sl_value_is_none(value));
     char text[SCALAR_TEXT_MAX] = "";
     switch (sl_value_kind(value)) {
     case SL_VALUE_STRING: {
@@ -285,6 +292,8 @@ static bool text_put_value(struct apply *apply, struct sl_value value)
 static void report_wrong(struct apply *apply, struct sl_slice text, struct token token,
                          struct sl_pos pos)
 {
+    sl_assert(token.kind == TOKEN_WRONG);
+    sl_assert(token.end <= text.size);
     size_t size = token.end - token.start + 8;
     if (token.start + size > text.size) size = text.size - token.start;
     struct sl_slice shown = sl_slice_make(text.data + token.start, size);
@@ -325,6 +334,7 @@ static void expand(struct apply *apply, struct sl_value value, struct sl_slice t
 /* Build a string: the value of a lone placeholder, or a text. */
 static void build_string(struct apply *apply, struct sl_value value)
 {
+    sl_assert(sl_value_is(value, SL_VALUE_STRING));
     struct sl_slice text = sl_value_slice(value);
     struct token token = token_find(text, 0);
     if (token.kind == TOKEN_NONE) {
@@ -343,6 +353,8 @@ static void build_string(struct apply *apply, struct sl_value value)
 
 static void build_key(struct apply *apply, struct sl_value map, uint32_t index)
 {
+    sl_assert(sl_value_is(map, SL_VALUE_MAP));
+    sl_assert(index < sl_value_count(map));
     struct sl_slice key = sl_value_key_at(map, index);
     apply->builder.pos = sl_value_key_pos(map, index);
     if (!sl_template_is_in(key)) {
@@ -374,6 +386,8 @@ static bool strings_visit(struct sl_value value,
                           bool (*visit)(void *ctx, struct sl_slice text, struct sl_value at),
                           void *ctx)
 {
+    sl_assert(visit != NULL);
+    sl_assert(!sl_value_is_none(value));
     struct walk_frame frames[SL_PAYLOAD_DEPTH_MAX];
     uint32_t depth = 0;
     for (;;) {
@@ -454,6 +468,7 @@ static void report_code(struct apply *apply, struct sl_value value)
  */
 static void build_value(struct apply *apply, struct sl_value value, struct sl_slice code)
 {
+    sl_assert(!sl_value_is_none(value));
     struct walk_frame frames[SL_PAYLOAD_DEPTH_MAX];
     uint32_t depth = 0;
     bool is_code = false;
@@ -492,6 +507,7 @@ static void build_value(struct apply *apply, struct sl_value value, struct sl_sl
 static void apply_init(struct apply *apply, const struct sl_template *template,
                        struct sl_diags *diags)
 {
+    sl_assert(template->what != NULL);
     *apply = (struct apply){.template = template, .diags = diags};
     sl_builder_init(&apply->builder, template->mem, 64, 256);
     sl_builder_track(&apply->builder);
@@ -501,6 +517,7 @@ static void apply_init(struct apply *apply, const struct sl_template *template,
 static int apply_finish(struct apply *apply, size_t errors_before, struct sl_pos pos,
                         struct sl_value *ret_value)
 {
+    sl_assert(ret_value != NULL);
     struct sl_value result = sl_value_none();
     uint32_t duplicates = apply->builder.duplicates;
     int error = sl_builder_finish(&apply->builder, &result);
@@ -542,6 +559,7 @@ int sl_template_apply(const struct sl_template *template, struct sl_value value,
  */
 static bool code_find(struct sl_slice name, const char *const *code, struct sl_slice *ret_part)
 {
+    sl_assert(ret_part != NULL);
     *ret_part = (struct sl_slice){NULL, 0};
     for (; code != NULL && *code != NULL; code++) {
         struct sl_slice path = sl_slice_from_str(*code);

@@ -228,6 +228,15 @@ int http_payload_build(struct http_conn *conn, const struct sl_http1_request *he
                        const uint8_t *base, size_t head_size, struct http_bytes *body,
                        struct http_request *ret);
 
+/* A Map name → [values] of all fields, names in their canonical form. */
+void http_header_build(struct sl_builder *builder, const struct sl_http1_head *head);
+
+/*
+ * A buffer of a body's bytes: taken over if its `cap` is not 0, else copied. The value is the
+ * Binary of all bytes, with one count. 0 or -ENOMEM.
+ */
+int http_body_buffer(struct sl_mem *mem, struct http_bytes *body, struct sl_value *ret_value);
+
 /* -------- remote.c -------- */
 
 /* Fill conn->remote and conn->is_trusted. */

@@ -116,29 +116,34 @@ static bool is_same_name(const struct sl_http1_header *a, const struct sl_http1_
     return a->id != SL_HTTP1_HEADER_OTHER || sl_slice_eq_nocase(a->name, b->name);
 }
 
+void http_header_build(struct sl_builder *builder, const struct sl_http1_head *head)
+{
+    uint64_t taken[SL_HTTP_HEADERS_MAX / 64] = {0};
+    sl_build_map_begin(builder);
+    for (uint32_t i = 0; i < head->headers_count; i++) {
+        if (taken[i / 64] >> (i % 64) & 1) continue;
+        build_header_key(builder, &head->headers[i]);
+        sl_build_list_begin(builder);
+        for (uint32_t j = i; j < head->headers_count; j++) {
+            const struct sl_http1_header *field = &head->headers[j];
+            if (j > i && !is_same_name(&head->headers[i], field)) continue;
+            taken[j / 64] |= UINT64_C(1) << (j % 64);
+            sl_build_string(builder, field->value.data, field->value.size);
+        }
+        sl_build_list_end(builder);
+    }
+    sl_build_map_end(builder);
+}
+
 static struct sl_value decode_header(struct sl_lazy *lazy, struct sl_buf *owner)
 {
     (void)lazy;
     struct sl_http1_request request;
     parse_again(owner, &request);
-    const struct sl_http1_head *head = &request.head;
     struct sl_builder builder;
-    uint64_t taken[SL_HTTP_HEADERS_MAX / 64] = {0};
-    sl_builder_init(&builder, owner->mem, 4 * head->headers_count + 2, owner->cells[RAW_HEAD].len);
-    sl_build_map_begin(&builder);
-    for (uint32_t i = 0; i < head->headers_count; i++) {
-        if (taken[i / 64] >> (i % 64) & 1) continue;
-        build_header_key(&builder, &head->headers[i]);
-        sl_build_list_begin(&builder);
-        for (uint32_t j = i; j < head->headers_count; j++) {
-            const struct sl_http1_header *field = &head->headers[j];
-            if (j > i && !is_same_name(&head->headers[i], field)) continue;
-            taken[j / 64] |= UINT64_C(1) << (j % 64);
-            sl_build_string(&builder, field->value.data, field->value.size);
-        }
-        sl_build_list_end(&builder);
-    }
-    sl_build_map_end(&builder);
+    sl_builder_init(&builder, owner->mem, 4 * request.head.headers_count + 2,
+                    owner->cells[RAW_HEAD].len);
+    http_header_build(&builder, &request.head);
     struct sl_value value;
     return sl_builder_finish(&builder, &value) < 0 ? sl_value_none() : value;
 }
@@ -153,8 +158,7 @@ static struct sl_value decode_query(struct sl_lazy *lazy, struct sl_buf *owner)
 
 /* -------- the body's buffer -------- */
 
-/* Taken over (cap > 0) or copied. The value is the Binary of all bytes, with one count. */
-static int build_body(struct sl_mem *mem, struct http_bytes *body, struct sl_value *ret_value)
+int http_body_buffer(struct sl_mem *mem, struct http_bytes *body, struct sl_value *ret_value)
 {
     struct sl_builder builder;
     bool is_copy = body->cap == 0;
@@ -179,7 +183,7 @@ static int attach_body(struct draft *draft, struct http_bytes *body)
 {
     struct sl_buf *buf = draft->builder.buf;
     struct sl_value raw;
-    int err = build_body(buf->mem, body, &raw);
+    int err = http_body_buffer(buf->mem, body, &raw);
     if (err < 0) return err;
     /* Only the owner's entry is wanted, not the cell. */
     struct sl_slice bytes = sl_value_slice(raw);

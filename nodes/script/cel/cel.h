@@ -107,7 +107,8 @@ struct sl_cel_instance *sl_cel_instance_free(struct sl_cel_instance *instance);
  * call     mem, clock and deadline_ns are used; mem == NULL: the heap; clock == NULL: no deadline
  * returns  the result with one count for the caller: a value or an Error; cell == NULL only for no
  *          memory. optional.none() becomes null, types and addresses become text, keys of maps
- *          become text, uint becomes Int where it fits
+ *          become text, uint becomes Int where it fits. Its strings may be constants of the program,
+ *          so what outlives the program is copied (sl_value_copy)
  */
 struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_value *values,
                            const struct sl_script_call *call);

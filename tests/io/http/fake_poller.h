@@ -40,6 +40,8 @@ struct fake_poller {
     struct sl_poller base; /* first */
     struct fake_fd fds[FAKE_FDS];
     struct sl_op *accept;
+    struct sl_op *connect; /* the newest */
+    uint32_t connects;
     bool hold_sends; /* sends are not through before fake_send_done */
     struct fake_event events[FAKE_EVENTS];
     uint32_t events_count;
@@ -121,6 +123,16 @@ static inline void fake_send(struct sl_poller *poller, struct sl_op *op, int fd,
     if (!fake->hold_sends) fake_send_done(fake, fd, 0);
 }
 
+static inline void fake_connect_op(struct sl_poller *poller, struct sl_op *op,
+                                   const struct sl_addr *addr)
+{
+    struct fake_poller *fake = (struct fake_poller *)poller;
+    (void)addr;
+    op->type = 4;
+    fake->connect = op;
+    fake->connects++;
+}
+
 static inline void fake_cancel(struct sl_poller *poller, struct sl_op *op)
 {
     struct fake_poller *fake = (struct fake_poller *)poller;
@@ -176,6 +188,7 @@ static inline uint32_t fake_wait(struct sl_poller *poller, uint64_t deadline_ns)
                 if (op->type == 1) fake->accept = NULL;
                 if (op->type == 2) fake->fds[op->fd].recv = NULL;
                 if (op->type == 3) fake->fds[op->fd].send = NULL;
+                if (op->type == 4 && fake->connect == op) fake->connect = NULL;
                 op->type = 0;
             }
             op->fn(op, &(struct sl_event){event.res, event.flags, event.data});
@@ -213,6 +226,7 @@ static const struct sl_poller_ops fake_ops = {
     .accept = fake_accept,
     .recv = fake_recv,
     .send = fake_send,
+    .connect = fake_connect_op,
     .cancel = fake_cancel,
     .shutdown = fake_shutdown,
     .close = fake_close,
@@ -234,20 +248,34 @@ static inline struct fake_poller *fake_new(struct sl_clock *clock)
 
 /* -------- what the test does -------- */
 
-/* A client connects; its descriptor. */
-static inline int fake_connect(struct fake_poller *fake)
+static inline int fake_fd_new(struct fake_poller *fake)
 {
     int next = fake->last_fd;
     do {
         next = next < 10 || next + 1 == FAKE_FDS ? 10 : next + 1;
     } while (fake->fds[next].is_open);
     fake->last_fd = next;
-    struct fake_fd *file = &fake->fds[next];
-    free(file->sent);
-    *file = (struct fake_fd){.is_open = true};
-    assert(fake->accept != NULL);
-    fake_post(fake, fake->accept, next, SL_EVENT_MORE, NULL, 0);
+    free(fake->fds[next].sent);
+    fake->fds[next] = (struct fake_fd){.is_open = true};
     return next;
+}
+
+/* A client connects; its descriptor. */
+static inline int fake_connect(struct fake_poller *fake)
+{
+    int fd = fake_fd_new(fake);
+    assert(fake->accept != NULL);
+    fake_post(fake, fake->accept, fd, SL_EVENT_MORE, NULL, 0);
+    return fd;
+}
+
+/* The newest attempt to connect succeeds; its descriptor. */
+static inline int fake_connected(struct fake_poller *fake)
+{
+    int fd = fake_fd_new(fake);
+    assert(fake->connect != NULL);
+    fake_post(fake, fake->connect, fd, 0, NULL, 0);
+    return fd;
 }
 
 static inline void fake_arrive(struct fake_poller *fake, int fd, const void *data, size_t size)

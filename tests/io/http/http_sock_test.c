@@ -24,6 +24,7 @@
 #include "core/mem/mem.h"
 #include "core/shard/loop.h"
 #include "io/epoll/epoll.h"
+#include "io/http/client.h"
 #include "io/http/http.h"
 #include "io/sock/sock.h"
 #include "io/uring/uring.h"
@@ -320,6 +321,71 @@ static void half_closed_client_gets_its_answer(void **state)
     free(body);
 }
 
+/* -------- our own client against the server, on a loop of this thread -------- */
+
+enum { EXCHANGES = 32, EXCHANGE_ROUNDS = 20 };
+
+struct caller {
+    struct sl_http_exchange exchange; /* first */
+    struct sl_http_client *client;
+    struct sl_loop *loop;
+    uint32_t rounds;
+    uint32_t *ended;
+};
+
+static void on_done(struct sl_http_exchange *exchange, struct sl_value answer)
+{
+    struct caller *caller = (struct caller *)exchange;
+    assert_true(sl_value_is(answer, SL_VALUE_MAP));
+    assert_int_equal(sl_value_get_str(answer, "status").cell->i64, 200);
+    struct sl_slice body = sl_value_slice(sl_value_get_str(answer, "body"));
+    assert_int_equal(body.size, exchange->body.size);
+    assert_memory_equal(body.data, exchange->body.data, body.size);
+    if (++caller->rounds < EXCHANGE_ROUNDS)
+        sl_http_client_start(caller->client, exchange);
+    else if (++*caller->ended == EXCHANGES)
+        sl_loop_stop(caller->loop);
+}
+
+static void on_client_closed(void *ctx, struct sl_http_client *client)
+{
+    (void)client;
+    sl_loop_stop(ctx);
+}
+
+static void client_exchanges_with_server(void **state)
+{
+    (void)state;
+    struct sl_loop loop;
+    struct sl_addr addr;
+    uint32_t ended = 0;
+    struct caller *callers = calloc(EXCHANGES, sizeof(*callers));
+    sl_loop_init(&loop, poller_new(), sl_clock_system(), sl_mem_new(SIZE_MAX));
+    struct sl_http_client *own = sl_http_client_new(&loop, NULL);
+    assert_int_equal(sl_addr_make(SL_SLICE("127.0.0.1"), s.port, &addr, NULL), 0);
+    for (size_t i = 0; i < EXCHANGES; i++) {
+        callers[i] = (struct caller){.client = own, .loop = &loop, .ended = &ended};
+        callers[i].exchange = (struct sl_http_exchange){
+            .done = on_done,
+            .addr = &addr,
+            .method = SL_SLICE("POST"),
+            .host = SL_SLICE("a"),
+            .content_type = SL_SLICE("text/plain"),
+            .body = {s.big, 1 + i * 1000},
+        };
+        sl_http_client_start(own, &callers[i].exchange);
+    }
+    sl_loop_run(&loop);
+    assert_int_equal(ended, EXCHANGES);
+    assert_int_equal(sl_http_client_stats(own)->exchanges, EXCHANGES * EXCHANGE_ROUNDS);
+    assert_true(sl_http_client_stats(own)->connects <= EXCHANGES);
+    sl_http_client_close(own, on_client_closed, &loop);
+    sl_loop_run(&loop);
+    (void)sl_http_client_free(own);
+    sl_loop_fini(&loop);
+    free(callers);
+}
+
 static void drain_closes_idle_connections(void **state)
 {
     (void)state;
@@ -359,6 +425,7 @@ int main(int argc, char **argv)
         TEST(large_answer_reaches_slow_reader),
         TEST(refused_body_gets_its_413_while_it_is_sent),
         TEST(half_closed_client_gets_its_answer),
+        TEST(client_exchanges_with_server),
         cmocka_unit_test_setup_teardown(drain_closes_idle_connections, setup, teardown_drained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
