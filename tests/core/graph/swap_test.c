@@ -209,11 +209,8 @@ static void gate_close(struct sl_source *source)
 
 static const struct sl_source_ops gate_ops = {
     .key = gate_key, .open = gate_open, .close = gate_close};
-static const struct sl_kind kind_gate = {.name = "gate",
-                                         .flags = SL_KIND_ROUTES,
-                                         .outs_max = 1,
-                                         .run = digit_run,
-                                         .source = &gate_ops};
+static const struct sl_kind kind_gate = {
+    .name = "gate", .flags = SL_KIND_ROUTES, .outs_max = 1, .run = digit_run, .source = &gate_ops};
 
 static void source_is_kept_over_a_swap_and_closed_with_the_last_program_that_names_it(void **state)
 {

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* Packets between two shards in one thread: answers, cancel, deadlines, full rings, large packets. */
+#include "core/graph/remote.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/limit.h"
+#include "tests/core/graph/bench_pair.h"
+#include "tests/core/graph/bench_shard.h"
+
+enum { SHARDS = 2, CALLS_MAX = 60000 };
+
+struct pair {
+    struct sl_clock_manual clock;
+    struct sl_shard *shards[SHARDS];
+    struct sl_program *program;
+    uint64_t used_before[SHARDS];
+};
+
+static struct pair pair;
+
+static uint64_t mem_used(const struct sl_shard *shard)
+{
+    struct sl_mem_stats stats;
+    sl_mem_stats_get(shard->loop.mem, &stats);
+    return stats.used;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&pair, 0, sizeof(pair));
+    sl_clock_manual_init(&pair.clock, 1);
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        pair.shards[i] = bench_shard_new(&pair.clock, i, NULL);
+        pair.shards[i]->peers = pair.shards;
+        pair.shards[i]->peers_count = SHARDS;
+    }
+    if (sl_remote_init(pair.shards, SHARDS) < 0) return -1;
+    for (uint32_t i = 0; i < SHARDS; i++) sl_remote_attach(pair.shards[i]);
+    return 0;
+}
+
+static void open_program(struct sl_program *program)
+{
+    pair.program = program;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        assert_int_equal(sl_instance_open(program, pair.shards[i], UINT64_MAX / 2, NULL), 0);
+        atomic_store_explicit(&pair.shards[i]->program, program, memory_order_release);
+        pair.used_before[i] = mem_used(pair.shards[i]);
+    }
+}
+
+/* Nothing is left on either side. */
+static int teardown(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        assert_int_equal(pair.shards[i]->processes_count, 0);
+        assert_int_equal(pair.shards[i]->loop.timers.count, 0);
+        assert_int_equal(mem_used(pair.shards[i]), pair.used_before[i]);
+        assert_int_equal(pair.program->instances[i]->pins, 0);
+        assert_int_equal(sl_instance_close(pair.program, pair.shards[i], UINT64_MAX / 2), 0);
+        atomic_store_explicit(&pair.shards[i]->program, NULL, memory_order_release);
+    }
+    sl_program_free(pair.program);
+    struct sl_shard *shards[SHARDS] = {pair.shards[0], pair.shards[1]};
+    sl_remote_fini(shards, SHARDS);
+    for (uint32_t i = 0; i < SHARDS; i++) bench_shard_free(shards[i]);
+    return 0;
+}
+
+/* Both shards, one after the other; time moves by a tick. */
+static void turn(int count)
+{
+    for (int i = 0; i < count; i++) {
+        for (uint32_t s = 0; s < SHARDS; s++) sl_loop_turn(&pair.shards[s]->loop, 0);
+        sl_clock_manual_advance(&pair.clock, SL_NS_PER_MS);
+    }
+}
+
+struct ask {
+    struct sl_reply reply;
+    struct sl_value answer;
+    uint32_t answers;
+};
+
+static void asked(struct sl_reply *reply, struct sl_value answer)
+{
+    struct ask *ask = (struct ask *)reply;
+    ask->answers++;
+    ask->answer = answer;
+}
+
+static struct sl_process *ask_begin(struct ask *ask, struct sl_value value, uint64_t deadline_ns)
+{
+    *ask = (struct ask){.reply.fn = asked};
+    struct sl_process *process =
+        sl_process_new(pair.shards[0], sl_instance_current(pair.shards[0]), NULL, deadline_ns);
+    assert_non_null(process);
+    sl_process_call(process, &pair.program->symbols[0], 0, value, &ask->reply);
+    sl_process_finish(process);
+    return process;
+}
+
+static struct sl_value number(int64_t value)
+{
+    return sl_value_new_int(pair.shards[0]->loop.mem, value);
+}
+
+static void error_is(struct sl_value value, const char *code)
+{
+    assert_true(sl_value_is(value, SL_VALUE_ERROR));
+    assert_true(sl_slice_eq_str(sl_value_slice(sl_error_part(value, SL_ERROR_CODE)), code));
+}
+
+/* 0 → 1 → 0: the third node is reached from the other shard. */
+static void remote_call_of_a_placed_node_answers_as_a_local_one_does(void **state)
+{
+    (void)state;
+    struct sl_node *nodes[] = {node_make(&kind_digit, 1, "a", -1, SHARDS),
+                               node_make(&kind_digit, 2, "b", 1, SHARDS),
+                               node_make(&kind_digit, 3, "c", 0, SHARDS)};
+    open_program(chain_make(nodes, 3, SHARDS));
+    struct ask ask;
+    (void)ask_begin(&ask, number(0), 0);
+    assert_int_equal(ask.answers, 0);
+    turn(5);
+    assert_int_equal(ask.answers, 1);
+    assert_int_equal(ask.answer.cell->i64, 1002003);
+    sl_value_unref(ask.answer);
+    struct sl_remote_stats stats;
+    for (uint32_t i = 0; i < SHARDS; i++) {
+        sl_remote_stats_get(pair.shards[i], &stats);
+        assert_int_equal(stats.calls, 1);
+        assert_int_equal(stats.answers, 1);
+    }
+}
+
+static void nap_program(int64_t ms)
+{
+    struct sl_node *nodes[] = {node_make(&kind_digit, 1, "a", -1, SHARDS),
+                               node_make(&kind_nap, ms, "b", 1, SHARDS)};
+    open_program(chain_make(nodes, 2, SHARDS));
+}
+
+static void remote_call_that_is_cancelled_ends_on_both_shards(void **state)
+{
+    (void)state;
+    nap_program(100000);
+    struct ask ask;
+    struct sl_process *process = ask_begin(&ask, number(0), 0);
+    turn(5);
+    assert_int_equal(pair.shards[1]->processes_count, 1);
+    sl_process_cancel(process, sl_value_new_error(pair.shards[0]->loop.mem, "gone", 499, "gone"));
+    turn(5);
+    assert_int_equal(ask.answers, 1);
+    error_is(ask.answer, "gone");
+    sl_value_unref(ask.answer);
+    assert_int_equal(pair.shards[1]->processes_count, 0);
+}
+
+static void remote_call_beyond_its_deadline_answers_deadline(void **state)
+{
+    (void)state;
+    nap_program(100000);
+    struct ask ask;
+    (void)ask_begin(&ask, number(0), pair.clock.now_ns + 20 * SL_NS_PER_MS);
+    turn(10);
+    assert_int_equal(ask.answers, 0);
+    turn(30);
+    assert_int_equal(ask.answers, 1);
+    assert_true(sl_value_is(ask.answer, SL_VALUE_ERROR));
+    sl_value_unref(ask.answer);
+}
+
+/* Larger than a record of the ring: through the slab, there and back. */
+static void remote_call_with_a_large_packet_arrives_whole(void **state)
+{
+    (void)state;
+    enum { SIZE = 1000000 };
+    struct sl_node *nodes[] = {node_make(&kind_nap, 1, "b", 1, SHARDS)};
+    open_program(chain_make(nodes, 1, SHARDS));
+    char *text = malloc(SIZE);
+    for (int i = 0; i < SIZE; i++) text[i] = (char)('a' + i % 23);
+    for (int round = 0; round < 20; round++) {
+        struct ask ask;
+        struct sl_value value = sl_value_new_string(pair.shards[0]->loop.mem, text, SIZE);
+        assert_false(sl_value_is_none(value));
+        (void)ask_begin(&ask, value, 0);
+        turn(8);
+        assert_int_equal(ask.answers, 1);
+        assert_true(sl_value_is(ask.answer, SL_VALUE_STRING));
+        assert_int_equal(sl_value_slice(ask.answer).size, SIZE);
+        assert_memory_equal(sl_value_slice(ask.answer).data, text, SIZE);
+        sl_value_unref(ask.answer);
+    }
+    free(text);
+}
+
+/* The other shard does not run: the ring fills, and what finds no room is answered at once. */
+static void remote_call_without_room_answers_and_the_rest_still_comes(void **state)
+{
+    (void)state;
+    nap_program(0);
+    struct ask *asks = calloc(CALLS_MAX, sizeof(*asks));
+    uint32_t count = 0, refused = 0;
+    while (refused == 0 && count < CALLS_MAX) {
+        (void)ask_begin(&asks[count], number(count), 0);
+        refused += asks[count].answers;
+        count++;
+    }
+    assert_int_equal(refused, 1);
+    assert_true(count > 1000);
+    assert_true(sl_value_is(asks[count - 1].answer, SL_VALUE_ERROR));
+    turn((int)count / 8 + 100);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(asks[i].answers, 1);
+        sl_value_unref(asks[i].answer);
+    }
+    free(asks);
+    struct sl_remote_stats stats;
+    sl_remote_stats_get(pair.shards[0], &stats);
+    assert_int_equal(stats.refused, 1);
+    assert_int_equal(stats.calls, count - 1);
+}
+
+#define WITH_PAIR(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PAIR(remote_call_of_a_placed_node_answers_as_a_local_one_does),
+        WITH_PAIR(remote_call_that_is_cancelled_ends_on_both_shards),
+        WITH_PAIR(remote_call_beyond_its_deadline_answers_deadline),
+        WITH_PAIR(remote_call_with_a_large_packet_arrives_whole),
+        WITH_PAIR(remote_call_without_room_answers_and_the_rest_still_comes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
