@@ -324,7 +324,9 @@ static void crowd_published(void *ctx, int result, const struct sl_diag *diag)
 static void crowd_publish(int64_t version)
 {
     sl_swap_publish(crowd.swap, crowd_program(version), crowd_published, NULL);
-    while (sl_swap_is_busy(crowd.swap)) sl_loop_turn(&crowd.control, UINT64_MAX);
+    while (sl_swap_is_busy(crowd.swap)) {
+        sl_loop_turn(&crowd.control, crowd.control.now_ns + SL_NS_PER_MS);
+    }
 }
 
 static void crowd_begin(void)
