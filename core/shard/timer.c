@@ -138,5 +138,7 @@ uint32_t sl_timers_run(struct sl_timers *timers, uint64_t now_ns)
 uint64_t sl_timers_next_ns(const struct sl_timers *timers)
 {
     if (timers->count == 0) return UINT64_MAX;
+    /* Timers of higher levels come down with this very tick: level 0 does not show them yet. */
+    if ((timers->tick & SLOT_MASK) == 0) return timers->tick * SL_NS_PER_MS;
     return (timers->tick + level0_ahead(timers)) * SL_NS_PER_MS;
 }
