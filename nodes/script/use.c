@@ -96,7 +96,8 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     };
     if (c->locate != NULL) source.pos = c->locate(c->locate_ctx, fields->code, &source.indent);
     struct use_place place = {c, fields->code};
-    if (c->place != NULL) {
+    /* What did not come from a file has no place: then lines count from the text's first. */
+    if (c->place != NULL && sl_value_pos(fields->code).line > 0) {
         source.place = use_locate;
         source.place_ctx = &place;
     }
