@@ -126,6 +126,11 @@ static FAST_INLINE unsigned digits8(const uint8_t *at, uint64_t *ret_value)
 static FAST_INLINE unsigned digits24(const uint8_t *at, uint64_t *mantissa)
 {
     uint64_t value;
+    if ((uint8_t)(at[1] - '0') > 9) { /* one digit is the most common number */
+        if ((uint8_t)(at[0] - '0') > 9) return 0;
+        *mantissa = *mantissa * 10 + (uint64_t)(at[0] - '0');
+        return 1;
+    }
     unsigned count = digits8(at, &value);
     if (count == 0) return 0;
     *mantissa = *mantissa * fast_powers[count] + value;
@@ -451,26 +456,9 @@ value:
     FAST_NEXT();
 token:
     if (*at == '"') goto string;
+    if ((uint8_t)(*at - '0') <= 9) goto number;
     switch (*at) {
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9': {
-        /* It ends before the next place, if that is not one beyond the end of the text. */
-        const uint8_t *next = text + *place;
-        next = FAST_LIKELY(next > at && end - next >= FAST_MARGIN) ? number_read(at, top)
-                                                                   : number_near_end(at, end, top);
-        if (FAST_RARE(next == NULL) && !number_slow(at, end, top)) return false;
-        top++;
-        break;
-    }
+    case '-': goto number;
     case 't': FAST_LITERAL(FAST_WORD('t', 'r', 'u', 'e'), 4, SL_VALUE_BOOL, 1); break;
     case 'f': FAST_LITERAL(FAST_WORD('a', 'l', 's', 'e'), 5, SL_VALUE_BOOL, 0); break;
     case 'n': FAST_LITERAL(FAST_WORD('n', 'u', 'l', 'l'), 4, SL_VALUE_NULL, 0); break;
@@ -494,6 +482,16 @@ token:
     }
 
     goto after;
+
+number : {
+    /* It ends before the next place, if that is not one beyond the end of the text. */
+    const uint8_t *next = text + *place;
+    next = FAST_LIKELY(next > at && end - next >= FAST_MARGIN) ? number_read(at, top)
+                                                               : number_near_end(at, end, top);
+    if (FAST_RARE(next == NULL) && !number_slow(at, end, top)) return false;
+    top++;
+    goto after;
+}
 
 string : {
     const uint8_t *begin = at + 1;

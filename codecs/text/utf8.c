@@ -5,6 +5,8 @@
 
 #include "core/base/assertion.h"
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are looked at from their low end");
+
 /* True if data[1..count] are continuation bytes. */
 static bool continues(const uint8_t *data, size_t count)
 {
@@ -33,18 +35,59 @@ size_t sl_utf8_size(const uint8_t *data, size_t size)
     return 4;
 }
 
+/* Neither a long form nor a surrogate, by the bits that tell it of a character of three bytes. */
+static inline bool is_valid3(uint32_t word)
+{
+    uint32_t lead = word & 0x200f;
+    return lead != 0 && lead != 0x200d;
+}
+
+/*
+ * The same by masks, where four bytes can be read: bytes are numbered from the lowest of `word`.
+ * Each form is checked for its marks, then for what it must not say.
+ */
+static inline size_t size_by_masks(uint32_t word)
+{
+    if ((word & 0x00c0c0f0) == 0x008080e0) {
+        return is_valid3(word) ? 3 : 0;
+    }
+    if ((word & 0xc0e0) == 0x80c0) return (word & 0x1e) != 0 ? 2 : 0; /* long form of ASCII */
+    if ((word & 0xc0c0c0f8) != 0x808080f0) return 0;
+    uint32_t lead = (word & 7) << 2 | (word >> 12 & 3); /* value / 2^16 */
+    return lead >= 1 && lead <= 16 ? 4 : 0;
+}
+
+/* Six bytes that are two characters of three: most writing beyond Europe is made of them. */
+static inline bool is_two_of_three(uint64_t word)
+{
+    if ((word & UINT64_C(0xc0c0f0c0c0f0)) != UINT64_C(0x8080e08080e0)) return false;
+    return is_valid3((uint32_t)word) && is_valid3((uint32_t)(word >> 24));
+}
+
 size_t sl_utf8_valid_size(const uint8_t *data, size_t size)
 {
     size_t at = 0;
-    while (at < size) {
+    while (size - at >= sizeof(uint64_t)) {
         uint64_t word;
-        if (size - at >= sizeof(word)) {
-            memcpy(&word, data + at, sizeof(word));
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                at += sizeof(word);
-                continue;
-            }
+        memcpy(&word, data + at, sizeof(word));
+        if (is_two_of_three(word)) {
+            at += 6;
+            continue;
         }
+        uint64_t high = word & UINT64_C(0x8080808080808080);
+        if (high == 0) {
+            at += sizeof(word);
+            continue;
+        }
+        if (!(word & 0x80)) { /* ASCII before something else: little endian, lowest first */
+            at += (size_t)__builtin_ctzll(high) / 8;
+            continue;
+        }
+        size_t step = size_by_masks((uint32_t)word);
+        if (step == 0) return at;
+        at += step;
+    }
+    while (at < size) {
         size_t step = sl_utf8_size(data + at, size - at);
         if (step == 0) return at;
         at += step;

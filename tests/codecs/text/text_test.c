@@ -418,6 +418,11 @@ static void utf8_valid_like_plain_decoding(void **state)
                            bytes[i / COUNT / COUNT % COUNT], bytes[i / COUNT / COUNT / COUNT]};
         for (size_t size = 1; size <= 4; size++) {
             bool valid = utf8_is_valid_by_value(text, size);
+            /* Behind it eight letters, so that words can be read at once. */
+            uint8_t padded[16];
+            memcpy(padded, text, size);
+            memset(padded + size, 'x', 8);
+            assert_int_equal(sl_utf8_is_valid(padded, size + 8), valid);
             if (sl_utf8_is_valid(text, size) != valid) {
                 fail_msg("%02x %02x %02x %02x", text[0], text[1], text[2], text[3]);
             }
