@@ -150,9 +150,18 @@ int sl_options_parse(const struct sl_options_usage *usage, int argc, char **argv
     return SL_OPTIONS_OK;
 }
 
+/* "sluice-bench http " or "script_bench ". */
+static void usage_print_name(const struct sl_options_usage *usage, FILE *out)
+{
+    (void)fprintf(out, "%s ", usage->program != NULL ? usage->program : "sluice-bench");
+    if (usage->name[0] != '\0') (void)fprintf(out, "%s ", usage->name);
+}
+
 void sl_options_help(const struct sl_options_usage *usage)
 {
-    (void)printf("Usage: sluice-bench %s %s\n\n%s\n", usage->name, usage->synopsis, usage->about);
+    (void)printf("Usage: ");
+    usage_print_name(usage, stdout);
+    (void)printf("%s\n\n%s\n", usage->synopsis, usage->about);
     for (size_t i = 0; i < usage->options_count; i++) {
         const struct sl_option *option = &usage->options[i];
         if (option->type == SL_OPTION_TITLE) {
@@ -168,6 +177,7 @@ void sl_options_help(const struct sl_options_usage *usage)
         (void)printf("  %-30s %s\n", left, option->help);
     }
     if (usage->examples != NULL) (void)printf("\nExamples:\n%s", usage->examples);
+    if (usage->program != NULL) return;
     (void)printf(
         "\nExit codes: 0 done; 1 a threshold (--fail-if) failed; 2 usage; 3 the target does "
         "not answer;\n            4 the run is invalid (the generator was late); 5 "
@@ -179,5 +189,8 @@ void sl_options_complain(const struct sl_options_usage *usage, const struct sl_d
     char text[1024];
     (void)sl_diag_format(diag, text, sizeof(text));
     (void)fprintf(stderr, "%s", text);
-    if (usage != NULL) (void)fprintf(stderr, "see: sluice-bench %s --help\n", usage->name);
+    if (usage == NULL) return;
+    (void)fprintf(stderr, "see: ");
+    usage_print_name(usage, stderr);
+    (void)fprintf(stderr, "--help\n");
 }

@@ -39,7 +39,8 @@ struct sl_option_list {
 
 /* A subcommand's usage, for its help and its errors. */
 struct sl_options_usage {
-    const char *name;                /* "http" */
+    const char *program;             /* NULL: "sluice-bench", of which this is a command */
+    const char *name;                /* "http"; "" where the program has no commands */
     const char *synopsis;            /* "URL… [options]" */
     const char *about;               /* what it does; several lines, without the last newline */
     const char *examples;            /* lines, each indented by two blanks */
