@@ -89,6 +89,7 @@ struct sl_poller_config {
     uint32_t buf_size;   /* bytes of a receive buffer; 0: default 16384 */
     uint32_t spin_us;    /* busy-poll so long before sleeping; 0: never */
     uint32_t backlog;    /* listen(2); 0: default 4096 */
+    uint32_t batch;      /* completions taken a turn; 0: all that are there */
     uint32_t disable;    /* SL_POLLER_NO_*; 0: use what the kernel has */
 };
 

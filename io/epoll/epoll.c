@@ -80,6 +80,7 @@ struct epoll {
     uint32_t buf_size;
     uint32_t backlog;
     uint64_t spin_ns;
+    int batch; /* events fetched a turn, at most */
     bool kernel_skipped; /* the last wait did not ask the kernel */
     bool in_wait;
     pthread_t thread;
@@ -465,12 +466,12 @@ static __attribute__((cold)) void resume_paused(struct epoll *e, uint64_t now_ns
 static int ask_kernel(struct epoll *e, const struct timespec *timeout)
 {
     sl_poller_count(&e->base.stats.syscalls, 1);
-    int count = epoll_pwait2(e->fd, e->events, EVENTS_MAX, timeout, NULL);
+    int count = epoll_pwait2(e->fd, e->events, e->batch, timeout, NULL);
     if (count < 0 && errno == ENOSYS) { /* before 5.11 */
         int ms = -1;
         if (timeout != NULL)
             ms = (int)(timeout->tv_sec * 1000 + (timeout->tv_nsec + 999999) / 1000000);
-        count = epoll_wait(e->fd, e->events, EVENTS_MAX, ms);
+        count = epoll_wait(e->fd, e->events, e->batch, ms);
     }
     return count < 0 ? 0 : count; /* EINTR: as a wake */
 }
@@ -739,6 +740,7 @@ struct sl_poller *sl_poller_epoll_new(const struct sl_poller_config *config, str
     e->queue_end = &e->queue;
     e->buf_size = cfg.buf_size;
     e->backlog = cfg.backlog;
+    e->batch = cfg.batch > 0 && cfg.batch < EVENTS_MAX ? (int)cfg.batch : EVENTS_MAX;
     e->spin_ns = cfg.spin_us * SL_NS_PER_US;
     e->thread = pthread_self();
     e->buf = malloc(cfg.buf_size);

@@ -185,6 +185,16 @@ int sl_poller_config_complete(const struct sl_poller_config *config,
                            "poller buffer size %u: expected at most %d bytes", cfg.buf_size,
                            SL_POLLER_BUF_SIZE_MAX);
     }
+    if (cfg.batch > SL_POLLER_BATCH_MAX) {
+        return sl_diag_set(reterr, "bad_poller_batch", pos,
+                           "poller batch %u: expected at most %d completions", cfg.batch,
+                           SL_POLLER_BATCH_MAX);
+    }
+    if (cfg.spin_us > SL_POLLER_SPIN_US_MAX || cfg.backlog > SL_POLLER_BACKLOG_MAX) {
+        return sl_diag_set(reterr, "bad_poller_config", pos,
+                           "poller spin %u µs, backlog %u: expected at most %d and %d", cfg.spin_us,
+                           cfg.backlog, SL_POLLER_SPIN_US_MAX, SL_POLLER_BACKLOG_MAX);
+    }
     *ret_config = cfg;
     return 0;
 }

@@ -144,13 +144,17 @@ static uint32_t complete(struct uring *u, const struct io_uring_cqe *cqe)
     }
 }
 
-/* Deliver what is in the completion queue now; what arrives meanwhile waits for the next turn. */
+/*
+ * Deliver what is in the completion queue now, up to `batch`; the rest, and what arrives meanwhile,
+ * waits for the next turn, which does not sleep.
+ */
 uint32_t sl_uring_complete(struct uring *u)
 {
     struct io_uring_cq *cq = &u->setup.ring.cq;
     uint32_t head = *cq->khead;
     uint32_t tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
     uint32_t events = 0;
+    if (tail - head > u->batch) tail = head + u->batch;
     while (head != tail) {
         struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
         head++;

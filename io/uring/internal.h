@@ -70,6 +70,7 @@ struct uring {
     uint64_t paused_until_ns;
     uint64_t spin_ns;
     uint32_t backlog;
+    uint32_t batch; /* completions of one turn, at most */
     bool wake_armed;
     bool cancels_missed; /* some could not be submitted */
     bool fail_submit;    /* SL_POLLER_FAIL_SUBMIT */

@@ -368,6 +368,7 @@ struct sl_poller *sl_poller_uring_new(const struct sl_poller_config *config, str
     u->fail_submit = cfg.disable & SL_POLLER_FAIL_SUBMIT;
     u->spin_ns = cfg.spin_us * SL_NS_PER_US;
     u->backlog = cfg.backlog;
+    u->batch = cfg.batch > 0 ? cfg.batch : UINT32_MAX;
     u->thread = pthread_self();
     if (sl_uring_setup_init(&u->setup, &cfg, reterr) < 0) {
         free(u);

@@ -23,6 +23,7 @@
 
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
+#include "core/base/limit.h"
 #include "core/base/list.h"
 #include "io/sock/self_test.h"
 #include "io/sock/sock.h"
@@ -1071,6 +1072,41 @@ static void config_out_of_range_refused(void **state)
     assert_null(harness->make(&entries));
     assert_null(harness->make(&bufs));
     assert_null(harness->make(&size));
+    assert_null(harness->make(&(struct sl_poller_config){.batch = SL_POLLER_BATCH_MAX + 1}));
+    assert_null(harness->make(&(struct sl_poller_config){.spin_us = SL_POLLER_SPIN_US_MAX + 1}));
+    assert_null(harness->make(&(struct sl_poller_config){.backlog = SL_POLLER_BACKLOG_MAX + 1}));
+}
+
+/* Twelve sockets have bytes: no turn delivers more than the batch, and none is forgotten. */
+static void wait_batch_bounds_a_turn_and_loses_nothing(void **state)
+{
+    (void)state;
+    if (!harness->is_real) skip();
+    enum { COUNT = 12, BATCH = 4 };
+    static struct watched recv[COUNT];
+    const struct sl_poller_config config = {.batch = BATCH};
+    world_make(&config, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        recv[i] = watched_new();
+        poller->ops->recv(poller, &recv[i].op, world.server[i]);
+    }
+    while (poller->ops->wait(poller, 0) > 0) {}
+    for (int i = 0; i < COUNT; i++) {
+        uint8_t byte = pattern(0);
+        assert_int_equal(send(world.client[i], &byte, 1, 0), 1);
+    }
+    uint32_t left = COUNT;
+    for (int turn = 0; turn < 100 && left > 0; turn++) {
+        uint32_t events = poller->ops->wait(poller, 0);
+        assert_in_range(events, 0, BATCH);
+        left -= events;
+    }
+    assert_int_equal(left, 0);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(recv[i].bytes, 1);
+        cancel_and_wait(&recv[i]);
+    }
+    world_end(COUNT);
 }
 
 /*
@@ -1202,6 +1238,7 @@ int poller_conformance_run(const struct poller_harness *which)
         cmocka_unit_test(spin_then_sleep_still_receives),
         cmocka_unit_test(self_test_passes),
         cmocka_unit_test(config_out_of_range_refused),
+        cmocka_unit_test(wait_batch_bounds_a_turn_and_loses_nothing),
         cmocka_unit_test(random_walk_every_op_ends_once),
     };
     return cmocka_run_group_tests_name(harness->name, tests, NULL, NULL);
