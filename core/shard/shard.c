@@ -5,6 +5,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/base/assertion.h"
 #include "core/base/diag.h"
@@ -84,8 +87,36 @@ static void thread_pin(int cpu)
     (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+/*
+ * Threads that a library starts from here later are ordinary again (SCHED_RESET_ON_FORK): a
+ * compiler thread with the rank of its shard would take the core from it.
+ */
+static int thread_rank(const struct sl_priority *priority)
+{
+    if (priority->kind == SL_PRIORITY_NORMAL) return 0;
+    bool is_fifo = priority->kind == SL_PRIORITY_FIFO;
+    struct sched_param param = {.sched_priority = is_fifo ? priority->value : 0};
+    int policy = (is_fifo ? SCHED_FIFO : SCHED_OTHER) | SCHED_RESET_ON_FORK;
+    if (sched_setscheduler(0, policy, &param) < 0) return -errno;
+    if (!is_fifo && setpriority(PRIO_PROCESS, (id_t)gettid(), priority->value) < 0) return -errno;
+    return 0;
+}
+
+static int rank_refused(struct sl_shard *shard, const struct sl_shard_config *cfg, int error)
+{
+    (void)sl_diag_set(shard->start_diag, "bad_priority", (struct sl_pos){0, 0},
+                      "shard %u: %s %d was refused: %s", cfg->index,
+                      cfg->priority.kind == SL_PRIORITY_FIFO ? "SCHED_FIFO" : "nice",
+                      cfg->priority.value, strerror(-error));
+    sl_diag_hint(shard->start_diag,
+                 "that takes CAP_SYS_NICE, or LimitNICE= and LimitRTPRIO= in the systemd unit");
+    return error;
+}
+
 static int shard_setup(struct sl_shard *shard, const struct sl_shard_config *cfg)
 {
+    int ranked = thread_rank(&cfg->priority);
+    if (ranked < 0) return rank_refused(shard, cfg, ranked);
     struct sl_poller *poller = cfg->poller_new(cfg->poller_ctx, cfg->clock, shard->start_diag);
     if (poller == NULL) return -EINVAL;
     int r = sl_shard_init(shard, cfg, poller);

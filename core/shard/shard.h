@@ -50,12 +50,25 @@ struct sl_shard {
     alignas(128) _Atomic(struct sl_program *) program;
 };
 
+/* How the system's scheduler ranks a shard's thread. */
+enum sl_priority_kind {
+    SL_PRIORITY_NORMAL, /* as the process is */
+    SL_PRIORITY_NICE,   /* sched(7): SCHED_OTHER with `value` -20 (first) … 19 */
+    SL_PRIORITY_FIFO,   /* SCHED_FIFO with `value` 1 … 99 (first): before everything ordinary */
+};
+
+struct sl_priority {
+    enum sl_priority_kind kind;
+    int value;
+};
+
 /*
  * What a shard's thread needs to make its own poller (a ring belongs to the thread that made it).
  */
 struct sl_shard_config {
     uint32_t index;
     int cpu; /* to pin to, or -1 */
+    struct sl_priority priority;
     struct sl_epoch *epoch;
     struct sl_loop *control;
     struct sl_clock *clock;

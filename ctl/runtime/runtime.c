@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,6 +178,7 @@ static int shards_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
         struct sl_shard_config shard_cfg = {
             .index = i,
             .cpu = cfg->cpus[i],
+            .priority = cfg->priority,
             .epoch = &runtime->epoch,
             .control = &runtime->control,
             .clock = runtime->clock,
@@ -538,6 +541,23 @@ static void defaults_fill(struct sl_runtime_config *cfg)
     if (cfg->stall_ms == 0) cfg->stall_ms = RUNTIME_STALL_MS;
 }
 
+/*
+ * After the shards have started, which would inherit it; what the control thread starts from now
+ * on (compilers of scripts, workers of no shard) stays off the shards' cores, too.
+ */
+static int control_pin(int cpu, struct sl_diag *reterr)
+{
+    if (cpu < 0) return 0;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    int r = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+    if (r == 0) return 0;
+    (void)sl_diag_set(reterr, "bad_control_core", (struct sl_pos){0, 0},
+                      "the control thread cannot run on core %d: %s", cpu, strerror(r));
+    return -r;
+}
+
 static int runtime_boot(struct sl_runtime *runtime, struct sl_diag *reterr)
 {
     if (runtime->claims == NULL || runtime->name_space == NULL) return -ENOMEM;
@@ -567,6 +587,7 @@ static int runtime_boot(struct sl_runtime *runtime, struct sl_diag *reterr)
     if (r == 0) r = sl_boot_load(runtime->boot, reterr);
     if (r == 0) r = sl_boot_start(runtime->boot, reterr);
     runtime->booted = r == 0;
+    if (r == 0) r = control_pin(runtime->cfg.control_cpu, reterr);
     return r;
 }
 

@@ -34,6 +34,8 @@ struct sl_runtime_config {
     struct sl_value environment; /* Map; counted */
     int cpus[SL_SHARDS_MAX];     /* a shard is pinned to each; -1: not pinned */
     uint32_t cpus_count;         /* 1 … SL_SHARDS_MAX */
+    int control_cpu;             /* the control thread is pinned to it; -1: not pinned */
+    struct sl_priority priority; /* of the shards' threads */
     enum sl_poller_kind poller;
     struct sl_poller_config poller_config;
     size_t memory_max;      /* bytes a shard may take; 0: 4 GiB */
