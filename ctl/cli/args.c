@@ -2,6 +2,7 @@
 /* Words of the command line, the environment and sluice.yaml, put together. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@ struct arg_values {
     const char **items; /* array of count */
     size_t count;
     const char *origin;
+    const char *file; /* origin "file": where the value stands; kept in `texts` */
+    struct sl_pos pos;
 };
 
 struct cli_args {
@@ -52,6 +55,7 @@ static void values_add(struct arg_values *values, const char *text, const char *
 /* Keep a string for the life of the arguments. */
 static const char *text_keep(struct cli_args *args, char *text)
 {
+    sl_assert(args != NULL);
     sl_assert(text != NULL);
     char **texts = realloc(args->texts, (args->texts_count + 1) * sizeof(*texts));
     sl_assert(texts != NULL);
@@ -175,17 +179,20 @@ static int words_parse(struct cli_args *args, int argc, char **argv)
 
 /* ---- environment and file ------------------------------------------------------------------- */
 
+/* "SLUICE_BUFFER_SIZE" for "buffer-size". */
+static void environment_name(const char *option, char *buf, size_t buf_size)
+{
+    (void)snprintf(buf, buf_size, "SLUICE_%s", option);
+    for (char *at = buf; *at != '\0'; at++) *at = *at == '-' ? '_' : (char)toupper(*at);
+}
+
 static void environment_read(struct cli_args *args)
 {
     for (size_t i = 0; i < args->values_count; i++) {
         struct arg_values *values = &args->values[i];
         if (!(values->option->flags & CLI_CONFIG) || values->count > 0) continue;
-        char name[80] = "SLUICE_";
-        size_t used = strlen(name);
-        for (const char *at = values->option->name; *at != '\0' && used + 1 < sizeof(name); at++) {
-            name[used++] = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
-        }
-        name[used] = '\0';
+        char name[80];
+        environment_name(values->option->name, name, sizeof(name));
         const char *text = getenv(name);
         if (text != NULL && text[0] != '\0') values_add(values, text, "environment");
     }
@@ -208,8 +215,8 @@ static char *scalar_text(struct sl_value value)
     }
 }
 
-/* Warn about a key of the file that no command has. */
-static void key_check(const char *file, const char *name, struct sl_pos pos)
+/* 0 for a key that some command has; else the nearest is named. */
+static int key_check(const char *file, const char *name, struct sl_pos pos)
 {
     const char *names[CLI_COMMANDS_MAX * ARGS_OPTIONS_MAX];
     size_t count = 0;
@@ -222,12 +229,37 @@ static void key_check(const char *file, const char *name, struct sl_pos pos)
         if (o->flags & CLI_CONFIG) names[count++] = o->name;
     }
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(names[i], name) == 0) return;
+        if (strcmp(names[i], name) == 0) return 0;
     }
     const char *nearest = sl_diag_nearest(name, names, count);
-    cli_error("%s:%u:%u: warning: unknown key \"%s\"%s%s%s", file, pos.line, pos.column, name,
+    cli_error("%s:%u:%u: error: unknown key \"%s\"%s%s%s", file, pos.line, pos.column, name,
               nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
               nearest != NULL ? "\"?" : "");
+    return CLI_USAGE;
+}
+
+/* One value of a key. */
+static int file_value(struct cli_args *args, const char *file, struct arg_values *values,
+                      struct sl_value value)
+{
+    char *text = scalar_text(value);
+    struct sl_pos pos = sl_value_pos(value);
+    bool is_switch = values->option->flags & CLI_SWITCH;
+    bool is_bool = text != NULL && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
+    if (text == NULL || (is_switch && !is_bool)) {
+        cli_error("%s:%u:%u: error: \"%s\": expected %s", file, pos.line, pos.column,
+                  values->option->name, is_switch ? "true or false" : "text or a number");
+        free(text);
+        return CLI_USAGE;
+    }
+    if (is_switch && strcmp(text, "false") == 0) {
+        free(text);
+        return 0;
+    }
+    values_add(values, text_keep(args, text), "file");
+    values->file = file;
+    values->pos = pos;
+    return 0;
 }
 
 static int file_entry(struct cli_args *args, const char *file, struct sl_slice key,
@@ -238,28 +270,19 @@ static int file_entry(struct cli_args *args, const char *file, struct sl_slice k
     for (char *at = name; *at != '\0'; at++) *at = *at == '_' ? '-' : *at;
     struct arg_values *values = values_of(args, name);
     /* The file serves all commands: what this one does not have is another's, if it exists. */
-    if (values == NULL || !(values->option->flags & CLI_CONFIG)) {
-        key_check(file, name, pos);
-        return 0;
-    }
+    if (values == NULL || !(values->option->flags & CLI_CONFIG)) return key_check(file, name, pos);
     if (values->count > 0) return 0;
-    uint32_t count = sl_value_is(value, SL_VALUE_LIST) ? sl_value_count(value) : 1;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sl_value one =
-            sl_value_is(value, SL_VALUE_LIST) ? sl_value_list_at(value, i) : value;
-        char *text = scalar_text(one);
-        if (text == NULL) {
-            cli_error("%s:%u:%u: \"%s\" must be text, a number or true/false", file, pos.line,
-                      pos.column, name);
-            return CLI_USAGE;
-        }
-        if ((values->option->flags & CLI_SWITCH) && strcmp(text, "false") == 0) {
-            free(text);
-            continue;
-        }
-        values_add(values, text_keep(args, text), "file");
+    if (!sl_value_is(value, SL_VALUE_LIST)) return file_value(args, file, values, value);
+    if (!(values->option->flags & CLI_LIST) && sl_value_count(value) != 1) {
+        cli_error("%s:%u:%u: error: \"%s\": expected one value, not a list", file, pos.line,
+                  pos.column, name);
+        return CLI_USAGE;
     }
-    return 0;
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < sl_value_count(value); i++) {
+        r = file_value(args, file, values, sl_value_list_at(value, i));
+    }
+    return r;
 }
 
 static char *file_read(const char *path, size_t *ret_size)
@@ -286,7 +309,7 @@ static const char *config_given(struct cli_args *args)
 static int config_read(struct cli_args *args)
 {
     const char *given = config_given(args);
-    const char *path = given != NULL ? given : "sluice.yaml";
+    const char *path = text_keep(args, strdup(given != NULL ? given : "sluice.yaml"));
     size_t size = 0;
     char *text = file_read(path, &size);
     if (text == NULL) {
@@ -299,14 +322,15 @@ static int config_read(struct cli_args *args)
     int r = sl_yaml_parse_one(sl_slice_make(text, size), NULL, 0, &value, &diag);
     free(text);
     if (r < 0) {
-        cli_error("%s:%u:%u: %s", path, diag.pos.line, diag.pos.column, diag.text);
+        cli_error("%s:%u:%u: error: %s", path, diag.pos.line, diag.pos.column, diag.text);
         return CLI_USAGE;
     }
     r = 0;
     if (sl_value_is(value, SL_VALUE_MAP)) {
-        for (uint32_t i = 0; r == 0 && i < sl_value_count(value); i++) {
-            r = file_entry(args, path, sl_value_key_at(value, i), sl_value_map_at(value, i),
-                           sl_value_key_pos(value, i));
+        for (uint32_t i = 0; i < sl_value_count(value); i++) {
+            int wrong = file_entry(args, path, sl_value_key_at(value, i), sl_value_map_at(value, i),
+                                   sl_value_key_pos(value, i));
+            if (wrong != 0) r = wrong; /* all mistakes at once */
         }
     } else if (!sl_value_is(value, SL_VALUE_NULL)) {
         cli_error("%s: the configuration must be a map", path);
@@ -435,6 +459,29 @@ bool cli_is_json(struct cli_args *args)
     return format != NULL && strcmp(format, "json") == 0;
 }
 
+void cli_value_error(struct cli_args *args, const char *option, const char *fmt, ...)
+{
+    const struct arg_values *values = values_of(args, option);
+    const char *text = cli_get(args, option);
+    char expected[256];
+    char name[80];
+    va_list list;
+    va_start(list, fmt);
+    (void)vsnprintf(expected, sizeof(expected), fmt, list);
+    va_end(list);
+    if (values == NULL || text == NULL) {
+        cli_error("\"--%s\": %s", option, expected);
+    } else if (strcmp(values->origin, "file") == 0) {
+        cli_error("%s:%u:%u: error: \"%s: %s\": %s", values->file, values->pos.line,
+                  values->pos.column, option, text, expected);
+    } else if (strcmp(values->origin, "environment") == 0) {
+        environment_name(option, name, sizeof(name));
+        cli_error("\"%s=%s\": %s", name, text, expected);
+    } else {
+        cli_error("\"--%s %s\": %s", option, text, expected);
+    }
+}
+
 bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int64_t max,
                     int64_t *ret_number)
 {
@@ -444,31 +491,57 @@ bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int6
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < min || number > max) {
-        cli_error("\"--%s %s\": expected a number from %lld to %lld", option, text, (long long)min,
-                  (long long)max);
+        cli_value_error(args, option, "expected a number from %lld to %lld", (long long)min,
+                        (long long)max);
         return false;
     }
     *ret_number = number;
     return true;
 }
 
+/* A number with a unit, in microseconds; without one it counts in `plain_us`. < 0: it is none. */
+static double duration_us(const char *text, double plain_us)
+{
+    static const struct {
+        const char *name;
+        double us;
+    } units[] = {{"us", 1}, {"µs", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 6e7}, {"h", 3.6e9}};
+    char *end = NULL;
+    errno = 0;
+    double number = strtod(text, &end);
+    if (errno != 0 || end == text || !(number >= 0)) return -1;
+    if (*end == '\0') return number * plain_us;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(end, units[i].name) == 0) return number * units[i].us;
+    }
+    return -1;
+}
+
 bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *ret_ms)
 {
     const char *text = cli_get(args, option);
     if (text == NULL) return true;
-    char *end = NULL;
-    errno = 0;
-    double number = strtod(text, &end);
-    double factor = -1;
-    if (strcmp(end, "") == 0 || strcmp(end, "ms") == 0) factor = 1;
-    if (strcmp(end, "s") == 0) factor = 1000;
-    if (strcmp(end, "m") == 0) factor = 60000;
-    if (strcmp(end, "h") == 0) factor = 3600000;
-    if (errno != 0 || end == text || factor < 0 || number < 0 || number * factor > 4e9) {
-        cli_error("\"--%s %s\": expected a duration such as 500ms, 30s or 5m", option, text);
+    double us = duration_us(text, 1e3);
+    if (us < 0 || us > 4e12) {
+        cli_value_error(args, option, "expected a duration such as 500ms, 30s or 5m");
         return false;
     }
-    *ret_ms = (uint32_t)(number * factor);
+    *ret_ms = (uint32_t)(us / 1e3);
+    return true;
+}
+
+bool cli_get_duration_us(struct cli_args *args, const char *option, uint32_t max_us,
+                         uint32_t *ret_us)
+{
+    const char *text = cli_get(args, option);
+    if (text == NULL) return true;
+    double us = duration_us(text, 1);
+    if (us < 0 || us > max_us) {
+        cli_value_error(args, option, "expected a duration up to %uus, such as 50us or 1ms",
+                        max_us);
+        return false;
+    }
+    *ret_us = (uint32_t)us;
     return true;
 }
 

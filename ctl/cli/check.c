@@ -176,10 +176,12 @@ static int config_print(struct cli_args *args)
     sl_build_map_end(&b);
     if (!cli_is_json(args)) cli_table_print(&table, stdout);
     cli_table_fini(&table);
+    bool is_right = cli_start_check(effective);
     r = sl_builder_finish(&b, &value);
     if (r == 0 && cli_is_json(args)) cli_print_json(value);
     if (r == 0) sl_value_unref(value);
     effective = cli_args_free(effective);
+    if (!is_right) return CLI_USAGE;
     return r == 0 ? CLI_OK : CLI_FAILED;
 }
 

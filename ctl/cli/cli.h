@@ -105,6 +105,17 @@ bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int6
 /* A duration ("30s", "250ms", or milliseconds) in milliseconds. */
 bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *ret_ms);
 
+/* A duration ("50us", "1ms", or microseconds) up to `max_us`, in microseconds. */
+bool cli_get_duration_us(struct cli_args *args, const char *option, uint32_t max_us,
+                         uint32_t *ret_us);
+
+/*
+ * Print that the value of an option is wrong, and what was expected: with file, line and column if
+ * it stands in the file, with the variable's name if in the environment, else as the flag.
+ */
+void cli_value_error(struct cli_args *args, const char *option, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /*
  * Parse the words after the command's name. Prints what is wrong, with the nearest option.
  * returns  0; CLI_USAGE; or CLI_OK with *ret_args NULL when help was printed
@@ -161,4 +172,7 @@ int cli_help(struct cli_args *args);
 int cli_history(struct cli_args *args);
 int cli_rollback(struct cli_args *args);
 int cli_start(struct cli_args *args);
+
+/* True if `start` could run with these; what is wrong was printed. Nothing is started. */
+bool cli_start_check(struct cli_args *args);
 int cli_version(struct cli_args *args);

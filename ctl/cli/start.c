@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* start: a runtime from the command line. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,7 @@
 #include "core/graph/program.h"
 #include "core/graph/swap.h"
 #include "ctl/cli/notify.h"
+#include "ctl/cli/percore.h"
 #include "ctl/cli/store.h"
 #include "ctl/cli/watch.h"
 #include "ctl/loader/loader.h"
@@ -28,76 +28,17 @@ struct start {
     struct cli_args *again; /* the arguments as they were read last, or NULL; owned */
 };
 
-/* ---- cores ----------------------------------------------------------------------------------- */
-
-static bool cores_auto(struct sl_runtime_config *cfg)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) < 0) return false;
-    for (int cpu = 0; cpu < CPU_SETSIZE && cfg->cpus_count < SL_SHARDS_MAX; cpu++) {
-        if (CPU_ISSET((size_t)cpu, &set)) cfg->cpus[cfg->cpus_count++] = cpu;
-    }
-    return cfg->cpus_count > 0;
-}
-
-/* "0,2-3" */
-static bool cores_list(const char *text, struct sl_runtime_config *cfg)
-{
-    const char *at = text;
-    while (*at != '\0') {
-        char *end;
-        long first = strtol(at, &end, 10);
-        if (end == at || first < 0 || first >= CPU_SETSIZE) return false;
-        long last = first;
-        if (*end == '-') {
-            at = end + 1;
-            last = strtol(at, &end, 10);
-            if (end == at || last < first || last >= CPU_SETSIZE) return false;
-        }
-        for (long cpu = first; cpu <= last; cpu++) {
-            if (cfg->cpus_count == SL_SHARDS_MAX) return false;
-            cfg->cpus[cfg->cpus_count++] = (int)cpu;
-        }
-        if (*end != '\0' && *end != ',') return false;
-        at = *end == ',' ? end + 1 : end;
-    }
-    return cfg->cpus_count > 0;
-}
-
-static bool cores_read(struct start *start)
-{
-    const char *text = cli_get(start->args, "cores");
-    if (strcmp(text, "auto") == 0) return cores_auto(&start->cfg);
-    if (cores_list(text, &start->cfg)) return true;
-    cli_error("\"--cores %s\": expected auto, or cores such as 0,2-3 (at most %d)", text,
-              SL_SHARDS_MAX);
-    return false;
-}
-
 /* ---- options --------------------------------------------------------------------------------- */
 
 static bool numbers_read(struct start *start)
 {
     struct sl_runtime_config *cfg = &start->cfg;
-    int64_t spin = 0;
-    int64_t bufs = 0;
-    int64_t buf_size = 0;
     int64_t memory = 0;
-    if (!cli_get_number(start->args, "spin", 0, 1000000, &spin) ||
-        !cli_get_number(start->args, "buffers", 8, 32768, &bufs) ||
-        !cli_get_number(start->args, "buffer-size", 1024, 1 << 20, &buf_size) ||
-        !cli_get_number(start->args, "memory", 64, 1 << 20, &memory) ||
+    if (!cli_get_number(start->args, "memory", 64, 1 << 20, &memory) ||
         !cli_get_duration_ms(start->args, "drain-timeout", &cfg->drain_ms) ||
         !cli_get_duration_ms(start->args, "stall", &cfg->stall_ms)) {
         return false;
     }
-    if ((bufs & (bufs - 1)) != 0) {
-        cli_error("\"--buffers %lld\": expected a power of two", (long long)bufs);
-        return false;
-    }
-    cfg->poller_config.spin_us = (uint32_t)spin;
-    cfg->poller_config.bufs_count = (uint32_t)bufs;
-    cfg->poller_config.buf_size = (uint32_t)buf_size;
     cfg->memory_max = (size_t)memory << 20;
     return true;
 }
@@ -128,7 +69,6 @@ static bool files_read(struct start *start, struct cli_args *args)
 static bool options_read(struct start *start)
 {
     struct sl_runtime_config *cfg = &start->cfg;
-    struct sl_diag diag = {0};
     cfg->name_space = cli_get(start->args, "namespace");
     cfg->data_dir = cli_get(start->args, "data");
     cfg->control = cli_get(start->args, "control");
@@ -136,16 +76,12 @@ static bool options_read(struct start *start)
     cfg->access_log = cli_get(start->args, "access-log");
     const char *format = cli_get(start->args, "access-log-format");
     if (strcmp(format, "json") != 0 && strcmp(format, "combined") != 0) {
-        cli_error("\"--access-log-format %s\": expected json or combined", format);
+        cli_value_error(start->args, "access-log-format", "expected json or combined");
         return false;
     }
     cfg->access_format = strcmp(format, "json") == 0 ? SL_ACCESS_JSON : SL_ACCESS_COMBINED;
-    if (sl_poller_kind_parse(sl_slice_from_str(cli_get(start->args, "poller")), &cfg->poller,
-                             &diag) < 0) {
-        cli_print_diag(start->args, &diag);
-        return false;
-    }
-    return files_read(start, start->args) && numbers_read(start) && cores_read(start) &&
+    return files_read(start, start->args) && numbers_read(start) &&
+           cli_percore_read(start->args, cfg) &&
            cli_environment(start->args, &start->cfg.environment);
 }
 
@@ -362,6 +298,14 @@ static bool listeners_are_open(struct start *start)
         }
     }
     return true;
+}
+
+bool cli_start_check(struct cli_args *args)
+{
+    struct start start = {.args = args};
+    bool is_right = options_read(&start) && cli_log_setup(args);
+    sl_value_unref(start.cfg.environment);
+    return is_right;
 }
 
 int cli_start(struct cli_args *args)

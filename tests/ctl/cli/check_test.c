@@ -99,15 +99,60 @@ static void check_env_given_tells_unbound_names(void **state)
 static void check_config_shows_origins_and_no_values_of_env(void **state)
 {
     struct fixture *fixture = *state;
-    file_put(fixture, "sluice.yaml", "spin: 7\nbufers: 12\nenv: [TOKEN=hush]\n");
+    file_put(fixture, "sluice.yaml", "spin: 7us\ncores: 0\nenv: [TOKEN=hush]\n");
     assert_int_equal(run(fixture, "check --config"), 0);
-    assert_true(contains(fixture->run.err, "sluice.yaml:2:1: warning: unknown key \"bufers\""));
-    assert_true(contains(fixture->run.err, "did you mean \"buffers\"?"));
     assert_true(contains(fixture->run.out, "TOKEN="));
     assert_null(strstr(fixture->run.out, "hush"));
     assert_int_equal(run(fixture, "check --config --format json"), 0);
     assert_true(contains(fixture->run.out, "\"origin\": \"file\""));
     assert_null(strstr(fixture->run.out, "hush"));
+}
+
+/* One line of the file is wrong: the exit code, and what is said of it. */
+static void check_config_wrong_line_is_told_with_its_place(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *said;
+    } cases[] = {
+        {"spin: 7\nbufers: 12\n",
+         "sluice.yaml:2:1: error: unknown key \"bufers\"; did you mean \"buffers\"?"},
+        {"spin: 50 parsecs\n", "sluice.yaml:1:7: error: \"spin: 50 parsecs\": expected a duration"},
+        {"spin: 2s\n", "up to 1000000us"},
+        {"cores: 0\nbuffers: 300\n", "sluice.yaml:2:10: error: \"buffers: 300\": expected a power"},
+        {"buffers: 4\n", "expected a number from 8 to 32768"},
+        {"buffer-size: 12\n", "expected a number from 1024 to 1048576"},
+        {"batch: 65537\n", "expected a number from 0 to 65536"},
+        {"backlog: 0\n", "expected a number from 1 to 65535"},
+        {"priority: urgent\n", "sluice.yaml:1:11: error: \"priority: urgent\": expected normal"},
+        {"priority: 20\n", "expected normal, -20 to 19 (nice), or fifo:1 to fifo:99"},
+        {"priority: fifo:0\n", "expected normal"},
+        {"cores: 0,0\n", "expected auto, or different cores"},
+        {"cores: 3-1\n", "expected auto, or different cores"},
+        {"cores: 0,\n", "expected auto, or different cores"},
+        {"cores: 1023\n", "core 1023 is not there, or not allowed"},
+        {"control-core: 0-1\n", "expected none, or one core"},
+        {"control-core: 1023\n", "core 1023 is not there"},
+        {"poller: select\n", "expected auto, uring or epoll"},
+        {"cores: [0, 1]\n", "expected one value, not a list"},
+        {"spin: {a: 1}\n", "sluice.yaml:1:7: error: \"spin\": expected text or a number"},
+        {"- spin\n", "must be a map"},
+    };
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        file_put(fixture, "sluice.yaml", cases[i].text);
+        assert_int_equal(run(fixture, "check --config"), 2);
+        assert_true(contains(fixture->run.err, cases[i].said));
+    }
+}
+
+static void check_config_flag_and_variable_are_named_as_given(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "start --spin x"), 2);
+    assert_true(contains(fixture->run.err, "\"--spin x\": expected a duration"));
+    assert_int_equal(run(fixture, "version >/dev/null; SLUICE_BATCH=x %s start", program), 2);
+    assert_true(contains(fixture->run.err, "\"SLUICE_BATCH=x\": expected a number"));
 }
 
 static void check_without_files_is_wrong_usage(void **state)
@@ -174,6 +219,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(check_json_prints_one_document, setup, teardown),
         cmocka_unit_test_setup_teardown(check_env_given_tells_unbound_names, setup, teardown),
         cmocka_unit_test_setup_teardown(check_config_shows_origins_and_no_values_of_env, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(check_config_wrong_line_is_told_with_its_place, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(check_config_flag_and_variable_are_named_as_given, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(check_without_files_is_wrong_usage, setup, teardown),
         cmocka_unit_test_setup_teardown(check_corpus_says_what_is_expected, setup, teardown),

@@ -132,6 +132,35 @@ static void start_with_a_notify_socket_says_ready(void **state)
     assert_int_equal(run_stop(pid), 0);
 }
 
+/* A thread's line of /proc/PID/task/TID/FILE by the thread's name: nice, allowed cores. */
+static void thread_look(struct fixture *fixture, long pid, const char *name, const char *script)
+{
+    (void)run(
+        fixture,
+        "version >/dev/null; for t in /proc/%ld/task/*; do [ \"$(cat $t/comm)\" = %s ] && %s; "
+        "done",
+        pid, name, script);
+}
+
+static void start_per_core_options_reach_the_threads(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "sluice.yaml",
+             "data: registry\ncores: 0\ncontrol-core: 0\npriority: 7\nspin: 20us\nbatch: 16\n"
+             "backlog: 64\nbuffers: 16\nbuffer-size: 4096\n");
+    long pid = run_start(fixture, "start flow.yaml");
+    assert_true(pid > 0);
+    thread_look(fixture, pid, "sluice/0", "awk '{print \"nice\", $19}' $t/stat");
+    assert_true(contains(fixture->run.out, "nice 7"));
+    thread_look(fixture, pid, "sluice/0", "grep Cpus_allowed_list $t/status");
+    assert_true(contains(fixture->run.out, "Cpus_allowed_list:\t0\n"));
+    thread_look(fixture, pid, "sluice", "grep Cpus_allowed_list $t/status");
+    assert_true(contains(fixture->run.out, "Cpus_allowed_list:\t0\n"));
+    thread_look(fixture, pid, "sluice", "awk '{print \"nice\", $19}' $t/stat");
+    assert_true(contains(fixture->run.out, "nice 0"));
+    assert_int_equal(run_stop(pid), 0);
+}
+
 static void start_broken_file_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -153,6 +182,7 @@ int main(int argc, char **argv)
         T(start_hangup_reads_the_files_again),
         T(start_hangup_reads_the_configuration_again),
         T(start_with_a_notify_socket_says_ready),
+        T(start_per_core_options_reach_the_threads),
         T(start_broken_file_is_refused),
     };
 #undef T
