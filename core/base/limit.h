@@ -48,9 +48,10 @@ enum {
     SL_SCRIPT_MEMORY = 64 * 1024 * 1024,
     SL_SCRIPT_SOURCE_SIZE_MAX = 4 * 1024 * 1024,
     SL_CEL_DEPTH_MAX = 250,
-    SL_CEL_COST_MAX = 10000000,
-    SL_CEL_NODES_MAX = 100000, /* parts of one expression */
-    SL_CEL_ZONES_MAX = 1024,   /* time zones kept, a process */
+    SL_CEL_COST_MAX = 10000000,   /* of one run: about one unit a step, or 64 bytes of text */
+    SL_CEL_NUMBER_TEXT_MAX = 511, /* bytes of a text that becomes a number or a time */
+    SL_CEL_NODES_MAX = 100000,    /* parts of one expression */
+    SL_CEL_ZONES_MAX = 1024,      /* time zones kept, a process */
     SL_CEL_PROGRAM_SIZE_MAX = 256 * 1024 * 1024,
 
     /* HTTP. */

@@ -31,6 +31,7 @@ struct sl_frame;
 struct sl_kind;
 struct sl_node;
 struct sl_process;
+struct sl_script_cost;
 struct sl_shard;
 struct sl_source;
 struct sl_symbol;
@@ -113,6 +114,10 @@ struct sl_compile {
     /* The exact place of line and column of a text; NULL: what `locate` says must do. */
     struct sl_pos (*place)(void *locate_ctx, struct sl_value text, uint32_t line, uint32_t column);
     void *locate_ctx;
+    /* Told for each script whose cost is known before it runs (sluice check). May be NULL. */
+    void (*cost)(void *cost_ctx, const struct sl_compile *c, struct sl_value code,
+                 const struct sl_script_cost *cost);
+    void *cost_ctx;
 };
 
 /* What a source counts, as far as it applies to it. */

@@ -6,6 +6,7 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/spec/template.h"
+#include "ctl/cli/costs.h"
 #include "ctl/cli/edges.h"
 #include "ctl/cli/store.h"
 #include "ctl/cli/table.h"
@@ -18,6 +19,7 @@ struct check {
     struct sl_value environment; /* Map, or cell == NULL: nothing is known of it */
     struct sl_specs specs;
     struct sl_diags diags;
+    struct cli_costs costs;
 };
 
 /* ---- specs ----------------------------------------------------------------------------------- */
@@ -37,6 +39,13 @@ static void environment_check(struct check *check, const struct sl_spec *spec)
     }
 }
 
+static void cost_add(void *ctx, const struct sl_compile *c, struct sl_value code,
+                     const struct sl_script_cost *cost)
+{
+    struct check *check = ctx;
+    cli_costs_add(&check->costs, c, code, cost);
+}
+
 static void specs_compile(struct check *check)
 {
     for (size_t i = 0; i < check->specs.count; i++) {
@@ -46,6 +55,8 @@ static void specs_compile(struct check *check)
             .name_space = check->name_space,
             .shards_count = 1,
             .check_only = true,
+            .cost = cost_add,
+            .ctx = check,
         };
         (void)sl_unit_build(&source, NULL, &check->diags);
         (void)sl_spec_check_env(spec, &check->diags);
@@ -88,6 +99,38 @@ static void diags_order(struct sl_diags *diags)
     }
 }
 
+static void findings_print_json(const struct check *check)
+{
+    struct sl_builder b;
+    struct sl_value value;
+    sl_builder_init(&b, NULL, 64, 1024);
+    sl_build_map_begin(&b);
+    cli_diags_build(&check->diags, &b);
+    cli_costs_build(&check->costs, &b);
+    sl_build_map_end(&b);
+    if (sl_builder_finish(&b, &value) < 0) {
+        cli_error("out of memory");
+        return;
+    }
+    cli_print_json(value);
+    sl_value_unref(value);
+}
+
+static void findings_print(const struct check *check)
+{
+    size_t errors = cli_print_diags(check->args, &check->diags);
+    if (errors > 0) {
+        (void)fprintf(stderr, "%zu error%s\n", errors, errors == 1 ? "" : "s");
+        return;
+    }
+    (void)printf("%zu spec%s in %u file%s: no mistakes", check->specs.count,
+                 check->specs.count == 1 ? "" : "s", check->specs.files_count,
+                 check->specs.files_count == 1 ? "" : "s");
+    if (check->diags.count > 0) (void)printf(", %zu warnings", check->diags.count);
+    (void)putchar('\n');
+    cli_costs_print(&check->costs, stdout);
+}
+
 static int specs_check(struct check *check, const char *const *files, size_t count)
 {
     struct sl_objects known = {0};
@@ -102,16 +145,10 @@ static int specs_check(struct check *check, const char *const *files, size_t cou
     if (whole) cli_edges_check(&edges, &check->diags);
     sl_objects_fini(&known);
     diags_order(&check->diags);
-    (void)cli_print_diags(check->args, &check->diags);
-    if (!cli_is_json(check->args) && check->diags.errors_count == 0) {
-        (void)printf("%zu spec%s in %u file%s: no mistakes", check->specs.count,
-                     check->specs.count == 1 ? "" : "s", check->specs.files_count,
-                     check->specs.files_count == 1 ? "" : "s");
-        if (check->diags.count > 0) (void)printf(", %zu warnings", check->diags.count);
-        (void)putchar('\n');
-    } else if (!cli_is_json(check->args)) {
-        (void)fprintf(stderr, "%zu error%s\n", check->diags.errors_count,
-                      check->diags.errors_count == 1 ? "" : "s");
+    if (cli_is_json(check->args)) {
+        findings_print_json(check);
+    } else {
+        findings_print(check);
     }
     return check->diags.errors_count > 0 ? CLI_FAILED : CLI_OK;
 }
@@ -208,6 +245,7 @@ int cli_check(struct cli_args *args)
     sl_value_unref(check.environment);
     sl_specs_fini(&check.specs);
     sl_diags_fini(&check.diags);
+    cli_costs_fini(&check.costs);
     free(files);
     return r;
 }

@@ -143,6 +143,9 @@ void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_print_diag(struct cli_args *args, const struct sl_diag *diag);
 
 /* All of them: text to stderr, or one JSON document to stdout. Returns the number of errors. */
+/* Append the keys "errors" and "diagnostics" to a map. */
+void cli_diags_build(const struct sl_diags *diags, struct sl_builder *b);
+
 size_t cli_print_diags(struct cli_args *args, const struct sl_diags *diags);
 
 /* A value as JSON on stdout. */

@@ -211,7 +211,9 @@ const struct cli_command cli_commands[] = {
      start_options, cli_start, false},
     {"check", "tell all mistakes of files at once", "FILE…",
      "Reads specs, compiles them without running anything, and follows the edges between them.\n"
-     "Each mistake has file, line and column, what was expected, and the nearest name.\n",
+     "Each mistake has file, line and column, what was expected, and the nearest name.\n"
+     "For each CEL expression it shows the most that one run can cost, or what in it depends on\n"
+     "the size of the input; a run ends at the limit with the error script_cost.\n",
      "  sluice check docs/examples/ping.yaml\n"
      "  sluice check --format json flows/ -e PORT=8001\n"
      "  sluice check --config\n",

@@ -68,35 +68,40 @@ void cli_print_diag(struct cli_args *args, const struct sl_diag *diag)
     sl_diags_fini(&diags);
 }
 
+void cli_diags_build(const struct sl_diags *diags, struct sl_builder *b)
+{
+    sl_build_key_str(b, "errors");
+    sl_build_int(b, (int64_t)diags->errors_count);
+    sl_build_key_str(b, "diagnostics");
+    sl_build_list_begin(b);
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct sl_diag *diag = &diags->items[i];
+        sl_build_map_begin(b);
+        sl_build_key_str(b, "level");
+        sl_build_string_str(b, diag->level == SL_DIAG_ERROR ? "error" : "warning");
+        sl_build_key_str(b, "code");
+        sl_build_string_str(b, diag->code);
+        sl_build_key_str(b, "file");
+        sl_build_string_str(b, diag->file);
+        sl_build_key_str(b, "line");
+        sl_build_int(b, diag->pos.line);
+        sl_build_key_str(b, "column");
+        sl_build_int(b, diag->pos.column);
+        sl_build_key_str(b, "text");
+        sl_build_string_str(b, diag->text);
+        sl_build_key_str(b, "hint");
+        sl_build_string_str(b, diag->hint);
+        sl_build_map_end(b);
+    }
+    sl_build_list_end(b);
+}
+
 static struct sl_value diags_value(const struct sl_diags *diags)
 {
     struct sl_builder b;
     sl_builder_init(&b, NULL, 64, 1024);
     sl_build_map_begin(&b);
-    sl_build_key_str(&b, "errors");
-    sl_build_int(&b, (int64_t)diags->errors_count);
-    sl_build_key_str(&b, "diagnostics");
-    sl_build_list_begin(&b);
-    for (size_t i = 0; i < diags->count; i++) {
-        const struct sl_diag *diag = &diags->items[i];
-        sl_build_map_begin(&b);
-        sl_build_key_str(&b, "level");
-        sl_build_string_str(&b, diag->level == SL_DIAG_ERROR ? "error" : "warning");
-        sl_build_key_str(&b, "code");
-        sl_build_string_str(&b, diag->code);
-        sl_build_key_str(&b, "file");
-        sl_build_string_str(&b, diag->file);
-        sl_build_key_str(&b, "line");
-        sl_build_int(&b, diag->pos.line);
-        sl_build_key_str(&b, "column");
-        sl_build_int(&b, diag->pos.column);
-        sl_build_key_str(&b, "text");
-        sl_build_string_str(&b, diag->text);
-        sl_build_key_str(&b, "hint");
-        sl_build_string_str(&b, diag->hint);
-        sl_build_map_end(&b);
-    }
-    sl_build_list_end(&b);
+    cli_diags_build(diags, &b);
     sl_build_map_end(&b);
     struct sl_value value;
     return sl_builder_finish(&b, &value) < 0 ? sl_value_none() : value;

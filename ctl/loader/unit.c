@@ -211,6 +211,8 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
         .locate = locate,
         .place = place,
         .locate_ctx = (void *)(uintptr_t)vertex->spec,
+        .cost = source->cost,
+        .cost_ctx = source->ctx,
     };
     char where[SL_SPEC_NAME_MAX + 16];
     (void)snprintf(where, sizeof(where), "kind \"%s\"", kind->name);

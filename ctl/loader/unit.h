@@ -23,6 +23,9 @@
 #include "core/graph/program.h"
 #include "core/spec/spec.h"
 
+struct sl_compile;
+struct sl_script_cost;
+
 /* Leads out of the unit: to another unit by id or name. */
 struct sl_unit_edge {
     uint32_t node;
@@ -75,6 +78,9 @@ struct sl_unit_source {
      * is kept, `ret_unit` is NULL.
      */
     bool check_only;
+    /* Told of each script whose cost is known before it runs. May be NULL. */
+    void (*cost)(void *ctx, const struct sl_compile *c, struct sl_value code,
+                 const struct sl_script_cost *cost);
 };
 
 /*

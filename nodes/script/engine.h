@@ -44,11 +44,19 @@ struct sl_script_source {
     size_t memory_max;   /* bytes; 0: SL_SCRIPT_MEMORY */
 };
 
+/* What a language knows of the cost of a run before it; zero: nothing. */
+struct sl_script_cost {
+    uint64_t limit;    /* a run that reaches it ends; 0: this language does not count */
+    uint64_t bound;    /* no run costs more; == limit: not known, it depends on the input */
+    struct sl_pos pos; /* then: of what depends on it, in the author's file … */
+    char name[32];     /* … and its name: "exists", "==" */
+};
+
 /* First member of every language's compiled script. */
 struct sl_script {
     const struct sl_engine *engine;
     struct sl_value constant; /* cell != NULL: the result of every run (immortal) */
-    uint64_t cost_max;        /* bound on the cost of a run where the language knows it, or 0 */
+    struct sl_script_cost cost;
 };
 
 /* One call. The engine reads the first group and fills the second. */

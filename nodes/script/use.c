@@ -112,6 +112,9 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
         (void)sl_diags_push(c->diags, &diag);
         return -EINVAL;
     }
+    if (c->cost != NULL && script->cost.limit > 0) {
+        c->cost(c->cost_ctx, c, fields->code, &script->cost);
+    }
     *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script};
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "nodes/script/cel/cases.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,15 @@ static bool wants_error(const struct test_case *test)
            sl_value_get_str(test->json, "any_eval_errors").cell != NULL;
 }
 
+/* No run costs more than what was promised before it. */
+static bool judge_cost(struct test_case *test, const struct sl_cel_eval *eval)
+{
+    if (eval->cost <= eval->program->cost_bound) return true;
+    (void)snprintf(test->got, sizeof(test->got), "cost %" PRIu64 ", more than its bound %" PRIu64,
+                   eval->cost, eval->program->cost_bound);
+    return false;
+}
+
 static bool run_program(struct test_case *test, const struct sl_cel_program *program)
 {
     struct sl_cel_instance *instance;
@@ -230,7 +240,7 @@ static bool run_program(struct test_case *test, const struct sl_cel_program *pro
     if (!bind_all(test, instance->frame)) {
         (void)snprintf(test->got, sizeof(test->got), "bindings that do not exist here");
     } else if ((val = sl_cel_execute(eval, instance->frame)) != NULL) {
-        passed = judge_value(test, eval, val);
+        passed = judge_cost(test, eval) && judge_value(test, eval, val);
     } else {
         passed = wants_error(test);
         (void)snprintf(test->got, sizeof(test->got), "error %s",

@@ -176,10 +176,27 @@ struct sl_cel_program *sl_cel_program_free(struct sl_cel_program *program)
     return NULL;
 }
 
-uint64_t sl_cel_program_cost(const struct sl_cel_program *program)
+/* "_==_" and "@in" as they are written: "==", "in". */
+static struct sl_slice name_written(struct sl_slice name)
+{
+    while (name.size > 1 && (name.data[0] == '_' || name.data[0] == '@')) {
+        name = (struct sl_slice){name.data + 1, name.size - 1};
+    }
+    while (name.size > 1 && name.data[name.size - 1] == '_') name.size--;
+    return name;
+}
+
+void sl_cel_program_cost(const struct sl_cel_program *program,
+                         const struct sl_script_source *source, struct sl_script_cost *ret_cost)
 {
     sl_assert(program != NULL);
-    return program->cost_bound;
+    sl_assert(source != NULL);
+    *ret_cost = (struct sl_script_cost){.limit = program->cost_max, .bound = program->cost_bound};
+    if (program->cost_bound < program->cost_max || program->cost_name.size == 0) return;
+    struct sl_pos pos = offset_place(source->code, program->cost_offset);
+    ret_cost->pos = sl_script_pos(source, pos.line, pos.column);
+    (void)snprintf(ret_cost->name, sizeof(ret_cost->name), "%.*s",
+                   SL_SLICE_FMT(name_written(program->cost_name)));
 }
 
 const struct sl_cel_type *sl_cel_program_type(const struct sl_cel_program *program)

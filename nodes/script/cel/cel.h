@@ -82,8 +82,9 @@ int sl_cel_compile(const struct sl_script_source *source, const struct sl_cel_op
 /* Free a program that has no instance left. NULL is fine; returns NULL. */
 struct sl_cel_program *sl_cel_program_free(struct sl_cel_program *program);
 
-/* A bound on the cost of any run, as far as it is known before: at most the limit of a run. */
-uint64_t sl_cel_program_cost(const struct sl_cel_program *program);
+/* What is known of the cost of any run; `source` is the one it was compiled from. */
+void sl_cel_program_cost(const struct sl_cel_program *program,
+                         const struct sl_script_source *source, struct sl_script_cost *ret_cost);
 
 /* The deduced type of the result, borrowed from the program. */
 const struct sl_cel_type *sl_cel_program_type(const struct sl_cel_program *program);

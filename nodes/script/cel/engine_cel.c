@@ -96,7 +96,7 @@ static int cel_compile(const struct sl_script_source *source, struct sl_script *
         cel_free(&script->base);
         return result;
     }
-    script->base.cost_max = sl_cel_program_cost(script->program);
+    sl_cel_program_cost(script->program, source, &script->base.cost);
     *ret_script = &script->base;
     return 0;
 }

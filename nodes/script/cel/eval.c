@@ -563,6 +563,7 @@ static int equal_at(struct sl_cel_eval *eval, const struct sl_cel_val *a,
     case SL_CEL_STRING:
     case SL_CEL_BYTES:
     case SL_CEL_TYPE:
+        if (a->len != b->len) return 0;
         if (a->len > 256 && !sl_cel_charge(eval, a->len / 64)) return -1;
         return sl_slice_eq(sl_cel_slice(a), sl_cel_slice(b));
     case SL_CEL_ERROR: return sl_value_equal(sl_cel_payload(a), sl_cel_payload(b));

@@ -263,8 +263,10 @@ static FORCED bool holds(int order, uint8_t relation)
 static const struct sl_cel_ins *compare(struct machine *m, const struct sl_cel_ins *ins,
                                         const struct sl_cel_val *left)
 {
-    if (left->kind == SL_CEL_STRING && !sl_cel_charge(m->eval, left->len / 256)) return NULL;
-    int order = sl_cel_order(left, &m->frame[ins->c]);
+    const struct sl_cel_val *right = &m->frame[ins->c];
+    uint32_t len = left->len < right->len ? left->len : right->len;
+    if (left->kind == SL_CEL_STRING && !sl_cel_charge(m->eval, len / 256)) return NULL;
+    int order = sl_cel_order(left, right);
     if (order == 3) return overload(m);
     m->frame[ins->a] = sl_cel_bool(order != 2 && holds(order, ins->flag));
     return ins + 1;

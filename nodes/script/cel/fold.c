@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is known when a program is loaded: constant parts are computed once, with the evaluator
- * itself, and the cost of a run is bounded as far as it can be.
+ * itself.
  *
  * A part that fails, or that would be large, stays as it is and fails at run time where it stands.
  */
@@ -94,67 +94,4 @@ void sl_cel_fold(struct sl_cel_arena *arena, const struct sl_cel_options *option
     node->meaning = SL_CEL_M_NONE;
     node->literal = value;
     node->count = 0;
-}
-
-/* ------------------------------------------------------------------------------------------ */
-/* Cost                                                                                         */
-
-static uint64_t add(uint64_t a, uint64_t b, uint64_t most)
-{
-    return a >= most || b >= most - a ? most : a + b;
-}
-
-/* The number of turns of a loop over `range`, or `most` if it is not known. */
-static uint64_t turns(const struct sl_cel_node *range, uint64_t most)
-{
-    if (range->kind == SL_CEL_N_LIST) return range->count;
-    if (range->kind == SL_CEL_N_MAP) return range->count / 2;
-    if (range->kind != SL_CEL_N_LITERAL) return most;
-    bool container = range->literal.kind == SL_CEL_LIST || range->literal.kind == SL_CEL_MAP;
-    return container ? sl_cel_count(&range->literal) : 1;
-}
-
-/* True if the work of a call depends on the size of its arguments, and they come from outside. */
-static bool is_unbounded(const struct sl_cel_node *node)
-{
-    static const char *const constant_time[] = {
-        "_-_", "_*_",     "_/_",         "_%_",           "-_",    "!_",
-        "_<_", "_<=_",    "_>_",         "_>=_",          "_[_]",  "_[?_]",
-        "dyn", "type",    "optional.of", "optional.none", "value", "hasValue",
-        "or",  "orValue", "startsWith",  "endsWith",
-    };
-    for (size_t i = 0; i < sizeof(constant_time) / sizeof(constant_time[0]); i++) {
-        if (sl_slice_eq_str(node->name, constant_time[i])) return false;
-    }
-    bool equality = sl_slice_eq_str(node->name, "_==_") || sl_slice_eq_str(node->name, "_!=_");
-    bool scalar = false;
-    for (uint32_t i = 0; i < node->count; i++) {
-        const struct sl_cel_type *type = node->args[i]->type;
-        enum sl_cel_type_kind kind =
-            type != NULL ? (enum sl_cel_type_kind)type->kind : SL_CEL_T_DYN;
-        bool fixed = kind >= SL_CEL_T_NULL && kind <= SL_CEL_T_DOUBLE;
-        fixed |= kind == SL_CEL_T_TIMESTAMP || kind == SL_CEL_T_DURATION;
-        scalar |= fixed || node->args[i]->kind == SL_CEL_N_LITERAL;
-        if (!fixed && node->args[i]->kind != SL_CEL_N_LITERAL && !equality) return true;
-    }
-    return equality && !scalar;
-}
-
-uint64_t sl_cel_cost_bound(const struct sl_cel_node *node, uint64_t most)
-{
-    uint64_t cost = 2;
-    if (node->kind == SL_CEL_N_CALL && is_unbounded(node)) return most;
-    for (uint32_t i = 0; i < node->count; i++) {
-        if (node->kind == SL_CEL_N_LOOP && i > 0) break;
-        cost = add(cost, sl_cel_cost_bound(node->args[i], most), most);
-    }
-    if (node->kind != SL_CEL_N_LOOP) return cost;
-    uint64_t turn = 8;
-    for (uint32_t i = 1; i < node->count; i++) {
-        turn = add(turn, sl_cel_cost_bound(node->args[i], most), most);
-    }
-    uint64_t count = turns(node->args[0], most);
-    uint64_t all;
-    if (__builtin_mul_overflow(count, turn, &all)) all = most;
-    return add(cost, all, most);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/limit.h"
 #include "nodes/script/cel/eval.h"
 
 typedef const struct sl_cel_val *const *args_t;
@@ -105,7 +106,7 @@ static bool call_to_double(struct sl_cel_eval *eval, args_t args, struct sl_cel_
 static bool call_string_double(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
 {
     const struct sl_cel_val *text = args[0];
-    char buf[512];
+    char buf[SL_CEL_NUMBER_TEXT_MAX + 1];
     uint8_t first = text->len > 0 ? text->ptr[0] : ' ';
     bool space = first == ' ' || (first >= '\t' && first <= '\r');
     if (space || text->len >= sizeof(buf)) return fail_parse(eval, text, "double");
@@ -128,7 +129,7 @@ static bool read_integer(struct sl_slice text, bool *ret_negative, uint64_t *ret
     uint64_t value = 0;
     *ret_negative = text.size > 0 && text.data[0] == '-';
     if (text.size > 0 && (text.data[0] == '-' || text.data[0] == '+')) at++;
-    if (at == text.size) return false;
+    if (at == text.size || text.size > SL_CEL_NUMBER_TEXT_MAX) return false;
     for (; at < text.size; at++) {
         if (text.data[at] < '0' || text.data[at] > '9') return false;
         if (__builtin_mul_overflow(value, UINT64_C(10), &value)) return false;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/assertion.h"
+#include "core/base/limit.h"
 #include "nodes/script/cel/civil.h"
 #include "nodes/script/cel/eval.h"
 
@@ -78,6 +79,7 @@ static bool read_timestamp(struct sl_slice text, int64_t *ret_seconds, int32_t *
 {
     struct reader reader = {text.data, text.data + text.size};
     int32_t year, month, day, hour, minute, second, offset;
+    if (text.size > SL_CEL_NUMBER_TEXT_MAX) return false;
     bool date = digits(&reader, 4, &year) && take(&reader, '-') && digits(&reader, 2, &month) &&
                 take(&reader, '-') && digits(&reader, 2, &day) &&
                 (take(&reader, 'T') || take(&reader, 't'));
@@ -190,6 +192,7 @@ static bool read_part(struct reader *reader, uint64_t *sum)
 static bool read_duration(struct sl_slice text, int64_t *ret)
 {
     struct reader reader = {text.data, text.data + text.size};
+    if (text.size > SL_CEL_NUMBER_TEXT_MAX) return false;
     bool minus = take(&reader, '-');
     if (!minus) (void)take(&reader, '+');
     uint64_t sum = 0;

@@ -40,5 +40,10 @@ void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *prog
 void sl_cel_fold(struct sl_cel_arena *arena, const struct sl_cel_options *options,
                  struct sl_cel_node *node);
 
-/* A bound on the cost of one evaluation of the tree, at most `most`. */
-uint64_t sl_cel_cost_bound(const struct sl_cel_node *node, uint64_t most);
+/* What is known of the cost of a run before it: see cost.c. */
+struct sl_cel_cost {
+    uint64_t bound;                /* UINT64_MAX: none, because of `why` */
+    const struct sl_cel_node *why; /* the node whose work grows with what comes from outside */
+};
+
+void sl_cel_cost_bound(const struct sl_cel_node *root, struct sl_cel_cost *ret_cost);

@@ -687,6 +687,12 @@ int sl_cel_generate(struct sl_cel_program *program, struct sl_cel_node *root,
     sl_cel_gen_root(&gen, root);
     if (gen.error != 0) return gen.error;
     sl_cel_gen_finish(&gen, program);
-    program->cost_bound = sl_cel_cost_bound(root, program->cost_max);
+    struct sl_cel_cost cost;
+    sl_cel_cost_bound(root, &cost);
+    program->cost_bound = cost.bound < program->cost_max ? cost.bound : program->cost_max;
+    if (cost.why != NULL) {
+        program->cost_offset = cost.why->offset;
+        program->cost_name = cost.why->name;
+    }
     return 0;
 }

@@ -139,7 +139,9 @@ struct sl_cel_program {
     uint32_t regs_count;
     uint32_t patterns_count;
     bool unpack;
-    uint64_t cost_bound;
+    uint64_t cost_bound;       /* of a run; cost_max: none is known */
+    uint32_t cost_offset;      /* of the source: what makes the cost unbounded … */
+    struct sl_slice cost_name; /* … and its name; empty: there is a bound */
     uint64_t cost_max;
     size_t memory_max;
     uint32_t timeout_ms;

@@ -165,6 +165,31 @@ static void check_without_files_is_wrong_usage(void **state)
 }
 
 /* Every diagnostic that the .expect file holds is said, and the exit code is 1. */
+static const char *const costly = "- kind: snippet\n"
+                                  "  name: near\n"
+                                  "  language: cel\n"
+                                  "  code: self.body.age >= 18\n"
+                                  "- kind: snippet\n"
+                                  "  name: far\n"
+                                  "  language: cel\n"
+                                  "  code: |\n"
+                                  "    has(self.body) &&\n"
+                                  "      self.body.exists(x, x > 1)\n";
+
+static void check_costs_of_cel_are_shown(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "costly.yaml", costly);
+    assert_int_equal(run(fixture, "check costly.yaml"), 0);
+    assert_true(contains(fixture->run.out, "near  costly.yaml:4:9  "));
+    assert_true(contains(fixture->run.out, "unbounded  10000000  \"exists\" depends on the size of "
+                                           "its input (10:17)"));
+    assert_int_equal(run(fixture, "check --format json costly.yaml"), 0);
+    assert_true(contains(fixture->run.out, "\"limit\": 10000000"));
+    assert_true(contains(fixture->run.out, "\"bound\": null"));
+    assert_true(contains(fixture->run.out, "\"on\": \"exists\",\n        \"line\": 10"));
+}
+
 static bool corpus_file_holds(struct fixture *fixture, const char *name)
 {
     static char expected[EXPECT_SIZE];
@@ -225,6 +250,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(check_config_flag_and_variable_are_named_as_given, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(check_without_files_is_wrong_usage, setup, teardown),
+        cmocka_unit_test_setup_teardown(check_costs_of_cel_are_shown, setup, teardown),
         cmocka_unit_test_setup_teardown(check_corpus_says_what_is_expected, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 
 #include "core/base/limit.h"
 #include "core/mem/mem.h"
+#include "nodes/script/cel/eval.h"
 #include "tests/nodes/cel/fixture.h"
 
 static void run_seed_expressions_answer(void **state)
@@ -431,14 +432,81 @@ static void compile_cost_is_bounded(void **state)
 {
     struct fixture *fix = *state;
     struct sl_script *script = cel_open(fix, "self.a == 1 && self.b > 2");
-    assert_in_range(script->cost_max, 1, 100);
+    assert_in_range(script->cost.bound, 1, 100);
     cel_close(script);
     script = cel_open(fix, "[self, 2, 3].exists(x, x == 1)");
-    assert_in_range(script->cost_max, 1, 1000);
+    assert_in_range(script->cost.bound, 1, 1000);
     cel_close(script);
     script = cel_open(fix, "self.items.exists(x, x == 1)");
-    assert_int_equal(script->cost_max, SL_CEL_COST_MAX);
+    assert_int_equal(script->cost.bound, SL_CEL_COST_MAX);
     cel_close(script);
+}
+
+static void compile_cost_names_what_depends_on_the_input(void **state)
+{
+    struct fixture *fix = *state;
+    fix->source.pos = (struct sl_pos){7, 11};
+    struct sl_script *script = cel_open(fix, "self.a == 1 && self.list.exists(x, x > 2)");
+    assert_int_equal(script->cost.limit, SL_CEL_COST_MAX);
+    assert_string_equal(script->cost.name, "exists");
+    assert_int_equal(script->cost.pos.line, 7);
+    assert_int_equal(script->cost.pos.column, 11 + 25);
+    cel_close(script);
+    script = cel_open(fix, "1 + int(self.a) < 3 &&\n self.b == self.c");
+    assert_string_equal(script->cost.name, "==");
+    assert_int_equal(script->cost.pos.line, 8);
+    cel_close(script);
+    script = cel_open(fix, "lists.range(int(self.n)).size() == 3");
+    assert_int_equal(script->cost.bound, script->cost.limit);
+    assert_string_equal(script->cost.name, "lists.range");
+    cel_close(script);
+}
+
+/* The bound holds for inputs that are as long as they like. */
+static void run_costs_no_more_than_its_bound(void **state)
+{
+    struct fixture *fix = *state;
+    static const char *const codes[] = {
+        "self.text == 'short'",
+        "self.text < 'short' || self.text >= 'a'",
+        "self.text in ['a', 'b', 'c'] || self.list in [[1], [2]]",
+        "self.list == [1, 2, 3]",
+        "[self.text, self.list, 3].exists_one(x, x == 3)",
+        "['a', 'b', 'c', 'd'].map(x, x == 'b' ? {'k': x} : {'l': 1}).size() == 4",
+        "{'a': 1, 'b': 2, 'c': 3, 'd': 4, 'e': self, 'f': 5, 'g': 6, 'h': 7, 'i': 8, 'j': 9}.e",
+        "self.text.startsWith('aaaa') && !self.text.endsWith('b') && self.?none.orValue(1) == 1",
+        "timestamp(1000000).getHours('Europe/Berlin') + self.number > 1",
+        "[1, 2, 3].all(x, [4, 5, 6].all(y, x * y + self.number < 100))",
+        "[1, 2, 3].transformMapEntry(k, v, {string(v): self.list}).size() == 3",
+        "cel.bind(x, self.number, x * x + x) > 5 ? [x_y, 1, 2] : [3]",
+    };
+    char *json = malloc(4000000);
+    assert_non_null(json);
+    size_t at = (size_t)sprintf(json, "{\"number\": 5, \"x_y\": 1, \"text\": \"");
+    for (int i = 0; i < 1000000; i++) json[at++] = 'a';
+    at += (size_t)sprintf(json + at, "\", \"list\": [1");
+    for (int i = 0; i < 500000; i++) at += (size_t)sprintf(json + at, ",2");
+    (void)sprintf(json + at, "]}");
+    struct sl_value self = cel_json(fix, json);
+    free(json);
+    fix->source.unpack = true;
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        struct sl_script *script = cel_open(fix, codes[i]);
+        if (script == NULL) fail_msg("%s: %s", codes[i], fix->diag.text);
+        void *instance;
+        assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+        struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+        struct sl_value result = sl_engine_cel.run(script, instance, &call);
+        assert_false(sl_value_is(result, SL_VALUE_ERROR));
+        uint64_t cost = ((const struct sl_cel_instance *)instance)->eval.cost;
+        if (cost > script->cost.bound || script->cost.bound > 1000) {
+            fail_msg("%s: cost %lu, bound %lu", codes[i], cost, script->cost.bound);
+        }
+        sl_value_unref(result);
+        sl_engine_cel.detach(script, fix->shard, instance);
+        cel_close(script);
+    }
+    sl_value_unref(self);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, cel_setup, cel_teardown)
@@ -469,6 +537,8 @@ int main(void)
         TEST(run_results_of_every_kind_become_payloads),
         TEST(compile_constant_expression_has_its_value_at_once),
         TEST(compile_cost_is_bounded),
+        TEST(compile_cost_names_what_depends_on_the_input),
+        TEST(run_costs_no_more_than_its_bound),
     };
     return cmocka_run_group_tests_name("cel", tests, NULL, NULL);
 }
