@@ -89,6 +89,27 @@ static size_t json_escape(char *buf, size_t size, const char *text)
     return used;
 }
 
+/*
+ * Append `text` so that it stays one message to people and to the terminal: what follows a newline
+ * is set in by two blanks, and other control characters are written out.
+ */
+static size_t text_escape(char *buf, size_t size, const char *text)
+{
+    size_t used = 0;
+    for (; *text != '\0' && used + 5 < size; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '\n') {
+            if (text[1] == '\0') break;
+            used += (size_t)snprintf(buf + used, size - used, "\n  ");
+        } else if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            used += (size_t)snprintf(buf + used, size - used, "\\x%02x", c);
+        } else {
+            buf[used++] = (char)c;
+        }
+    }
+    return used;
+}
+
 static void log_line_write(const char *line, size_t size)
 {
     if (log_sink != NULL) {
@@ -132,8 +153,8 @@ void sl_log(enum sl_log_level level, const char *fmt, ...)
         line[used++] = '"';
         line[used++] = '}';
     } else {
-        used = (size_t)snprintf(line, sizeof(line), "%s %s %s", stamp, names[level], text);
-        if (used >= sizeof(line)) used = sizeof(line) - 1;
+        used = (size_t)snprintf(line, sizeof(line), "%s %s ", stamp, names[level]);
+        used += text_escape(line + used, sizeof(line) - used, text);
     }
     log_line_write(line, used);
 }

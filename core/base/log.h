@@ -21,5 +21,8 @@ void sl_log_set_format(enum sl_log_format format);
 /* Redirect lines; NULL: back to stderr. Call before threads start. */
 void sl_log_set_sink(sl_log_sink_fn *sink, void *ctx);
 
-/* Write one line; lines of several threads do not mix. */
+/*
+ * Write one message; messages of several threads do not mix. A newline inside it begins a line that
+ * is set in (text) or is written out (JSON), so that what a client sends never looks like a message.
+ */
 void sl_log(enum sl_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
