@@ -126,15 +126,14 @@ static void owners_give(struct sl_buf *buf)
     flat_give(buf->mem, buf->owners, owners_cap(buf->owners_count) * sizeof(struct sl_buf *));
 }
 
-/* The first few owners stand at the end of the header's block, if there is room; else NULL. */
-static struct sl_buf **owners_inline(struct sl_buf *buf)
+void *flat_tail_take(struct sl_buf *buf, uint32_t size)
 {
-    uint32_t size = (uint32_t)(owners_cap(1) * sizeof(struct sl_buf *));
+    sl_assert(size % 8 == 0);
     if (buf->bytes_cap == 0 || !is_inline(buf, buf->bytes)) return NULL;
-    uint32_t cap = (buf->bytes_cap - buf->bytes_cap % 8);
+    uint32_t cap = buf->bytes_cap - buf->bytes_cap % 8;
     if (cap < buf->bytes_size + size) return NULL;
     buf->bytes_cap = cap - size;
-    return (struct sl_buf **)(void *)(buf->bytes + buf->bytes_cap);
+    return buf->bytes + buf->bytes_cap;
 }
 
 /*
@@ -165,7 +164,8 @@ int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner)
     uint16_t count = buf->owners_count;
     if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
         size_t cap = owners_cap((uint16_t)(count + 1));
-        struct sl_buf **owners = count == 0 ? owners_inline(buf) : NULL;
+        struct sl_buf **owners = NULL;
+        if (count == 0) owners = flat_tail_take(buf, (uint32_t)(cap * sizeof(struct sl_buf *)));
         if (owners == NULL) owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
         if (owners == NULL) return -ENOMEM;
         if (count > 0) {
@@ -197,7 +197,7 @@ static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
     for (uint32_t i = 0; i < buf->lazies_count; i++) {
         if (buf->lazies[i].value.cell != NULL) unref_into(buf->lazies[i].value.buf, dead);
     }
-    if (buf->lazies_count > 0) {
+    if (buf->lazies_count > 0 && !is_inline(buf, buf->lazies)) {
         flat_give(buf->mem, buf->lazies, buf->lazies_count * sizeof(*buf->lazies));
     }
 }

@@ -478,7 +478,10 @@ struct sl_lazy *sl_builder_lazies_reserve(struct sl_builder *builder, uint32_t c
     struct sl_buf *buf = builder->buf;
     sl_assert(buf->lazies_count == 0);
     struct sl_lazy *lazies = NULL;
-    if (count <= UINT16_MAX) lazies = flat_take(buf->mem, count * sizeof(*lazies));
+    if (count <= UINT16_MAX) {
+        lazies = flat_tail_take(buf, (uint32_t)(count * sizeof(*lazies)));
+        if (lazies == NULL) lazies = flat_take(buf->mem, count * sizeof(*lazies));
+    }
     if (lazies == NULL) {
         sl_builder_fail(builder, count <= UINT16_MAX ? -ENOMEM : -E2BIG);
         return NULL;

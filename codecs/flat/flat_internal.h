@@ -37,6 +37,12 @@ static inline void flat_give(struct sl_mem *mem, void *block, size_t size)
  */
 struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
 
+/*
+ * Take `size` bytes (a multiple of 8) from the unused end of the header's block, for as long as the
+ * buffer lives; NULL if they do not fit there. Owners and lazies stand there.
+ */
+void *flat_tail_take(struct sl_buf *buf, uint32_t size);
+
 /* List `owner` among the owners of `buf` and count it once. 0 or -ENOMEM. */
 int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner);
 

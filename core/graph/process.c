@@ -9,7 +9,7 @@
 #include "core/graph/program.h"
 #include "core/graph/remote.h"
 #include "core/graph/walk.h"
-#include "core/mem/mem.h"
+#include "core/mem/mem_fast.h"
 #include "core/shard/shard.h"
 
 struct sl_process_hook {
@@ -62,7 +62,7 @@ struct sl_process *sl_process_new(struct sl_shard *shard, struct sl_instance *in
     sl_assert(instance != NULL || parent != NULL);
     if (shard->processes_count >= SL_SHARD_PROCESSES_MAX) return NULL;
     if (parent != NULL && parent->children_count >= SL_PROCESS_CHILDREN_MAX) return NULL;
-    struct sl_process *process = sl_mem_take(shard->loop.mem, sizeof(*process));
+    struct sl_process *process = sl_mem_take_fast(shard->loop.mem, sizeof(*process));
     if (process == NULL) return NULL;
     *process = (struct sl_process){
         .instance = parent != NULL ? parent->instance : instance,
@@ -138,7 +138,7 @@ static struct sl_process *process_end(struct sl_process *process)
     }
     instance_pin(process->instance, (uint64_t)-1);
     if (process->ended != NULL) process->ended(process, process->ended_ctx);
-    sl_mem_give(shard->loop.mem, process, sizeof(*process));
+    sl_mem_give_fast(shard->loop.mem, process, sizeof(*process));
     return parent;
 }
 

@@ -7,20 +7,13 @@
 #include <string.h>
 
 #include "core/base/assertion.h"
+#include "core/mem/mem_fast.h"
 
 #ifdef SL_HAVE_MIMALLOC
 #include <mimalloc.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SL_POISON 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SL_POISON 1
-#endif
-#endif
-
-#ifdef SL_POISON
+#ifdef SL_MEM_POISON
 #include <sanitizer/asan_interface.h>
 #define poison(block, size)   ASAN_POISON_MEMORY_REGION(block, size)
 #define unpoison(block, size) ASAN_UNPOISON_MEMORY_REGION(block, size)
@@ -30,15 +23,8 @@
 #endif
 
 enum {
-    MEM_CLASS_MIN_SHIFT = 5,  /* 32 bytes */
-    MEM_CLASS_MAX_SHIFT = 20, /* 1 MiB */
-    MEM_CLASSES_COUNT = (MEM_CLASS_MAX_SHIFT - MEM_CLASS_MIN_SHIFT) * 2 + 1,
     MEM_CHUNK_SIZE = 256 * 1024,
     MEM_PAGE_SIZE = 4096,
-};
-
-struct mem_free_block {
-    struct mem_free_block *next;
 };
 
 /* Stands before every chunk and every large block. */
@@ -52,35 +38,22 @@ struct mem_chunk {
 static_assert(sizeof(struct mem_chunk) == 32, "blocks behind a chunk header stay aligned to 16");
 
 struct sl_mem {
-    struct mem_free_block *classes[MEM_CLASSES_COUNT];
+    struct sl_mem_lists lists;
     uint8_t *chunk_at; /* next free byte of the open chunk */
     uint8_t *chunk_end;
-    struct mem_chunk chunks; /* ring of all chunks; this one is the head */
-    struct sl_mem_stats stats;
+    struct mem_chunk chunks;   /* ring of all chunks; this one is the head */
+    struct sl_mem_stats stats; /* but `used`, which stands in the lists */
 #ifdef SL_HAVE_MIMALLOC
     mi_heap_t *heap;
 #endif
 };
 
-/* Class c holds blocks of 2^s bytes (even c) or 1.5 * 2^s bytes (odd c). */
-static unsigned class_of(size_t size)
-{
-    if (size <= ((size_t)1 << MEM_CLASS_MIN_SHIFT)) return 0;
-    unsigned shift = 63U - (unsigned)__builtin_clzll((unsigned long long)(size - 1));
-    size_t half = (size_t)1 << shift; /* half < size <= 2 * half */
-    unsigned base = (shift - MEM_CLASS_MIN_SHIFT) * 2;
-    return size <= half + half / 2 ? base + 1 : base + 2;
-}
-
-static size_t class_size(unsigned c)
-{
-    size_t size = (size_t)1 << (MEM_CLASS_MIN_SHIFT + c / 2);
-    return (c & 1) ? size + size / 2 : size;
-}
+static_assert(offsetof(struct sl_mem, lists) == 0, "mem_fast.h takes one for the other");
 
 size_t sl_mem_block_size(size_t size)
 {
-    return size > ((size_t)1 << MEM_CLASS_MAX_SHIFT) ? size : class_size(class_of(size));
+    return size > ((size_t)1 << SL_MEM_CLASS_MAX_SHIFT) ? size
+                                                        : sl_mem_class_size(sl_mem_class_of(size));
 }
 
 static void *system_take(struct sl_mem *mem, size_t size)
@@ -169,18 +142,18 @@ static bool chunk_open(struct sl_mem *mem, size_t size)
 /* What is left of the open chunk becomes free blocks, so that nothing of it is lost. */
 static void chunk_close(struct sl_mem *mem)
 {
-    while (mem->chunk_end - mem->chunk_at >= ((ptrdiff_t)1 << MEM_CLASS_MIN_SHIFT)) {
+    while (mem->chunk_end - mem->chunk_at >= ((ptrdiff_t)1 << SL_MEM_CLASS_MIN_SHIFT)) {
         size_t left = (size_t)(mem->chunk_end - mem->chunk_at);
-        unsigned c = class_of(left);
-        if (c >= MEM_CLASSES_COUNT || class_size(c) > left) {
-            c = c >= MEM_CLASSES_COUNT ? MEM_CLASSES_COUNT - 1 : c - 1;
+        unsigned c = sl_mem_class_of(left);
+        if (c >= SL_MEM_CLASSES_COUNT || sl_mem_class_size(c) > left) {
+            c = c >= SL_MEM_CLASSES_COUNT ? SL_MEM_CLASSES_COUNT - 1 : c - 1;
         }
-        struct mem_free_block *block = (struct mem_free_block *)mem->chunk_at;
-        mem->chunk_at += class_size(c);
+        struct sl_mem_block *block = (struct sl_mem_block *)mem->chunk_at;
+        mem->chunk_at += sl_mem_class_size(c);
         unpoison(block, sizeof(*block));
-        block->next = mem->classes[c];
-        mem->classes[c] = block;
-        poison(block, class_size(c));
+        block->next = mem->lists.classes[c];
+        mem->lists.classes[c] = block;
+        poison(block, sl_mem_class_size(c));
     }
     mem->chunk_at = NULL;
     mem->chunk_end = NULL;
@@ -203,7 +176,7 @@ int sl_mem_reserve(struct sl_mem *mem, size_t size)
 
 static __attribute__((cold, noinline)) void *take_slow(struct sl_mem *mem, unsigned c)
 {
-    size_t size = class_size(c);
+    size_t size = sl_mem_class_size(c);
     size_t chunk_size = size * 4 > MEM_CHUNK_SIZE ? size * 4 : MEM_CHUNK_SIZE;
     chunk_close(mem);
     if (!chunk_open(mem, chunk_size + sizeof(struct mem_chunk)) &&
@@ -219,24 +192,24 @@ static __attribute__((cold, noinline)) void *take_large(struct sl_mem *mem, size
 {
     struct mem_chunk *chunk = chunk_take(mem, size + sizeof(*chunk));
     if (chunk == NULL) return NULL;
-    mem->stats.used += size;
+    mem->lists.used += size;
     return chunk + 1;
 }
 
 static inline void *take(struct sl_mem *mem, size_t size, size_t *ret_size)
 {
     sl_assert(mem != NULL);
-    if (__builtin_expect(size > ((size_t)1 << MEM_CLASS_MAX_SHIFT), 0)) {
+    if (__builtin_expect(size > ((size_t)1 << SL_MEM_CLASS_MAX_SHIFT), 0)) {
         *ret_size = size;
         return take_large(mem, size);
     }
-    unsigned c = class_of(size);
-    size_t block_size = class_size(c);
+    unsigned c = sl_mem_class_of(size);
+    size_t block_size = sl_mem_class_size(c);
     void *block;
-    struct mem_free_block *head = mem->classes[c];
+    struct sl_mem_block *head = mem->lists.classes[c];
     if (__builtin_expect(head != NULL, 1)) {
         unpoison(head, block_size);
-        mem->classes[c] = head->next;
+        mem->lists.classes[c] = head->next;
         block = head;
     } else if ((size_t)(mem->chunk_end - mem->chunk_at) >= block_size) {
         block = mem->chunk_at;
@@ -246,7 +219,7 @@ static inline void *take(struct sl_mem *mem, size_t size, size_t *ret_size)
         if (block == NULL) return NULL;
     }
     unpoison(block, block_size);
-    mem->stats.used += block_size;
+    mem->lists.used += block_size;
     *ret_size = block_size;
     return block;
 }
@@ -268,7 +241,7 @@ static __attribute__((cold, noinline)) void give_large(struct sl_mem *mem, void 
     sl_assert(chunk->size == size + sizeof(*chunk));
     chunk->prev->next = chunk->next;
     chunk->next->prev = chunk->prev;
-    mem->stats.used -= size;
+    mem->lists.used -= size;
     mem->stats.reserved -= chunk->size;
     system_give(chunk);
 }
@@ -277,16 +250,16 @@ void sl_mem_give(struct sl_mem *mem, void *block, size_t size)
 {
     sl_assert(mem != NULL);
     if (block == NULL) return;
-    if (__builtin_expect(size > ((size_t)1 << MEM_CLASS_MAX_SHIFT), 0)) {
+    if (__builtin_expect(size > ((size_t)1 << SL_MEM_CLASS_MAX_SHIFT), 0)) {
         give_large(mem, block, size);
         return;
     }
-    unsigned c = class_of(size);
-    struct mem_free_block *head = block;
-    head->next = mem->classes[c];
-    mem->classes[c] = head;
-    mem->stats.used -= class_size(c);
-    poison(block, class_size(c));
+    unsigned c = sl_mem_class_of(size);
+    struct sl_mem_block *head = block;
+    head->next = mem->lists.classes[c];
+    mem->lists.classes[c] = head;
+    mem->lists.used -= sl_mem_class_size(c);
+    poison(block, sl_mem_class_size(c));
 }
 
 void sl_mem_stats_get(const struct sl_mem *mem, struct sl_mem_stats *ret_stats)
@@ -294,4 +267,5 @@ void sl_mem_stats_get(const struct sl_mem *mem, struct sl_mem_stats *ret_stats)
     sl_assert(mem != NULL);
     sl_assert(ret_stats != NULL);
     *ret_stats = mem->stats;
+    ret_stats->used = mem->lists.used;
 }

@@ -8,11 +8,11 @@
 #include "core/mem/mem.h"
 #include "io/http/internal.h"
 
-uint8_t *http_bytes_reserve(struct sl_mem *mem, struct http_bytes *bytes, size_t size)
+uint8_t *http_bytes_grow(struct sl_mem *mem, struct http_bytes *bytes, size_t size)
 {
     sl_assert(mem != NULL);
     sl_assert(bytes->size <= bytes->cap);
-    if (size <= bytes->cap - bytes->size) return bytes->data + bytes->size;
+    sl_assert(size > bytes->cap - bytes->size);
     size_t cap = bytes->cap * 2;
     if (cap < bytes->size + size) cap = bytes->size + size;
     if (cap < HTTP_OUT_SIZE_MIN) cap = HTTP_OUT_SIZE_MIN;

@@ -38,8 +38,16 @@ struct http_bytes {
     size_t cap;
 };
 
+/* Grow until `size` more bytes fit; NULL for no memory. The rare half of http_bytes_reserve. */
+uint8_t *http_bytes_grow(struct sl_mem *mem, struct http_bytes *bytes, size_t size);
+
 /* Room for `size` more bytes at data + size; NULL for no memory. */
-uint8_t *http_bytes_reserve(struct sl_mem *mem, struct http_bytes *bytes, size_t size);
+static inline uint8_t *http_bytes_reserve(struct sl_mem *mem, struct http_bytes *bytes, size_t size)
+{
+    if (__builtin_expect(size <= bytes->cap - bytes->size, 1)) return bytes->data + bytes->size;
+    return http_bytes_grow(mem, bytes, size);
+}
+
 /* Append; false for no memory. */
 bool http_bytes_add(struct sl_mem *mem, struct http_bytes *bytes, const void *data, size_t size);
 /* Give the block back. */

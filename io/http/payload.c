@@ -320,9 +320,11 @@ static int build(struct draft *draft, struct sl_mem *mem, const struct http_conn
 {
     const struct sl_http1_request *head = draft->head;
     struct sl_builder *builder = &draft->builder;
-    sl_builder_init(builder, mem, CELLS_HINT,
-                    (uint32_t)(draft->head_size + head->path.size + remote.size));
     uint32_t lazies = 1 + (head->query.size > 0) + (body->size > 0);
+    /* The bytes, and behind them the lazies: one block for all of it. */
+    sl_builder_init(builder, mem, CELLS_HINT,
+                    (uint32_t)(draft->head_size + head->path.size + remote.size +
+                               lazies * sizeof(struct sl_lazy) + sizeof(uint64_t)));
     if (builder->buf == NULL || sl_builder_lazies_reserve(builder, lazies) == NULL) {
         sl_builder_fini(builder);
         return -ENOMEM;

@@ -6,12 +6,12 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
-#include "core/mem/mem.h"
+#include "core/mem/mem_fast.h"
 #include "io/http/internal.h"
 
 struct http_request *http_request_new(struct http_conn *conn)
 {
-    struct http_request *request = sl_mem_take(http_mem(conn), sizeof(*request));
+    struct http_request *request = sl_mem_take_fast(http_mem(conn), sizeof(*request));
     if (request == NULL) return NULL;
     memset(request, 0, HTTP_REQUEST_CLEAR_SIZE);
     request->conn = conn;
@@ -31,7 +31,7 @@ void http_request_free(struct http_request *request)
     http_bytes_release(mem, &request->out);
     http_bytes_release(mem, &request->head);
     http_bytes_release(mem, &request->body);
-    sl_mem_give(mem, request, sizeof(*request));
+    sl_mem_give_fast(mem, request, sizeof(*request));
 }
 
 static struct http_request *oldest(const struct http_conn *conn)

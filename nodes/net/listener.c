@@ -26,7 +26,7 @@
 #include "core/graph/process.h"
 #include "core/graph/program.h"
 #include "core/graph/report.h"
-#include "core/mem/mem.h"
+#include "core/mem/mem_fast.h"
 #include "core/shard/shard.h"
 #include "io/http/http.h"
 #include "io/sock/sock.h"
@@ -157,7 +157,7 @@ static void call_end(struct listener_call *call, struct sl_value answer)
     call->request->user = NULL;
     sl_http_respond(call->request, answer);
     sl_value_unref(answer);
-    sl_mem_give(mem, call, sizeof(*call));
+    sl_mem_give_fast(mem, call, sizeof(*call));
     sl_process_finish(process);
 }
 
@@ -206,7 +206,7 @@ static void on_request(void *ctx, struct sl_http_request *request)
     const struct listener *listener = symbol->config;
     uint64_t deadline_ns =
         listener->deadline_ns > 0 ? shard->loop.now_ns + listener->deadline_ns : 0;
-    struct listener_call *call = sl_mem_take(shard->loop.mem, sizeof(*call));
+    struct listener_call *call = sl_mem_take_fast(shard->loop.mem, sizeof(*call));
     struct sl_process *process =
         call != NULL ? sl_process_new(shard, instance, NULL, deadline_ns) : NULL;
     if (process == NULL) {
