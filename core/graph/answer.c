@@ -39,6 +39,7 @@ struct sl_value sl_error_no_memory(void)
 static struct sl_value errors_join(struct sl_mem *mem, const struct sl_value *errors,
                                    uint32_t count)
 {
+    sl_assert(count > 1);
     struct sl_value links[SL_PAYLOAD_DEPTH_MAX / 2];
     uint32_t links_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -82,6 +83,9 @@ static struct sl_value list_join(struct sl_mem *mem, const struct sl_value *answ
 
 struct sl_value sl_answers_join(struct sl_mem *mem, struct sl_value *answers, uint32_t count)
 {
+    sl_assert(mem != NULL);
+    sl_assert(answers != NULL || count == 0);
+    sl_assert(count <= SL_SPEC_EDGES_MAX);
     struct sl_value errors[JOIN_ERRORS_MAX];
     uint32_t errors_count = 0;
     uint32_t values_count = 0;

@@ -53,6 +53,7 @@ int sl_compile_error(struct sl_compile *c, const char *code, struct sl_value at,
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    sl_assert(c->diags != NULL);
     struct sl_pos pos = sl_value_is_none(at) ? sl_value_pos(c->spec) : sl_value_pos(at);
     return push_at(c, code, pos, NULL, "%s", text);
 }
@@ -100,6 +101,7 @@ static const struct unit size_units[] = {
 
 static const struct unit *unit_at(const struct unit *units, const char *text, size_t size)
 {
+    sl_assert(units != NULL);
     for (; units->name != NULL; units++) {
         if (strlen(units->name) == size && memcmp(units->name, text, size) == 0) return units;
     }
@@ -114,6 +116,7 @@ static bool is_digit(char c)
 /* "1h30m", "1.5s", "64MiB": sums of decimal numbers with units. 0 or -EINVAL. */
 static int units_parse(struct sl_slice text, const struct unit *units, uint64_t *ret_value)
 {
+    sl_assert(ret_value != NULL);
     const char *at = (const char *)text.data;
     const char *end = at + text.size;
     double sum = 0;
@@ -148,6 +151,7 @@ static bool in_bounds(const struct sl_field *field, int64_t value)
 /* An integer, or text that is one ("8000" from the environment). */
 static int integer_of(struct sl_value value, int64_t *ret_value)
 {
+    sl_assert(ret_value != NULL);
     if (sl_value_is(value, SL_VALUE_INT)) {
         *ret_value = value.cell->i64;
         return 0;
@@ -216,6 +220,7 @@ static int decode_units(struct sl_compile *c, const struct sl_field *field, stru
 static int decode_enum(struct sl_compile *c, const struct sl_field *field, struct sl_value value,
                        void *at)
 {
+    sl_assert(field->names != NULL);
     if (!sl_value_is(value, SL_VALUE_STRING)) return wrong_type(c, field, value, "text");
     struct sl_slice text = sl_value_slice(value);
     size_t count = 0;
@@ -271,6 +276,7 @@ static int decode_float(struct sl_compile *c, const struct sl_field *field, stru
 static int decode_field(struct sl_compile *c, const struct sl_field *field, struct sl_value value,
                         void *at)
 {
+    sl_assert(at != NULL);
     switch (field->type) {
     case SL_FIELD_STRING:
         if (!sl_value_is(value, SL_VALUE_STRING)) return wrong_type(c, field, value, "text");

@@ -23,6 +23,7 @@ static void seat_close(struct sl_node *node, struct sl_shard *shard)
 
 static int seat_open(struct sl_node *node, struct sl_shard *shard, struct sl_diag *reterr)
 {
+    sl_assert(shard->index < node->shards_count);
     struct sl_seat *seat = node->seats[shard->index];
     if (seat != NULL) {
         seat->refs++;
@@ -100,6 +101,8 @@ static void sources_forget(struct sl_shard *shard, const struct sl_program *prog
 
 int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64_t budget_ns)
 {
+    sl_assert(program != NULL);
+    sl_assert(shard->index < program->shards_count);
     sources_forget(shard, program);
     struct sl_instance *instance = program->instances[shard->index];
     if (instance == NULL) return 0;
@@ -117,6 +120,7 @@ int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64
 
 struct sl_instance *sl_instance_current(struct sl_shard *shard)
 {
+    sl_assert(shard != NULL);
     /* Pairs with the release of the swap that published it. */
     struct sl_program *program = atomic_load_explicit(&shard->program, memory_order_acquire);
     return program != NULL ? program->instances[shard->index] : NULL;
@@ -142,6 +146,8 @@ static void source_close(struct sl_source *source)
 
 void sl_source_closed(struct sl_source *source)
 {
+    sl_assert(source != NULL);
+    sl_assert(source->closing);
     sl_list_remove(&source->link);
     if (source->closed != NULL) source->closed(source, source->closed_ctx);
     free(source->key);
@@ -151,6 +157,9 @@ void sl_source_closed(struct sl_source *source)
 static int source_open(const struct sl_program_source *from, struct sl_shard *shard,
                        struct sl_diag *reterr)
 {
+    sl_assert(from->symbol != NULL);
+    sl_assert(from->ops->open != NULL);
+    sl_assert(from->ops->close != NULL);
     struct sl_source *source = calloc(1, sizeof(*source));
     if (source == NULL) return -ENOMEM;
     source->key = strdup(from->key);
@@ -169,6 +178,8 @@ static int source_open(const struct sl_program_source *from, struct sl_shard *sh
 
 int sl_sources_open(struct sl_program *program, struct sl_shard *shard, struct sl_diag *reterr)
 {
+    sl_assert(program != NULL);
+    sl_assert(shard != NULL);
     for (uint32_t i = 0; i < program->sources_count; i++) {
         const struct sl_program_source *from = &program->sources[i];
         if (from->symbol == NULL || source_of(shard, from->key) != NULL) continue;
@@ -192,6 +203,7 @@ static bool program_names(const struct sl_program *program, const char *key)
 
 void sl_sources_sync(struct sl_shard *shard)
 {
+    sl_assert(shard != NULL);
     struct sl_program *program = atomic_load_explicit(&shard->program, memory_order_acquire);
     for (struct sl_list *at = shard->sources.next; at != &shard->sources;) {
         struct sl_source *source = sl_container_of(at, struct sl_source, link);
@@ -202,6 +214,7 @@ void sl_sources_sync(struct sl_shard *shard)
 
 void sl_sources_close_all(struct sl_shard *shard)
 {
+    sl_assert(shard != NULL);
     for (struct sl_list *at = shard->sources.next; at != &shard->sources;) {
         struct sl_source *source = sl_container_of(at, struct sl_source, link);
         at = at->next;
@@ -211,6 +224,7 @@ void sl_sources_close_all(struct sl_shard *shard)
 
 const struct sl_symbol *sl_source_symbol(struct sl_source *source)
 {
+    sl_assert(source != NULL);
     struct sl_program *program =
         atomic_load_explicit(&source->shard->program, memory_order_acquire);
     if (__builtin_expect(program == source->seen, 1)) return source->symbol;

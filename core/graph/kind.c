@@ -24,6 +24,7 @@ void sl_kind_register(const struct sl_kind *kind)
 
 const struct sl_kind *sl_kind_get(const char *name)
 {
+    sl_assert(name != NULL);
     for (size_t i = 0; i < kinds_count; i++) {
         if (strcmp(kinds[i]->name, name) == 0) return kinds[i];
     }
@@ -32,12 +33,16 @@ const struct sl_kind *sl_kind_get(const char *name)
 
 const struct sl_kind *const *sl_kinds_get(size_t *ret_count)
 {
+    sl_assert(ret_count != NULL);
     *ret_count = kinds_count;
     return kinds;
 }
 
 enum sl_step sl_call_fail(struct sl_call *call, const char *code, int status, const char *fmt, ...)
 {
+    sl_assert(call != NULL);
+    sl_assert(code != NULL);
+    sl_assert(status == 0 || (status >= 400 && status <= 599));
     char text[SL_DIAG_TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
@@ -50,6 +55,7 @@ enum sl_step sl_call_fail(struct sl_call *call, const char *code, int status, co
 
 enum sl_step sl_call_fail_value(struct sl_call *call, struct sl_value error)
 {
+    sl_assert(call != NULL);
     sl_value_unref(call->value);
     call->value = error;
     return SL_STEP_FAIL;
@@ -79,6 +85,7 @@ static int port_parse(struct sl_slice text, struct sl_slice name, uint32_t *ret_
 
 int sl_port_parse_out(struct sl_slice name, uint32_t *ret_port)
 {
+    sl_assert(ret_port != NULL);
     if (sl_slice_eq(name, SL_SLICE("error"))) {
         *ret_port = SL_PORT_ERROR;
         return 0;
@@ -88,5 +95,6 @@ int sl_port_parse_out(struct sl_slice name, uint32_t *ret_port)
 
 int sl_port_parse_in(struct sl_slice name, uint32_t *ret_port)
 {
+    sl_assert(ret_port != NULL);
     return port_parse(name, SL_SLICE("in"), ret_port);
 }

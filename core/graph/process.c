@@ -39,7 +39,9 @@ static __attribute__((cold)) void process_deadline(struct sl_timer *timer)
 
 static void instance_pin(struct sl_instance *instance, uint64_t by)
 {
+    sl_assert(instance != NULL);
     uint64_t pins = atomic_load_explicit(&instance->pins, memory_order_relaxed);
+    sl_assert(by == 1 || pins > 0);
     /* Release: when the control thread sees zero, it sees all that the process did. */
     atomic_store_explicit(&instance->pins, pins + by, memory_order_release);
 }
@@ -92,6 +94,7 @@ struct sl_process *sl_process_new(struct sl_shard *shard, struct sl_instance *in
 
 void sl_process_timer_arm(struct sl_process *process)
 {
+    sl_assert(process != NULL);
     if (process->cancelled || sl_timer_is_started(&process->timer)) return;
     sl_timer_start(&process->shard->loop.timers, &process->timer, process->deadline_ns);
 }
@@ -124,6 +127,11 @@ static struct sl_process *process_end(struct sl_process *process)
     struct sl_shard *shard = process->shard;
     struct sl_process *parent = process->parent;
     sl_assert(process->frames_count == 0);
+    sl_assert(process->packets == 0);
+    sl_assert(process->children_count == 0);
+    sl_assert(sl_list_is_empty(&process->ready));
+    sl_assert(sl_list_is_empty(&process->joins));
+    sl_assert(shard->processes_count > 0);
     sl_timer_stop(&shard->loop.timers, &process->timer);
     sl_task_cancel(&process->task);
     if (process->hooks != NULL) hooks_run(process);
@@ -133,6 +141,7 @@ static struct sl_process *process_end(struct sl_process *process)
     sl_list_remove(&process->link);
     shard->processes_count--;
     if (parent != NULL) {
+        sl_assert(parent->children_count > 0);
         sl_list_remove(&process->sibling);
         parent->children_count--;
     }
@@ -156,6 +165,7 @@ void sl_process_settle(struct sl_process *process)
 
 void sl_process_finish(struct sl_process *process)
 {
+    sl_assert(process != NULL);
     process->finishing = true;
     sl_process_settle(process);
 }
@@ -187,6 +197,7 @@ static void frames_cancel(struct sl_process *process)
 
 void sl_process_cancel(struct sl_process *process, struct sl_value error)
 {
+    sl_assert(process != NULL);
     if (sl_value_is_none(error)) error = sl_error_no_memory();
     if (process->cancelled) {
         sl_value_unref(error);
@@ -206,6 +217,8 @@ void sl_process_cancel(struct sl_process *process, struct sl_value error)
 
 void sl_frame_resume(struct sl_frame *frame, struct sl_value value)
 {
+    sl_assert(frame != NULL);
+    sl_assert(frame->type == SL_FRAME_NODE || frame->type == SL_FRAME_REMOTE);
     sl_assert(frame->status == SL_FRAME_PARKED);
     struct sl_process *process = frame->process;
     frame->value = value;
@@ -216,6 +229,7 @@ void sl_frame_resume(struct sl_frame *frame, struct sl_value value)
 
 int sl_process_hook_add(struct sl_process *process, sl_process_hook_fn *fn, void *ctx)
 {
+    sl_assert(process != NULL);
     sl_assert(fn != NULL);
     struct sl_process_hook *hook = sl_mem_take(process->shard->loop.mem, sizeof(*hook));
     if (hook == NULL) return -ENOMEM;
@@ -234,12 +248,16 @@ static struct sl_process_local *local_of(const struct sl_process *process, const
 
 void *sl_process_local_get(struct sl_process *process, const void *key)
 {
+    sl_assert(process != NULL);
+    sl_assert(key != NULL);
     struct sl_process_local *local = local_of(process, key);
     return local != NULL ? local->value : NULL;
 }
 
 void *sl_process_local_find(struct sl_process *process, const void *key)
 {
+    sl_assert(process != NULL);
+    sl_assert(key != NULL);
     for (; process != NULL; process = process->parent) {
         struct sl_process_local *local = local_of(process, key);
         if (local != NULL) return local->value;
@@ -250,6 +268,8 @@ void *sl_process_local_find(struct sl_process *process, const void *key)
 int sl_process_local_set(struct sl_process *process, const void *key, void *value,
                          void (*fini)(void *value, struct sl_process *process))
 {
+    sl_assert(process != NULL);
+    sl_assert(key != NULL);
     struct sl_process_local *local = local_of(process, key);
     if (local != NULL) {
         if (local->fini != NULL && local->value != value) local->fini(local->value, process);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
 #include "core/base/clock.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
@@ -24,6 +25,7 @@ void sl_report_set(sl_report_fn *fn)
 
 static void report_tell(struct sl_mail *mail)
 {
+    sl_assert(receiver != NULL);
     struct report *report = sl_container_of(mail, struct report, mail);
     receiver(report->text);
     free(report);
@@ -47,6 +49,7 @@ static bool may_report(struct sl_shard *shard)
 
 static size_t append(char *text, size_t used, const char *before, struct sl_slice part)
 {
+    sl_assert(before != NULL);
     if (used >= SL_REPORT_TEXT_SIZE) return used;
     int more =
         snprintf(text + used, SL_REPORT_TEXT_SIZE - used, "%s%.*s", before, SL_SLICE_FMT(part));
@@ -100,6 +103,9 @@ static void text_make(char *text, struct sl_process *process, struct sl_value er
 
 void sl_report_error(struct sl_process *process, struct sl_value error, const char *origin)
 {
+    sl_assert(process != NULL);
+    sl_assert(origin != NULL);
+    sl_assert(sl_value_is(error, SL_VALUE_ERROR));
     struct sl_shard *shard = process->shard;
     if (receiver == NULL || shard->control == NULL || !may_report(shard)) return;
     struct report *report = malloc(sizeof(*report));

@@ -84,6 +84,7 @@ static void swap_poll_soon(struct sl_swap *swap)
 /* Send every part of a job to its shard; `fn` runs there. */
 static void job_send(struct swap_job *job, void (*fn)(struct sl_mail *mail))
 {
+    sl_assert(job->acks == 0);
     struct sl_swap *swap = job->swap;
     job->acks = swap->shards_count;
     for (uint32_t i = 0; i < swap->shards_count; i++) {
@@ -102,6 +103,8 @@ static void part_return(struct swap_part *part, void (*fn)(struct sl_mail *mail)
 
 static void job_free(struct swap_job *job)
 {
+    sl_assert(job->state == JOB_RETIRING);
+    sl_assert(job->swap->stats.alive > 0);
     struct sl_swap *swap = job->swap;
     sl_list_remove(&job->link);
     sl_program_free(job->program);
@@ -119,6 +122,8 @@ static void job_free(struct swap_job *job)
 static void mail_retired(struct sl_mail *mail)
 {
     struct swap_part *part = sl_container_of(mail, struct swap_part, mail);
+    sl_assert(part->job->state == JOB_RETIRING);
+    sl_assert(part->job->acks > 0);
     if (--part->job->acks == 0) job_free(part->job);
 }
 
@@ -175,6 +180,8 @@ static void swap_poll(struct sl_timer *timer)
 
 static void job_wait(struct swap_job *job)
 {
+    sl_assert(job->acks == 0);
+    sl_assert(job != job->swap->current);
     job->state = JOB_WAITING;
     job->epoch_target = sl_epoch_advance(job->swap->epoch);
     swap_poll_soon(job->swap);
@@ -243,6 +250,9 @@ static void mail_prepared(struct sl_mail *mail)
 {
     struct swap_part *part = sl_container_of(mail, struct swap_part, mail);
     struct swap_job *job = part->job;
+    sl_assert(job->state == JOB_PREPARING);
+    sl_assert(job->acks > 0);
+    sl_assert(job->swap->preparing == job);
     if (--job->acks > 0) return;
     job->swap->preparing = NULL;
     for (uint32_t i = 0; i < job->swap->shards_count; i++) {
@@ -304,17 +314,21 @@ void sl_swap_publish(struct sl_swap *swap, struct sl_program *program, sl_swap_d
 
 bool sl_swap_is_busy(const struct sl_swap *swap)
 {
+    sl_assert(swap != NULL);
     return swap->preparing != NULL;
 }
 
 struct sl_program *sl_swap_current(struct sl_swap *swap)
 {
+    sl_assert(swap != NULL);
     return swap->current != NULL ? swap->current->program : NULL;
 }
 
 void sl_swap_retract(struct sl_swap *swap, void (*done)(void *ctx), void *ctx)
 {
     sl_assert(swap->preparing == NULL);
+    sl_assert(swap->retracted == NULL);
+    sl_assert(done != NULL);
     swap->retracted = done;
     swap->retracted_ctx = ctx;
     struct swap_job *old = swap->current;
@@ -330,6 +344,8 @@ void sl_swap_retract(struct sl_swap *swap, void (*done)(void *ctx), void *ctx)
 
 void sl_swap_stats_get(const struct sl_swap *swap, struct sl_swap_stats *ret_stats)
 {
+    sl_assert(swap != NULL);
+    sl_assert(ret_stats != NULL);
     *ret_stats = swap->stats;
 }
 

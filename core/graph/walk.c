@@ -56,6 +56,8 @@ static struct join *join_of(struct sl_frame *frame)
 
 struct sl_frame *sl_frame_new(struct sl_process *process, enum sl_frame_type type, size_t data_size)
 {
+    sl_assert(process != NULL);
+    sl_assert(data_size <= SL_PACKET_SIZE_MAX);
     if (process->frames_count >= SL_PROCESS_FRAMES_MAX) return NULL;
     size_t size = sizeof(struct sl_frame) + data_size;
     struct sl_frame *frame = sl_mem_take(process->shard->loop.mem, size);
@@ -74,6 +76,7 @@ void sl_frame_free(struct sl_frame *frame)
 {
     struct sl_process *process = frame->process;
     sl_assert(frame->type != SL_FRAME_REPLY);
+    sl_assert(process->frames_count > 0);
     sl_list_remove(&frame->link);
     sl_list_remove(&frame->ready);
     process->frames_count--;
@@ -87,6 +90,7 @@ static inline struct sl_seat *seat_of(struct sl_process *process, const struct s
 
 static inline void in_flight_add(struct sl_seat *seat, int32_t count)
 {
+    sl_assert(count > 0 || seat->in_flight > 0);
     sl_level_set(&seat->in_flight, seat->in_flight + (uint32_t)count);
 }
 
@@ -136,6 +140,7 @@ static __attribute__((cold)) enum walk_state answer_no_route(struct walk *w,
 /* Several edges: a join frame collects their answers; the first edge begins now. */
 static enum walk_state fan_out(struct walk *w, const struct sl_port *port)
 {
+    sl_assert(port->edges_count > 1);
     size_t size = sizeof(struct join) + port->edges_count * sizeof(struct sl_value);
     struct sl_frame *frame = sl_frame_new(w->process, SL_FRAME_JOIN, size);
     if (frame == NULL) return answer_frames_limit(w);
@@ -365,6 +370,7 @@ static enum walk_state deliver_join(struct walk *w, struct sl_frame *frame)
 {
     struct join *join = join_of(frame);
     sl_assert(w->slot < join->edges_count);
+    sl_assert(join->pending > 0);
     join->answers[w->slot] = w->value;
     if (--join->pending > 0) return WALK_PICK;
     w->value = sl_answers_join(w->process->shard->loop.mem, join->answers, join->edges_count);
@@ -378,6 +384,8 @@ static enum walk_state deliver_join(struct walk *w, struct sl_frame *frame)
 /* The frame's node cannot go on: its process was cancelled. The error goes up. */
 static void frame_abandon(struct walk *w, struct sl_frame *frame)
 {
+    sl_assert(frame->symbol != NULL);
+    sl_assert(w->process->cancelled);
     const struct sl_kind *kind = frame->symbol->kind;
     if (kind->cancel != NULL) kind->cancel(frame, w->process->shard);
     w->parent = frame->parent;
@@ -534,6 +542,8 @@ static void reply_init(struct sl_process *process, struct sl_reply *reply)
 void sl_process_send(struct sl_process *process, const struct sl_symbol *symbol, uint32_t port,
                      struct sl_value value, struct sl_reply *reply)
 {
+    sl_assert(process != NULL);
+    sl_assert(symbol != NULL);
     reply_init(process, reply);
     struct walk w = {.process = process, .value = value, .parent = &reply->frame};
     const struct sl_port *out = port_of(symbol, port);
@@ -549,6 +559,8 @@ void sl_process_send(struct sl_process *process, const struct sl_symbol *symbol,
 void sl_process_call(struct sl_process *process, const struct sl_symbol *symbol, uint32_t in,
                      struct sl_value value, struct sl_reply *reply)
 {
+    sl_assert(process != NULL);
+    sl_assert(symbol != NULL);
     reply_init(process, reply);
     struct walk w = {
         .process = process, .symbol = symbol, .in = in, .value = value, .parent = &reply->frame};

@@ -23,8 +23,10 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/assertion.h"
 #include "core/base/limit.h"
 
 struct sl_epoch_reader {
@@ -39,6 +41,9 @@ struct sl_epoch {
 
 static inline void sl_epoch_init(struct sl_epoch *epoch, uint32_t readers_count)
 {
+    sl_assert(epoch != NULL);
+    sl_assert(readers_count >= 1);
+    sl_assert(readers_count <= SL_SHARDS_MAX);
     atomic_init(&epoch->now, 1);
     epoch->readers_count = readers_count;
     for (uint32_t i = 0; i < SL_SHARDS_MAX; i++) atomic_init(&epoch->readers[i].seen, 0);
@@ -47,6 +52,7 @@ static inline void sl_epoch_init(struct sl_epoch *epoch, uint32_t readers_count)
 /* Nothing read before this is held any more. Shard. */
 static inline void sl_epoch_quiescent(struct sl_epoch *epoch, uint32_t reader)
 {
+    sl_assert_slow(reader < epoch->readers_count);
     uint64_t now = atomic_load_explicit(&epoch->now, memory_order_acquire);
     atomic_store_explicit(&epoch->readers[reader].seen, now, memory_order_release);
 }
@@ -76,6 +82,7 @@ static inline uint64_t sl_epoch_advance(struct sl_epoch *epoch)
 /* True when every shard was quiescent or offline since the target was made. Control thread. */
 static inline bool sl_epoch_is_passed(struct sl_epoch *epoch, uint64_t target)
 {
+    sl_assert(target <= atomic_load_explicit(&epoch->now, memory_order_relaxed));
     for (uint32_t i = 0; i < epoch->readers_count; i++) {
         uint64_t seen = atomic_load_explicit(&epoch->readers[i].seen, memory_order_seq_cst);
         if (seen != 0 && seen < target) return false;

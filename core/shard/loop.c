@@ -6,6 +6,7 @@
 
 unsigned sl_mailbox_run(struct sl_mailbox *mailbox)
 {
+    sl_assert(mailbox != NULL);
     struct sl_mail *mail = atomic_exchange_explicit(&mailbox->head, NULL, memory_order_acquire);
     struct sl_mail *oldest = NULL;
     unsigned count = 0;
@@ -113,6 +114,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 /* How long the wait may last: not at all while anything is left to do. */
 static uint64_t wait_deadline(struct sl_loop *loop, uint64_t deadline_ns)
 {
+    sl_assert(loop->clock != NULL);
     if (loop->stopping) return 0; /* a task of this turn asked for the end */
     if (!sl_list_is_empty(&loop->tasks) || !sl_list_is_empty(&loop->late_tasks)) return 0;
     if (!sl_mailbox_is_empty(&loop->mailbox)) return 0;
@@ -153,17 +155,22 @@ void sl_loop_turn(struct sl_loop *loop, uint64_t deadline_ns)
 
 void sl_loop_run(struct sl_loop *loop)
 {
+    sl_assert(loop != NULL);
+    sl_assert(loop->poller != NULL);
     loop->stopping = false;
     while (!loop->stopping) sl_loop_turn(loop, UINT64_MAX);
 }
 
 void sl_loop_stop(struct sl_loop *loop)
 {
+    sl_assert(loop != NULL);
     loop->stopping = true;
 }
 
 void sl_loop_post(struct sl_loop *loop, struct sl_mail *mail)
 {
+    sl_assert(loop != NULL);
+    sl_assert(mail != NULL);
     sl_assert(mail->fn != NULL);
     if (sl_mailbox_push(&loop->mailbox, mail)) loop->poller->ops->wake(loop->poller);
 }

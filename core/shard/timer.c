@@ -23,6 +23,8 @@ void sl_timers_init(struct sl_timers *timers, uint64_t now_ns)
 
 static void timer_place(struct sl_timers *timers, struct sl_timer *timer)
 {
+    sl_assert(timer->tick >= timers->tick);
+    sl_assert(timer->tick - timers->tick <= TICKS_MAX);
     uint64_t ahead = timer->tick - timers->tick;
     int level = 0;
     while (level < SL_TIMER_LEVELS - 1 && ahead >> (LEVEL_BITS * (level + 1)) != 0) level++;
@@ -33,6 +35,8 @@ static void timer_place(struct sl_timers *timers, struct sl_timer *timer)
 
 void sl_timer_start(struct sl_timers *timers, struct sl_timer *timer, uint64_t deadline_ns)
 {
+    sl_assert(timers != NULL);
+    sl_assert(timer != NULL);
     sl_assert(timer->fn != NULL);
     if (sl_timer_is_started(timer)) {
         sl_list_remove(&timer->link);
@@ -49,6 +53,8 @@ void sl_timer_start(struct sl_timers *timers, struct sl_timer *timer, uint64_t d
 
 void sl_timer_stop(struct sl_timers *timers, struct sl_timer *timer)
 {
+    sl_assert(timers != NULL);
+    sl_assert(timer != NULL);
     if (!sl_timer_is_started(timer)) return;
     sl_list_remove(&timer->link);
     sl_assert(timers->count > 0);
@@ -58,6 +64,8 @@ void sl_timer_stop(struct sl_timers *timers, struct sl_timer *timer)
 /* Move the timers of one slot of a higher level down to where they belong now. */
 static void slot_cascade(struct sl_timers *timers, int level)
 {
+    sl_assert(level > 0);
+    sl_assert(level < SL_TIMER_LEVELS);
     unsigned slot = (unsigned)(timers->tick >> (LEVEL_BITS * level)) & SLOT_MASK;
     timers->used[level][slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     struct sl_list *head = &timers->slots[level][slot];
@@ -112,6 +120,7 @@ static unsigned level0_ahead(const struct sl_timers *timers)
 
 uint32_t sl_timers_run(struct sl_timers *timers, uint64_t now_ns)
 {
+    sl_assert(timers != NULL);
     uint64_t now_tick = now_ns / SL_NS_PER_MS;
     uint32_t fired = 0;
     if (timers->count == 0 && now_tick >= timers->tick) {
@@ -137,6 +146,7 @@ uint32_t sl_timers_run(struct sl_timers *timers, uint64_t now_ns)
 
 uint64_t sl_timers_next_ns(const struct sl_timers *timers)
 {
+    sl_assert(timers != NULL);
     if (timers->count == 0) return UINT64_MAX;
     /* Timers of higher levels come down with this very tick: level 0 does not show them yet. */
     if ((timers->tick & SLOT_MASK) == 0) return timers->tick * SL_NS_PER_MS;
