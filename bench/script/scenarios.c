@@ -84,7 +84,7 @@ const struct sb_scenario sb_scenarios[] = {
      BODY,
      SB_CELLS,
      "bare",
-     {"export default (self) => self.count", "return function(self) return self.count end"}},
+     {"export default (self) => { const all = self; return all.count }", "return function(self) return self.count end"}},
     {"text in",
      "the same through JSON text",
      BODY,

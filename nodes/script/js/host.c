@@ -117,6 +117,19 @@ static JSValueRef host_buffers(JSContextRef ctx, JSObjectRef function, JSObjectR
     return JSValueMakeUndefined(ctx);
 }
 
+/* shape(names, found): see js_shape_add_out. */
+static JSValueRef host_shape(JSContextRef ctx, JSObjectRef function, JSObjectRef this_object,
+                             size_t count, const JSValueRef args[], JSValueRef *exception)
+{
+    (void)function;
+    (void)this_object;
+    sl_assert(count == 2);
+    sl_assert(js_current->realm_entered != NULL);
+    return JSValueMakeBoolean(ctx, js_shape_add_out(js_current->realm_entered,
+                                                    JSValueToObject(ctx, args[0], exception),
+                                                    JSValueToObject(ctx, args[1], exception)));
+}
+
 JSObjectRef js_host_new(JSContextRef ctx)
 {
     static const struct {
@@ -128,6 +141,7 @@ JSObjectRef js_host_new(JSContextRef ctx)
         {"utf8Encode", host_utf8_encode},
         {"utf8Decode", host_utf8_decode},
         {"buffers", host_buffers},
+        {"shape", host_shape},
     };
     JSObjectRef host = JSObjectMake(ctx, NULL, NULL);
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {

@@ -145,7 +145,9 @@ static struct sl_slice output_split(char *output, struct js_sourcemap *map)
 static int wrap(struct js_script *script, struct sl_slice output, struct sl_diag *reterr)
 {
     uint32_t line = 0;
-    int result = js_wrap(script->source.code, output, &script->code, &script->lines_before, &line);
+    int result = js_wrap(script->source.code, output, &script->code, &script->lines_before, &line,
+                         &script->uses);
+    if (script->source.allow_eval) script->uses.known = false;
     if (result <= 0) return result;
     if (result == JS_WRAP_IMPORTS) {
         const struct js_mapping *mapping = js_sourcemap_find(&script->map, line, 0);
@@ -336,6 +338,7 @@ static int instance_fill(struct js_instance *instance, const struct js_script *s
     JSValueRef args[2] = {instance->factory, instance->env};
     JSValueRef result = JSObjectCallAsFunction(ctx, realm->probe, NULL, 2, args, &exception);
     if (result == NULL) return attach_failure(instance, script, exception, reterr);
+    instance->uses_shape = script->uses.known ? js_shape_make(realm, &script->uses) : -1;
     if (realm->words[1] == 0) return 0;
     JSStringRef text = JSValueToStringCopy(ctx, result, NULL);
     struct sl_value error = js_read_result(instance->shard, realm, script, text, NULL);
@@ -433,12 +436,35 @@ static struct sl_value stopped(struct js_shard *shard, struct js_realm *realm,
     return sl_value_new_error(mem, "script_error", 0, "%s", text);
 }
 
+/* Of a map only what the script looks at. */
+static void inputs_write_used(struct js_instance *instance, const struct js_uses *uses,
+                              struct sl_value map)
+{
+    struct js_input *input = &instance->shard->input;
+    js_input_put_shape(input, instance->uses_shape);
+    for (uint32_t i = 0; i < uses->count; i++) {
+        struct sl_value value =
+            sl_value_get_hashed(map, uses->keys[i].text, uses->keys[i].size, uses->keys[i].hash);
+        if (sl_value_is_none(value)) {
+            js_input_put_absent(input);
+        } else {
+            js_input_put(input, instance->realm, value);
+        }
+    }
+}
+
 /* The inputs as text and words; NULL for no memory. */
-static JSStringRef inputs_write(struct js_shard *shard, struct js_realm *realm,
+static JSStringRef inputs_write(struct js_instance *instance, const struct js_uses *uses,
                                 const struct sl_script_call *call)
 {
+    struct js_shard *shard = instance->shard;
+    struct js_realm *realm = instance->realm;
     js_input_reset(&shard->input);
-    js_input_put(&shard->input, realm, call->input);
+    if (instance->uses_shape >= 0 && sl_value_is(call->input, SL_VALUE_MAP)) {
+        inputs_write_used(instance, uses, call->input);
+    } else {
+        js_input_put(&shard->input, realm, call->input);
+    }
     for (uint32_t i = 0; i < call->args_count; i++) {
         js_input_put(&shard->input, realm, call->args[i]);
     }
@@ -463,7 +489,7 @@ static struct sl_value call_enter(struct js_instance *instance, const struct js_
 {
     struct js_shard *shard = instance->shard;
     struct js_realm *realm = instance->realm;
-    JSStringRef text = inputs_write(shard, realm, call);
+    JSStringRef text = inputs_write(instance, &script->uses, call);
     if (text == NULL) return sl_value_none();
     JSValueRef args[4] = {instance->factory, instance->env, JSValueMakeString(realm->ctx, text),
                           JSValueMakeNumber(realm->ctx, 1.0 + call->args_count)};

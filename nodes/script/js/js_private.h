@@ -10,6 +10,7 @@
 #include "nodes/script/engine.h"
 #include "nodes/script/js/js.h"
 #include "nodes/script/js/sourcemap.h"
+#include "nodes/script/js/uses.h"
 
 enum {
     JS_TICK_MS = 4,           /* how often a running script is looked at */
@@ -34,11 +35,12 @@ enum js_wire {
     JS_WIRE_BINARY, /* argument: bytes */
     JS_WIRE_LIST,   /* argument: items, which follow */
     JS_WIRE_MAP,    /* argument: pairs; String and value follow for each */
-    JS_WIRE_SHAPE,  /* in only; argument: number of the shape; values follow */
+    JS_WIRE_SHAPE,  /* argument: number of the shape; values follow */
     /* code, message, cause, data, status follow; out: first words line and column, then name */
     JS_WIRE_ERROR,
     JS_WIRE_TIME,     /* the next double: milliseconds since 1970 */
-    JS_WIRE_DURATION, /* the next double: milliseconds */
+    JS_WIRE_DURATION, /* in only; the next double: milliseconds */
+    JS_WIRE_ABSENT,   /* this key of a shape has no value */
 };
 
 struct js_script {
@@ -46,6 +48,7 @@ struct js_script {
     char *code;            /* what the realm evaluates: wrapped, zero-terminated */
     uint32_t lines_before; /* lines of the wrapper before the compiler's first line */
     struct js_sourcemap map;
+    struct js_uses uses;
     struct sl_script_source source; /* code, file and name are copies, env is a copy */
     char *file;
     char *name;
@@ -57,9 +60,10 @@ struct js_shape {
     uint64_t hash;
     int32_t id; /* in the prelude's array */
     uint32_t keys_count;
-    uint32_t size;  /* bytes of `keys` */
-    uint8_t *keys;  /* all keys, one behind the other */
-    uint32_t *lens; /* array of keys_count */
+    uint32_t size;    /* bytes of `keys` */
+    uint8_t *keys;    /* all keys, one behind the other */
+    uint32_t *lens;   /* array of keys_count */
+    uint16_t *hashes; /* array of keys_count, or NULL where nobody needs them */
 };
 
 /* A global object with the prelude in it. */
@@ -85,7 +89,9 @@ struct js_realm {
     uint32_t input_generation; /* of the shard's input buffers, as given to set_input */
     struct js_shape *shapes;   /* hash table of JS_SHAPES_MAX * 2 */
     uint32_t shapes_count;
-    uint64_t *shapes_seen; /* hashes seen once, direct-mapped */
+    uint64_t *shapes_seen;       /* hashes seen once, direct-mapped */
+    struct js_shape *out_shapes; /* array of JS_SHAPES_MAX, by number; NULL before the first */
+    uint32_t out_shapes_count;
 };
 
 /* Input buffers, shared by the realms of a shard. */
@@ -137,6 +143,7 @@ struct js_instance {
     struct js_realm *realm;
     JSObjectRef factory;
     JSValueRef env;
+    int32_t uses_shape; /* of script->uses; -1: all of the input is converted */
 };
 
 /* The shard whose script runs on this thread: native functions find it here. */
@@ -176,11 +183,21 @@ void js_input_reset(struct js_input *input);
 void js_input_fini(struct js_input *input);
 void js_input_put(struct js_input *input, struct js_realm *realm, struct sl_value value);
 void js_input_put_empty_map(struct js_input *input);
+/* The head of a map by shape: a value or `absent` for each of its keys follows. */
+void js_input_put_shape(struct js_input *input, int32_t shape);
+void js_input_put_absent(struct js_input *input);
 /* Tell the realm about moved buffers, and make the text: NULL for no memory. */
 JSStringRef js_input_finish(struct js_input *input, struct js_realm *realm);
 
 /* shape.c: number of a compiled shape for the keys of a Map, or -1. */
 int32_t js_shape_find(struct js_realm *realm, struct sl_value map);
+/* The shape of an object with these keys, for inputs; -1 if there are too many shapes. */
+int32_t js_shape_make(struct js_realm *realm, const struct js_uses *uses);
+/*
+ * Compile a writer for an object with the keys `names` (an array of strings) and store it with its
+ * number in `found`; false if they are not fit for one.
+ */
+bool js_shape_add_out(struct js_realm *realm, JSObjectRef names, JSObjectRef found);
 void js_shapes_fini(struct js_realm *realm);
 
 /*

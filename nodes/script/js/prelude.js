@@ -14,7 +14,7 @@
 'use strict';
 
 const NULL = 0, FALSE = 1, TRUE = 2, INT32 = 3, FLOAT = 4, INT64 = 5, UINT64 = 6, STRING = 7,
-    BINARY = 8, LIST = 9, MAP = 10, SHAPE = 11, ERROR = 12, TIME = 13, DURATION = 14;
+    BINARY = 8, LIST = 9, MAP = 10, SHAPE = 11, ERROR = 12, TIME = 13, DURATION = 14, ABSENT = 15;
 const DEPTH_MAX = 120;
 const WORDS_SMALL = 4096, WORDS_KEPT = 65536, BYTES_SMALL = 4096, BYTES_KEPT = 262144;
 
@@ -99,6 +99,7 @@ function read() {
     case ERROR: return readError();
     case TIME: return new Date(inFloats[fp++]);
     case DURATION: return inFloats[fp++];
+    case ABSENT: return undefined;
     }
     throw new Error('bad wire');
 }
@@ -181,8 +182,60 @@ function putBytes(view) {
     put(BINARY | size << 4);
 }
 
+/*
+ * Shapes of results: for rows of keys that come again, a function is compiled that writes the values
+ * without their keys (see shape.c). Found by the first key; a row must be seen twice.
+ */
+const SHAPES_MAX = 512, SHAPE_KEYS_MAX = 64, SHAPES_SAME_MAX = 8;
+let outShapes = new Native.Map(), outSeen = new Set(), outCount = 0;
+
+function shapeLearn(names, rows) {
+    if (outCount >= SHAPES_MAX || names.length > SHAPE_KEYS_MAX || rows?.length >= SHAPES_SAME_MAX) return;
+    const row = names.join('\n');
+    if (!outSeen.has(row)) {
+        if (outSeen.size < SHAPES_MAX * 4) outSeen.add(row);
+        return;
+    }
+    const found = { names, write: null, id: -1 };
+    if (!host.shape(names, found)) return;
+    outCount++;
+    if (rows === undefined) outShapes.set(names[0], [found]);
+    else rows.push(found);
+}
+
+/* One value of a shape. */
+function writeSlot(value) {
+    switch (typeof value) {
+    case 'string': return putString(value);
+    case 'number': return putNumber(value);
+    case 'boolean': return put(value ? TRUE : FALSE);
+    case 'object': return value === null ? put(NULL) : writeObject(value);
+    case 'bigint': return putBigInt(value);
+    default: return put(ABSENT);
+    }
+}
+
+function putShape(object, names) {
+    const n = names.length, rows = outShapes.get(names[0]);
+    if (rows !== undefined) {
+        for (let s = 0; s < rows.length; s++) {
+            const shape = rows[s], known = shape.names;
+            if (known.length !== n) continue;
+            let i = 0;
+            while (i < n && known[i] === names[i]) i++;
+            if (i < n) continue;
+            put(SHAPE | shape.id << 4);
+            shape.write(object, writeSlot);
+            return true;
+        }
+    }
+    shapeLearn(names, rows);
+    return false;
+}
+
 /* A map whose number of pairs is known only afterwards. */
 function putPlain(object, names) {
+    if (names.length > 0 && names.length <= SHAPE_KEYS_MAX && putShape(object, names)) return;
     put(MAP);
     const at = wp - 1;
     let n = 0;
@@ -313,8 +366,10 @@ function writeOther(value) {
 
 function writeObject(value) {
     if (++depth > DEPTH_MAX) throw new RangeError('the result is nested too deeply, or contains itself');
-    if (getPrototypeOf(value) === ObjectPrototype && typeof value.toJSON !== 'function') {
-        putPlain(value, keys(value));
+    if (getPrototypeOf(value) === ObjectPrototype) {
+        const names = keys(value);
+        if (names.includes('toJSON') && typeof value.toJSON === 'function') write(value.toJSON());
+        else putPlain(value, names);
     } else {
         writeOther(value);
     }

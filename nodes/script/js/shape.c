@@ -7,6 +7,8 @@
  *
  * so that no key crosses the wire. A row must be seen twice before it is compiled, and there are at
  * most JS_SHAPES_MAX: a client that varies its keys only loses the shortcut.
+ *
+ * On the way out the same: (object, slot) => { slot(object.method); … }, found by the prelude.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,20 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
+#include "core/base/hash.h"
 #include "nodes/script/js/js_private.h"
 
 enum { TABLE_SIZE = JS_SHAPES_MAX * 2, SEEN_SIZE = 4096 };
 
 static_assert((TABLE_SIZE & (TABLE_SIZE - 1)) == 0, "indexed by mask");
+
+static void shape_free(struct js_shape *shape)
+{
+    free(shape->keys);
+    free(shape->lens);
+    free(shape->hashes);
+    *shape = (struct js_shape){0};
+}
 
 static const struct sl_cell *map_keys(struct sl_value map)
 {
@@ -121,8 +132,7 @@ static __attribute__((cold)) int32_t shape_add(struct js_realm *realm, struct js
     shape.hash = hash;
     shape.id = shape_compile(realm, &shape);
     if (shape.id < 0) {
-        free(shape.keys);
-        free(shape.lens);
+        shape_free(&shape);
         return -1;
     }
     *slot = shape;
@@ -149,11 +159,118 @@ int32_t js_shape_find(struct js_realm *realm, struct sl_value map)
     }
 }
 
+int32_t js_shape_make(struct js_realm *realm, const struct js_uses *uses)
+{
+    sl_assert(uses != NULL);
+    sl_assert(uses->known);
+    struct sl_builder builder;
+    struct sl_value map;
+    sl_builder_init(&builder, NULL, 0, 0);
+    sl_build_map_begin(&builder);
+    for (uint32_t i = 0; i < uses->count; i++) {
+        sl_build_key(&builder, uses->keys[i].text, uses->keys[i].size);
+        sl_build_null(&builder);
+    }
+    sl_build_map_end(&builder);
+    if (sl_builder_finish(&builder, &map) < 0) return -1;
+    int32_t id = js_shape_find(realm, map);
+    if (id < 0) id = js_shape_find(realm, map); /* what was seen twice is compiled */
+    sl_value_unref(map);
+    return id;
+}
+
+/* ---- Out ----------------------------------------------------------------------------------- */
+
+/* Copy one key; false if it is not fit, or there are too many bytes. */
+static bool out_key_copy(struct js_realm *realm, struct js_shape *shape, JSObjectRef names,
+                         uint32_t index)
+{
+    JSValueRef name = JSObjectGetPropertyAtIndex(realm->ctx, names, index, NULL);
+    JSStringRef text = name != NULL ? JSValueToStringCopy(realm->ctx, name, NULL) : NULL;
+    if (text == NULL) return false;
+    uint8_t *key = shape->keys + shape->size;
+    size_t room = JS_SHAPE_SIZE_MAX - shape->size + 1;
+    bool fits = JSStringGetLength(text) < room;
+    size_t size = fits ? JSStringGetUTF8CString(text, (char *)key, room) - 1 : 0;
+    JSStringRelease(text);
+    if (!fits || !key_is_plain(key, size)) return false;
+    struct sl_slice slice = sl_slice_make(key, size);
+    if (sl_slice_eq_str(slice, "__proto__") || sl_slice_eq_str(slice, "toJSON")) return false;
+    shape->lens[index] = (uint32_t)size;
+    shape->hashes[index] = sl_hash16(key, size);
+    shape->size += (uint32_t)size;
+    return true;
+}
+
+static bool out_keys_copy(struct js_realm *realm, struct js_shape *shape, JSObjectRef names)
+{
+    JSStringRef length = JSStringCreateWithUTF8CString("length");
+    JSValueRef value = JSObjectGetProperty(realm->ctx, names, length, NULL);
+    JSStringRelease(length);
+    double count = value != NULL ? JSValueToNumber(realm->ctx, value, NULL) : 0;
+    if (!(count >= 1 && count <= JS_SHAPE_KEYS_MAX)) return false;
+    shape->keys = malloc(JS_SHAPE_SIZE_MAX + 1);
+    shape->lens = calloc(JS_SHAPE_KEYS_MAX, sizeof(*shape->lens));
+    shape->hashes = calloc(JS_SHAPE_KEYS_MAX, sizeof(*shape->hashes));
+    if (shape->keys == NULL || shape->lens == NULL || shape->hashes == NULL) return false;
+    for (uint32_t i = 0; i < (uint32_t)count; i++) {
+        if (!out_key_copy(realm, shape, names, i)) return false;
+        shape->keys_count++;
+    }
+    return true;
+}
+
+/* (object, slot) => { slot(object["a"]); … } */
+static JSValueRef out_compile(struct js_realm *realm, const struct js_shape *shape)
+{
+    char code[JS_SHAPE_SIZE_MAX + JS_SHAPE_KEYS_MAX * 16 + 64];
+    size_t used = (size_t)snprintf(code, sizeof(code), "(object, slot) => {");
+    const uint8_t *key = shape->keys;
+    for (uint32_t i = 0; i < shape->keys_count; i++) {
+        used += (size_t)snprintf(code + used, sizeof(code) - used, "slot(object[\"%.*s\"]);",
+                                 (int)shape->lens[i], (const char *)key);
+        key += shape->lens[i];
+    }
+    (void)snprintf(code + used, sizeof(code) - used, "}");
+    return js_evaluate(realm->ctx, code, "sluice:shape", NULL);
+}
+
+static void property_set(JSContextRef ctx, JSObjectRef object, const char *name, JSValueRef value)
+{
+    JSStringRef key = JSStringCreateWithUTF8CString(name);
+    JSObjectSetProperty(ctx, object, key, value, kJSPropertyAttributeNone, NULL);
+    JSStringRelease(key);
+}
+
+bool js_shape_add_out(struct js_realm *realm, JSObjectRef names, JSObjectRef found)
+{
+    sl_assert(realm != NULL);
+    sl_assert(names != NULL);
+    if (realm->out_shapes == NULL) {
+        realm->out_shapes = calloc(JS_SHAPES_MAX, sizeof(*realm->out_shapes));
+    }
+    if (realm->out_shapes == NULL || realm->out_shapes_count == JS_SHAPES_MAX) return false;
+    struct js_shape shape = {0};
+    JSValueRef writer = NULL;
+    if (out_keys_copy(realm, &shape, names)) writer = out_compile(realm, &shape);
+    if (writer == NULL) {
+        shape_free(&shape);
+        return false;
+    }
+    property_set(realm->ctx, found, "write", writer);
+    property_set(realm->ctx, found, "id", JSValueMakeNumber(realm->ctx, realm->out_shapes_count));
+    realm->out_shapes[realm->out_shapes_count++] = shape;
+    js_current->stats.shapes++;
+    return true;
+}
+
 void js_shapes_fini(struct js_realm *realm)
 {
+    for (uint32_t i = 0; i < realm->out_shapes_count; i++) shape_free(&realm->out_shapes[i]);
+    free(realm->out_shapes);
+    realm->out_shapes = NULL;
     for (size_t i = 0; realm->shapes != NULL && i < TABLE_SIZE; i++) {
-        free(realm->shapes[i].keys);
-        free(realm->shapes[i].lens);
+        shape_free(&realm->shapes[i]);
     }
     free(realm->shapes);
     free(realm->shapes_seen);

@@ -244,6 +244,17 @@ void js_input_put_empty_map(struct js_input *input)
     put_word(input, JS_WIRE_MAP);
 }
 
+void js_input_put_shape(struct js_input *input, int32_t shape)
+{
+    sl_assert(shape >= 0);
+    put_word(input, JS_WIRE_SHAPE | (uint32_t)shape << 4);
+}
+
+void js_input_put_absent(struct js_input *input)
+{
+    put_word(input, JS_WIRE_ABSENT);
+}
+
 /* Make the prelude look at the arrays where they are now. */
 static bool buffers_tell(struct js_input *input, struct js_realm *realm)
 {

@@ -110,7 +110,7 @@ static void commonjs_write(FILE *out, struct sl_slice output)
 }
 
 int js_wrap(struct sl_slice source, struct sl_slice output, char **ret_code,
-            uint32_t *ret_lines_before, uint32_t *ret_line)
+            uint32_t *ret_lines_before, uint32_t *ret_line, struct js_uses *ret_uses)
 {
     sl_assert(ret_code != NULL);
     sl_assert(output.data != NULL);
@@ -123,6 +123,8 @@ int js_wrap(struct sl_slice source, struct sl_slice output, char **ret_code,
         *ret_line = line_of(output, import);
         return JS_WRAP_IMPORTS;
     }
+    *ret_uses = (struct js_uses){0};
+    if (is_esm) js_uses_find(esm.body, esm.name, ret_uses);
     if (is_esm ? esm.name.size == 0 : find(output, "exports") == NULL) return JS_WRAP_NO_DEFAULT;
     char *code = NULL;
     size_t size = 0;
