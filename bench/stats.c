@@ -35,13 +35,20 @@ static double *sorted_copy(const double *values, size_t count)
     return sorted;
 }
 
-double sl_stats_median(const double *values, size_t count)
+double sl_stats_quantile(const double *values, size_t count, double share)
 {
+    sl_assert(share >= 0);
+    sl_assert(share <= 1);
     if (count == 0) return NAN;
     double *sorted = sorted_copy(values, count);
-    double median = quantile(sorted, count, 0.5);
+    double value = quantile(sorted, count, share);
     free(sorted);
-    return median;
+    return value;
+}
+
+double sl_stats_median(const double *values, size_t count)
+{
+    return sl_stats_quantile(values, count, 0.5);
 }
 
 double sl_stats_spread(const double *values, size_t count)

@@ -14,6 +14,9 @@ double sl_stats_median(const double *values, size_t count);
 /* Distance between the quartiles. */
 double sl_stats_spread(const double *values, size_t count);
 
+/* The value that `share` (0..1) of the values do not exceed; NaN for none. */
+double sl_stats_quantile(const double *values, size_t count, double share);
+
 /* A ratio with the interval that holds it in 95 of 100 cases. */
 struct sl_ratio {
     double ratio;

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A packet from one shard to another and its answer back (`placement: core N`): sealed, through a
+ * ring, a child process over there, and the same way home.
+ *
+ *     alone    both shards in one thread: what the instructions of both sides cost
+ *     awake    a thread each, both spinning: the caches' part comes on top
+ *     asleep   the other shard sleeps in its poller and has to be woken
+ *
+ * Figures are of the round trip; one way is half of it.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/micro/bare.h"
+#include "bench/micro/micro.h"
+#include "bench/run.h"
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/graph/remote.h"
+#include "io/epoll/epoll.h"
+
+enum { PAUSE_NS = 100 * 1000 };
+
+enum way { WAY_ALONE, WAY_AWAKE, WAY_ASLEEP };
+
+/* What the other thread has to do; each step is acknowledged by `done`. */
+enum step { STEP_NONE, STEP_OPEN, STEP_RUN, STEP_CLOSE, STEP_END };
+
+struct pair {
+    struct sl_shard *shards[2];
+    struct sl_program *program;
+    struct sl_reply reply;
+    bool answered;
+    enum way way;
+    int core; /* of the other thread */
+    pthread_t thread;
+    _Atomic int step; /* written by main */
+    _Atomic int done; /* written by the other thread */
+};
+
+static void answered(struct sl_reply *reply, struct sl_value answer)
+{
+    struct pair *pair = sl_container_of(reply, struct pair, reply);
+    sl_assert(!sl_value_is(answer, SL_VALUE_ERROR));
+    pair->answered = true;
+    sl_value_unref(answer);
+}
+
+static struct sl_shard *other_new(const struct pair *pair)
+{
+    struct sl_poller *poller = NULL;
+    if (pair->way == WAY_ASLEEP) {
+        poller = sl_poller_epoll_new(NULL, sl_clock_system(), NULL);
+        sl_assert(poller != NULL);
+    }
+    return sl_micro_bare_new(1, poller);
+}
+
+static void done_set(struct pair *pair, enum step step)
+{
+    /* Release pairs with main's acquire: what the step made is there. */
+    atomic_store_explicit(&pair->done, (int)step, memory_order_release);
+}
+
+static void *other_main(void *arg)
+{
+    struct pair *pair = arg;
+    if (pair->core >= 0) (void)sl_run_pin(pair->core);
+    struct sl_shard *shard = other_new(pair);
+    pair->shards[1] = shard;
+    done_set(pair, STEP_NONE);
+    for (;;) {
+        enum step step = (enum step)atomic_load_explicit(&pair->step, memory_order_acquire);
+        enum step last = (enum step)atomic_load_explicit(&pair->done, memory_order_relaxed);
+        if (step == STEP_OPEN && last != STEP_OPEN) {
+            sl_remote_attach(shard);
+            sl_micro_chain_open(pair->program, shard);
+        }
+        if (step == STEP_CLOSE && last != STEP_CLOSE) sl_micro_chain_close(pair->program, shard);
+        if (step != last) done_set(pair, step);
+        if (step == STEP_END) break; /* done was told: main waits for the thread */
+        sl_loop_turn(&shard->loop, step == STEP_RUN ? UINT64_MAX : 0);
+    }
+    sl_shard_fini(shard); /* its memory belongs to this thread */
+    return NULL;
+}
+
+static void step_do(struct pair *pair, enum step step)
+{
+    atomic_store_explicit(&pair->step, (int)step, memory_order_release);
+    struct sl_poller *poller = pair->shards[1]->loop.poller;
+    if (pair->way == WAY_ASLEEP) poller->ops->wake(poller);
+    while (atomic_load_explicit(&pair->done, memory_order_acquire) != (int)step) {
+        (void)sched_yield();
+    }
+}
+
+static void program_open(struct pair *pair)
+{
+    static const struct sl_kind *const kinds[] = {&sl_micro_kind_pass, &sl_micro_kind_pass};
+    static const int place[] = {-1, 1};
+    for (int i = 0; i < 2; i++) {
+        pair->shards[i]->peers = pair->shards;
+        pair->shards[i]->peers_count = 2;
+    }
+    int result = sl_remote_init(pair->shards, 2);
+    sl_assert(result == 0);
+    pair->program = sl_micro_chain_new(kinds, place, 2, 2);
+    sl_remote_attach(pair->shards[0]);
+    sl_micro_chain_open(pair->program, pair->shards[0]);
+    if (pair->way == WAY_ALONE) {
+        sl_remote_attach(pair->shards[1]);
+        sl_micro_chain_open(pair->program, pair->shards[1]);
+        return;
+    }
+    step_do(pair, STEP_OPEN);
+    step_do(pair, STEP_RUN);
+}
+
+static int pair_setup(struct sl_micro_run *run)
+{
+    enum way way = *(const enum way *)run->arg;
+    if (way != WAY_ALONE && run->cores_count < 2) {
+        run->why = "needs two cores (--cores)";
+        return SL_MICRO_SKIPPED;
+    }
+    struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) / 64 * 64);
+    sl_assert(pair != NULL);
+    memset(pair, 0, sizeof(*pair));
+    pair->way = way;
+    pair->core = run->cores_count > 1 ? run->cores[1] : -1;
+    pair->shards[0] = sl_micro_bare_new(0, NULL);
+    atomic_store(&pair->done, -1);
+    if (way == WAY_ALONE) {
+        pair->shards[1] = other_new(pair);
+    } else {
+        int result = pthread_create(&pair->thread, NULL, other_main, pair);
+        sl_assert(result == 0);
+        while (atomic_load_explicit(&pair->done, memory_order_acquire) < 0) (void)sched_yield();
+    }
+    program_open(pair);
+    run->state = pair;
+    return 0;
+}
+
+static void pair_teardown(struct sl_micro_run *run)
+{
+    struct pair *pair = run->state;
+    sl_micro_chain_close(pair->program, pair->shards[0]);
+    if (pair->way == WAY_ALONE) {
+        sl_micro_chain_close(pair->program, pair->shards[1]);
+    } else {
+        step_do(pair, STEP_CLOSE);
+        step_do(pair, STEP_END);
+        (void)pthread_join(pair->thread, NULL);
+    }
+    (void)sl_program_free(pair->program);
+    if (pair->way == WAY_ALONE) sl_shard_fini(pair->shards[1]);
+    sl_shard_fini(pair->shards[0]);
+    sl_remote_fini(pair->shards, 2);
+    for (int i = 0; i < 2; i++) free(pair->shards[i]);
+    free(pair);
+}
+
+static void trip_run(struct sl_micro_run *run, uint64_t count)
+{
+    struct pair *pair = run->state;
+    for (uint64_t i = 0; i < count; i++) {
+        pair->answered = false;
+        pair->reply = (struct sl_reply){.fn = answered};
+        sl_micro_process_run(pair->shards[0], pair->program, 0, &pair->reply);
+        while (!pair->answered) {
+            sl_loop_turn(&pair->shards[0]->loop, 0);
+            if (pair->way == WAY_ALONE) sl_loop_turn(&pair->shards[1]->loop, 0);
+        }
+    }
+}
+
+/* One trip at a time, each after a pause in which the other shard falls asleep. */
+static int trip_sample(struct sl_micro_run *run, uint64_t count, uint64_t *ret_ns)
+{
+    struct sl_clock *clock = sl_clock_system();
+    for (uint64_t i = 0; i < count; i++) {
+        sl_micro_pause(PAUSE_NS);
+        uint64_t begin_ns = sl_clock_now_ns(clock);
+        trip_run(run, 1);
+        ret_ns[i] = sl_clock_now_ns(clock) - begin_ns;
+    }
+    return 0;
+}
+
+static const enum way ALONE = WAY_ALONE;
+static const enum way AWAKE = WAY_AWAKE;
+static const enum way ASLEEP = WAY_ASLEEP;
+
+#define CASE(case_name, text, which)                                                               \
+    {                                                                                              \
+        .name = (case_name), .about = (text), .setup = pair_setup, .run = trip_run,                \
+        .teardown = pair_teardown, .arg = &(which)                                                 \
+    }
+
+static const struct sl_micro_case CASES[] = {
+    CASE("shard/alone", "there and back, both shards in one thread", ALONE),
+    CASE("shard/awake", "there and back between two cores, both awake", AWAKE),
+    {.name = "shard/asleep",
+     .about = "there and back, the other shard sleeps and is woken",
+     .setup = pair_setup,
+     .sample = trip_sample,
+     .teardown = pair_teardown,
+     .arg = &ASLEEP},
+};
+
+const struct sl_micro_group sl_micro_shard = SL_MICRO_GROUP("shard", CASES);
