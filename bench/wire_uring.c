@@ -17,6 +17,7 @@
 #include "bench/wire.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
+#include "core/base/tsc.h"
 
 enum { RING_ENTRIES = 2048, BUFS_COUNT = 512, BUF_SIZE = 16 * 1024, TIMEOUT_MIN_NS = 1000 };
 
@@ -177,7 +178,7 @@ static int uring_wait(struct sl_wire *base, uint64_t until_ns, uint64_t spin_ns)
     while (uring_now(base) < until_ns) {
         if (sl_uring_has_deferred(&wire->ring)) err = sl_uring_enter(&wire->ring, 0, 0);
         if (err < 0 || drain(wire) > 0) return err;
-        __builtin_ia32_pause();
+        sl_cpu_relax();
     }
     return 0;
 }

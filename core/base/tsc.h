@@ -24,3 +24,13 @@ static inline uint64_t sl_tsc_read(void)
     return 0;
 #endif
 }
+
+/* Tell the processor that this is a loop that waits: the core's other thread may go first. */
+static inline void sl_cpu_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}

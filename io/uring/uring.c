@@ -52,6 +52,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/tsc.h"
 #include "io/sock/sock.h"
 #include "io/uring/internal.h"
 
@@ -131,11 +132,7 @@ static void spin(struct uring *u, uint64_t now_ns, uint64_t until_ns)
 {
     uint64_t end_ns = now_ns + u->spin_ns < until_ns ? now_ns + u->spin_ns : until_ns;
     while (!is_ready(u) && sl_clock_now_ns(u->base.clock) < end_ns) {
-        for (int i = 0; i < 32; i++) {
-#if defined(__x86_64__)
-            __builtin_ia32_pause();
-#endif
-        }
+        for (int i = 0; i < 32; i++) sl_cpu_relax();
     }
 }
 
