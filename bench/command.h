@@ -21,3 +21,4 @@ sl_command_fn sl_command_hdr;     /* hdr_command.c */
 sl_command_fn sl_command_proof;   /* proof_command.c */
 sl_command_fn sl_command_floor;   /* floor.c */
 sl_command_fn sl_command_micro;   /* micro_command.c: sluice-bench-micro */
+sl_command_fn sl_command_scale;   /* micro_command.c: sluice-bench-micro */

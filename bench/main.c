@@ -24,6 +24,7 @@ static const struct command COMMANDS[] = {
     {"tax", sl_command_tax, "what servers cost over the kernel's floor, in one run"},
     {"proof", sl_command_proof, "show on a stalling server that the open loop tells the truth"},
     {"micro", sl_command_micro, "what the engine's own operations cost: nanoseconds, allocations"},
+    {"scale", sl_command_scale, "CPU per request with one shard and with two, without sockets"},
     {"hdr", sl_command_hdr, "read, add up and print histogram logs"},
     {"floor", sl_command_floor, "run a bare io_uring server: the cost below which nothing goes"},
 };

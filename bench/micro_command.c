@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sluice-bench micro: hand over to sluice-bench-micro, which stands beside this
+ * sluice-bench micro, sluice-bench scale: hand over to sluice-bench-micro, which stands beside this
  * program. It links the engine; this one knows nothing of it, so that it measures anybody's server.
  */
 #include <errno.h>
@@ -35,4 +35,9 @@ static int hand_over(const char *command, int argc, char **argv)
 int sl_command_micro(int argc, char **argv)
 {
     return hand_over("micro", argc, argv);
+}
+
+int sl_command_scale(int argc, char **argv)
+{
+    return hand_over("scale", argc, argv);
 }

@@ -17,7 +17,7 @@ enum {
     LISTEN_FD = 1 << 20,     /* no descriptor of the process is so high */
     CONN_FD = LISTEN_FD + 1, /* of connection 0 */
     BUFS_COUNT = 64,         /* receive buffers, used in turn */
-    REST_MS = 1,
+    REST_MS = 5,
     SMALL_SIZE = 16, /* bytes of a reply that are compared */
 };
 
@@ -127,6 +127,9 @@ static void sent_check(struct inject *inject, struct conn *conn, const struct io
     if (!is_good) {
         sl_poller_count(&feed->bad, 1);
         return;
+    }
+    for (uint32_t i = 0; feed->spoil != NULL && i < replies; i++) {
+        (void)atomic_fetch_add_explicit(feed->spoil, 1, memory_order_relaxed);
     }
     conn->awaiting -= replies;
     inject->replies += replies;

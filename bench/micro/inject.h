@@ -37,6 +37,7 @@ struct sl_inject_feed {
     uint32_t connections;
     uint32_t batch; /* connections handed out by one wait */
     _Atomic uint32_t pipeline;
+    _Atomic uint64_t *spoil; /* NULL; or a word that every reply adds to, in whoever's cache line */
     /* Written by who measures, read by the shard. */
     alignas(128) _Atomic uint32_t order;
     /* Written by the shard: of the window from the order MEASURE to the order REST. */

@@ -267,5 +267,6 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
     bool is_named = strcmp(name, "micro") == 0;
+    if (strcmp(name, "scale") == 0) return sl_micro_scale(argc - 2, argv + 2);
     return micro_main(argc - 1 - is_named, argv + 1 + is_named);
 }

@@ -71,6 +71,9 @@ extern const struct sl_micro_group sl_micro_script;   /* script.c */
 extern const struct sl_micro_group sl_micro_registry; /* registry.c */
 extern const struct sl_micro_group sl_micro_swap;     /* swap.c */
 
+/* `sluice-bench-micro scale`: CPU per request with one shard and with two (scale.c). */
+int sl_micro_scale(int argc, char **argv);
+
 /* Look at the clock so long: a pause in which this thread stays awake and others fall asleep. */
 void sl_micro_pause(uint64_t ns);
 

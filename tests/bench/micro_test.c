@@ -106,6 +106,25 @@ static void against_kept_figures_tells_slower(void **state)
     (void)unlink(path);
 }
 
+static void scale_compares_one_shard_with_two(void **state)
+{
+    (void)state;
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip();
+    assert_int_equal(micro("scale -q --rounds 2 --slot 5ms --settle 2ms --format json"), 0);
+    const char *keys[] = {"\"pipeline\": 1,",   "\"pipeline\": 16,", "\"one_cpu_us\": ",
+                          "\"two_cpu_us\": ",   "\"two_to_one\": {", "\"two_to_apart\": {",
+                          "\"apart_to_one\": {"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        assert_non_null(strstr(output, keys[i]));
+    }
+    assert_null(strstr(output, "null"));
+    assert_int_equal(micro("scale -q --rounds 2 --slot 5ms --settle 2ms --limit 0.001"), 1);
+    assert_non_null(strstr(output, "over 0.001"));
+    assert_int_equal(micro("scale -q --rounds 1 --slot 5ms --settle 2ms --path /nothing"), 3);
+    assert_non_null(strstr(output, "not every reply was a 200"));
+    assert_int_equal(micro("scale --cores 0,0"), 2);
+}
+
 static void usage_mistakes_exit_2(void **state)
 {
     (void)state;
@@ -127,6 +146,7 @@ int main(void)
         cmocka_unit_test(run_all_cases_gives_figures),
         cmocka_unit_test(run_chosen_cases_leaves_out_others),
         cmocka_unit_test(against_kept_figures_tells_slower),
+        cmocka_unit_test(scale_compares_one_shard_with_two),
         cmocka_unit_test(usage_mistakes_exit_2),
     };
     return cmocka_run_group_tests_name("bench_micro", tests, group_setup, NULL);
