@@ -96,9 +96,10 @@ struct sl_field {
 /* What a kind's compile function works with. Control thread. */
 struct sl_compile {
     const struct sl_kind *kind;
-    struct sl_value spec;  /* Map: the bound spec, with positions; lives as long as the config */
-    struct sl_value env;   /* Map of bound values, or cell == NULL */
-    struct sl_value ports; /* Map: out port → edges, or cell == NULL */
+    struct sl_value spec;    /* Map: the bound spec, with positions; lives as long as the config */
+    struct sl_value env;     /* Map of bound values, or cell == NULL */
+    struct sl_value secrets; /* List of the secrets that `env` is made from, or cell == NULL */
+    struct sl_value ports;   /* Map: out port → edges, or cell == NULL */
     const char *name_space;
     const char *name; /* of the node, for messages */
     const char *file; /* of the spec, or "" */

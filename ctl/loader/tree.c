@@ -383,6 +383,7 @@ void tree_fini(struct tree *tree)
     for (uint32_t v = 0; v < tree->vertices_count; v++) {
         free(tree->vertices[v].path);
         sl_value_unref(tree->vertices[v].scope);
+        sl_value_unref(tree->vertices[v].secrets);
     }
     free(tree->vertices);
     free(tree->edges);

@@ -23,9 +23,10 @@ struct tree_vertex {
     uint32_t first;  /* children stand in a row */
     uint32_t count;
     uint32_t depth;
-    char *path;            /* owned */
-    struct sl_value scope; /* Map of bound values, one count */
-    uint32_t node;         /* number among the nodes; TREE_NONE for blocks */
+    char *path;              /* owned */
+    struct sl_value scope;   /* Map of bound values, one count */
+    struct sl_value secrets; /* List of the secrets behind it, one count, or cell == NULL */
+    uint32_t node;           /* number among the nodes; TREE_NONE for blocks */
 };
 
 /* Where packets of (vertex, port) go, inside the block that holds both. */

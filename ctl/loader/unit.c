@@ -25,10 +25,13 @@ static void push_diag(const struct sl_spec *spec, struct sl_diags *diags, struct
     (void)sl_diags_push(diags, diag);
 }
 
-/* The value of one `env` entry: its `data` with the placeholders bound, or all that it names. */
+/*
+ * The value of one `env` entry: its `data` with the placeholders bound, or all that it names. A
+ * secret is also put into the list `secrets`.
+ */
 static int env_entry(const struct sl_unit_source *source, const struct sl_spec *spec,
                      const struct sl_spec_env *entry, struct sl_value *ret_value,
-                     struct sl_diags *diags)
+                     struct sl_builder *secrets, struct sl_diags *diags)
 {
     struct sl_diag diag = {0};
     struct sl_value from = sl_value_none();
@@ -38,18 +41,52 @@ static int env_entry(const struct sl_unit_source *source, const struct sl_spec *
         push_diag(spec, diags, &diag, entry->pos);
         return r;
     }
+    bool is_secret = entry->id.size + entry->name.size > 0;
+    if (is_secret) sl_build_value(secrets, from);
     if (sl_value_is_none(entry->data)) {
         *ret_value = from;
         return 0;
     }
     struct sl_template template = {
         .bound = from,
-        .what = entry->id.size + entry->name.size > 0 ? "the secret" : "the environment",
+        .what = is_secret ? "the secret" : "the environment",
         .spec = spec,
     };
     r = sl_template_apply(&template, entry->data, ret_value, diags);
     sl_value_unref(from);
     return r;
+}
+
+/* Begin the builders of a vertex's names and secrets with those of its block. */
+static void scope_begin(const struct tree *tree, const struct tree_vertex *vertex,
+                        struct sl_builder *names, struct sl_builder *secrets)
+{
+    struct sl_value outer = sl_value_none();
+    struct sl_value hidden = sl_value_none();
+    if (vertex->parent != TREE_NONE) {
+        outer = tree->vertices[vertex->parent].scope;
+        hidden = tree->vertices[vertex->parent].secrets;
+    }
+    sl_builder_init(names, NULL, 16, 256);
+    sl_builder_init(secrets, NULL, 0, 0);
+    sl_build_map_begin(names);
+    sl_build_list_begin(secrets);
+    for (uint32_t i = 0; !sl_value_is_none(outer) && i < sl_value_count(outer); i++) {
+        struct sl_slice key = sl_value_key_at(outer, i);
+        sl_build_key(names, key.data, key.size);
+        sl_build_value(names, sl_value_map_at(outer, i));
+    }
+    for (uint32_t i = 0; !sl_value_is_none(hidden) && i < sl_value_count(hidden); i++) {
+        sl_build_value(secrets, sl_value_list_at(hidden, i));
+    }
+}
+
+/* Take what a builder made; the first error of both stays. */
+static int scope_end(struct sl_builder *builder, struct sl_value *ret_value, int result)
+{
+    int r = sl_builder_finish(builder, ret_value);
+    if (r < 0) *ret_value = sl_value_none();
+    return r < 0 ? r : result;
 }
 
 /* The names that a vertex's fields may use: those of its block and its own. */
@@ -58,39 +95,30 @@ static int scope_make(const struct sl_unit_source *source, struct tree *tree, ui
 {
     struct tree_vertex *vertex = &tree->vertices[number];
     const struct sl_spec *spec = vertex->spec;
-    struct sl_value outer =
-        vertex->parent == TREE_NONE ? sl_value_none() : tree->vertices[vertex->parent].scope;
     if (spec->env_count == 0) {
-        vertex->scope = sl_value_ref(outer);
+        if (vertex->parent == TREE_NONE) return 0;
+        vertex->scope = sl_value_ref(tree->vertices[vertex->parent].scope);
+        vertex->secrets = sl_value_ref(tree->vertices[vertex->parent].secrets);
         return 0;
     }
-    struct sl_builder b;
-    sl_builder_init(&b, NULL, 16, 256);
-    sl_build_map_begin(&b);
-    for (uint32_t i = 0; !sl_value_is_none(outer) && i < sl_value_count(outer); i++) {
-        struct sl_slice key = sl_value_key_at(outer, i);
-        sl_build_key(&b, key.data, key.size);
-        sl_build_value(&b, sl_value_map_at(outer, i));
-    }
+    struct sl_builder names, secrets;
+    scope_begin(tree, vertex, &names, &secrets);
     int result = 0;
     for (uint32_t i = 0; i < spec->env_count; i++) {
         struct sl_value value = sl_value_none();
-        int r = env_entry(source, spec, &spec->env[i], &value, diags);
+        int r = env_entry(source, spec, &spec->env[i], &value, &secrets, diags);
         if (r < 0) {
             result = r;
             continue;
         }
-        sl_build_key(&b, spec->env[i].key.data, spec->env[i].key.size);
-        sl_build_value(&b, value);
+        sl_build_key(&names, spec->env[i].key.data, spec->env[i].key.size);
+        sl_build_value(&names, value);
         sl_value_unref(value);
     }
-    sl_build_map_end(&b);
-    int r = sl_builder_finish(&b, &vertex->scope);
-    if (r < 0) {
-        vertex->scope = sl_value_none();
-        return r;
-    }
-    return result;
+    sl_build_map_end(&names);
+    sl_build_list_end(&secrets);
+    result = scope_end(&names, &vertex->scope, result);
+    return scope_end(&secrets, &vertex->secrets, result);
 }
 
 static bool language_is_text(const struct sl_spec *spec)
@@ -201,6 +229,7 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
         .kind = kind,
         .spec = value,
         .env = vertex->scope,
+        .secrets = vertex->secrets,
         .ports = sl_value_get_str(value, "ports"),
         .name_space = source->name_space,
         .name = vertex->path,

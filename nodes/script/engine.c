@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/assertion.h"
+#include "nodes/script/mask.h"
 
 /* Written at start by one thread, only read afterwards. */
 static const struct sl_engine *engines[SL_ENGINES_MAX];
@@ -13,6 +14,7 @@ static size_t engines_count;
 
 static sl_script_log_fn *script_log;
 static void *script_log_ctx;
+static _Thread_local const struct sl_mask *script_mask;
 
 void sl_engine_register(const struct sl_engine *engine)
 {
@@ -75,9 +77,20 @@ void sl_script_log_set(sl_script_log_fn *log, void *ctx)
     script_log_ctx = ctx;
 }
 
+void sl_script_mask_set(const struct sl_mask *mask)
+{
+    script_mask = mask;
+}
+
 void sl_script_log(enum sl_log_level level, const char *node, const char *text, size_t text_size)
 {
     sl_assert(text != NULL);
+    char masked[SL_SCRIPT_LOG_SIZE_MAX];
+    if (script_mask != NULL && sl_mask_is_hit(script_mask, sl_slice_make(text, text_size))) {
+        text_size =
+            sl_mask_text(script_mask, sl_slice_make(text, text_size), masked, sizeof(masked));
+        text = masked;
+    }
     if (script_log != NULL) {
         script_log(script_log_ctx, level, node, text, text_size);
         return;

@@ -21,6 +21,7 @@
 #include "core/base/log.h"
 #include "core/base/slice.h"
 
+struct sl_mask;
 struct sl_mem;
 struct sl_engine;
 
@@ -117,7 +118,10 @@ const char *const *sl_engine_names(size_t *ret_count);
 /* Add a language; at most SL_ENGINES_MAX. Before threads start. */
 void sl_engine_register(const struct sl_engine *engine);
 
-enum { SL_ENGINES_MAX = 16 };
+enum {
+    SL_ENGINES_MAX = 16,
+    SL_SCRIPT_LOG_SIZE_MAX = 4096 * 3 + 1, /* bytes of one message of a script's log, and a zero */
+};
 
 /*
  * Where a place in a script stands in the author's file.
@@ -136,7 +140,13 @@ typedef void sl_script_log_fn(void *ctx, enum sl_log_level level, const char *no
 /* Set the receiver; NULL: lines go to sl_log. Before threads start. */
 void sl_script_log_set(sl_script_log_fn *log, void *ctx);
 
-/* For engines: hand one message on. */
+/*
+ * What sl_script_log hides on this thread from here on: of the node whose script runs. Borrowed;
+ * NULL: nothing. For whoever runs scripts (use.c), not for engines.
+ */
+void sl_script_mask_set(const struct sl_mask *mask);
+
+/* For engines: hand one message on, masked. */
 void sl_script_log(enum sl_log_level level, const char *node, const char *text, size_t text_size);
 
 /* Constants: parsed once, never run. A text that is not UTF-8 is refused. */

@@ -10,6 +10,7 @@
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/shard/shard.h"
+#include "nodes/script/mask.h"
 
 static_assert((size_t)SL_ENGINES_MAX <=
                   sizeof(((struct sl_shard *)0)->engine_states) / sizeof(void *),
@@ -69,6 +70,14 @@ static struct sl_pos use_locate(void *ctx, uint32_t line, uint32_t column)
     return place->c->place(place->c->locate_ctx, place->code, line, column);
 }
 
+static int mask_make(struct sl_compile *c, struct sl_mask **ret_mask)
+{
+    int r = sl_mask_new(c->secrets, ret_mask);
+    if (r != -E2BIG) return r;
+    return sl_compile_error(c, "too_many", c->spec,
+                            "more than %d values in the secrets of one node", SL_MASK_NEEDLES_MAX);
+}
+
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use)
 {
@@ -103,8 +112,13 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     }
     struct sl_diag diag = {0};
     struct sl_script *script = NULL;
-    int r = engine->compile(&source, &script, &diag);
+    struct sl_mask *mask = NULL;
+    int r = mask_make(c, &mask);
+    if (r < 0) return r;
+    r = engine->compile(&source, &script, &diag);
     if (r < 0) {
+        if (mask != NULL) sl_mask_diag(mask, &diag);
+        (void)sl_mask_free(mask);
         if (diag.text[0] == '\0') {
             return sl_compile_error(c, "script_error", fields->code, "the code does not compile");
         }
@@ -115,13 +129,14 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     if (c->cost != NULL && script->cost.limit > 0) {
         c->cost(c->cost_ctx, c, fields->code, &script->cost);
     }
-    *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script};
+    *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script, mask};
     return 0;
 }
 
 void sl_script_use_fini(struct sl_script_use *use)
 {
     if (use->script != NULL) use->engine->script_free(use->script);
+    (void)sl_mask_free(use->mask);
     *use = (struct sl_script_use){0};
 }
 
@@ -130,8 +145,12 @@ int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard
 {
     *ret_instance = NULL;
     if (use->engine->attach == NULL) return 0;
-    return use->engine->attach(use->script, &shard->engine_states[use->engine_index], ret_instance,
-                               reterr);
+    sl_script_mask_set(use->mask);
+    int r = use->engine->attach(use->script, &shard->engine_states[use->engine_index], ret_instance,
+                                reterr);
+    sl_script_mask_set(NULL);
+    if (r < 0 && use->mask != NULL && reterr != NULL) sl_mask_diag(use->mask, reterr);
+    return r;
 }
 
 void sl_script_use_detach(const struct sl_script_use *use, struct sl_shard *shard, void *instance)
@@ -155,12 +174,40 @@ static struct sl_script_call script_call(const struct sl_script_use *use, struct
     };
 }
 
+/* The error of a node with secrets, without them. */
+static struct sl_value error_mask(const struct sl_script_use *use, struct sl_value value,
+                                  struct sl_mem *mem)
+{
+    return sl_value_is(value, SL_VALUE_ERROR) ? sl_mask_error(use->mask, value, mem) : value;
+}
+
+static __attribute__((noinline)) struct sl_value
+run_masked(const struct sl_script_use *use, void *instance, struct sl_script_call *script)
+{
+    sl_script_mask_set(use->mask);
+    struct sl_value result = use->engine->run(use->script, instance, script);
+    sl_script_mask_set(NULL);
+    return error_mask(use, result, script->mem);
+}
+
+static __attribute__((noinline)) int test_masked(const struct sl_script_use *use, void *instance,
+                                                 struct sl_script_call *script,
+                                                 struct sl_value *ret_error)
+{
+    sl_script_mask_set(use->mask);
+    int truth = use->engine->test(use->script, instance, script, ret_error);
+    sl_script_mask_set(NULL);
+    *ret_error = error_mask(use, *ret_error, script->mem);
+    return truth;
+}
+
 struct sl_value sl_script_use_run(const struct sl_script_use *use, void *instance,
                                   struct sl_call *call)
 {
     struct sl_value constant = use->script->constant;
     if (!sl_value_is_none(constant)) return sl_value_ref(constant);
     struct sl_script_call script = script_call(use, call);
+    if (use->mask != NULL) return run_masked(use, instance, &script);
     return use->engine->run(use->script, instance, &script);
 }
 
@@ -187,6 +234,7 @@ int sl_script_use_test(const struct sl_script_use *use, void *instance, struct s
     *ret_error = sl_value_none();
     struct sl_script_call script = script_call(use, call);
     if (use->engine->test != NULL && sl_value_is_none(use->script->constant)) {
+        if (use->mask != NULL) return test_masked(use, instance, &script, ret_error);
         return use->engine->test(use->script, instance, &script, ret_error);
     }
     struct sl_value result = sl_script_use_run(use, instance, call);

@@ -10,6 +10,7 @@
 #include "core/graph/kind.h"
 #include "nodes/script/engine.h"
 
+struct sl_mask;
 struct sl_shard;
 
 /* A compiled script in a node's config. Zeroed is empty. */
@@ -18,6 +19,7 @@ struct sl_script_use {
     uint32_t engine_index; /* of shard->engine_states */
     uint64_t timeout_ns;   /* of a run; 0: the language's own */
     struct sl_script *script;
+    struct sl_mask *mask; /* of the secrets bound to the node; NULL: none */
 };
 
 /* What the spec says of the script; all optional but code. */
@@ -44,7 +46,7 @@ int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard
 void sl_script_use_detach(const struct sl_script_use *use, struct sl_shard *shard, void *instance);
 
 /*
- * Run on call->value, whose count stays the caller's.
+ * Run on call->value, whose count stays the caller's. Errors and log lines are masked.
  * returns  answer or Error with one count; cell == NULL for no memory
  */
 struct sl_value sl_script_use_run(const struct sl_script_use *use, void *instance,

@@ -94,6 +94,23 @@ static void logs_and_store_lack_the_value(void **state)
     file_lacks_secret(flow_path("data/data.mdb"));
 }
 
+/* What a script says of a secret is masked; what it answers is not. */
+static void errors_and_logs_of_scripts_lack_the_value(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/js", "/cel"};
+    struct flow_reply reply;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        assert_int_equal(flow_ask(port, "GET", paths[i], NULL, &reply), 418);
+        lacks_secret(paths[i], reply.body, reply.body_size);
+        assert_non_null(strstr(reply.body, "***"));
+        flow_reply_fini(&reply);
+    }
+    assert_int_equal(flow_ask(port, "GET", "/answer", NULL, &reply), 200);
+    assert_non_null(strstr(reply.body, SECRET));
+    flow_reply_fini(&reply);
+}
+
 static void key_and_folder_are_private(void **state)
 {
     (void)state;
@@ -117,13 +134,53 @@ static int group_setup(void **state)
     assert_true(flow_source("docs/examples/admin.yaml", file));
     admin_port = flow_port();
     port = flow_port();
-    const char *specs =
-        flow_file("use.yaml", flow_text("- {kind: listener, name: web, protocol: http, port: %d,\n"
-                                        "   ports: {out: [{name: tell, port: in}]}}\n"
-                                        "- {kind: snippet, name: tell, language: text,\n"
-                                        "   code: 'it is {{ .TOKEN }}',\n"
-                                        "   env: {TOKEN: {name: token, data: '{{ . }}'}}}\n",
-                                        port));
+    const char *specs = flow_file(
+        "use.yaml", flow_text("- {kind: listener, name: web, protocol: http, port: %d,\n"
+                              "   ports: {out: [{name: paths, port: in}]}}\n"
+                              "- kind: router\n"
+                              "  name: paths\n"
+                              "  routes:\n"
+                              "    - {method: GET, path: /, port: 'out[0]'}\n"
+                              "    - {method: GET, path: /js, port: 'out[1]'}\n"
+                              "    - {method: GET, path: /cel, port: 'out[2]'}\n"
+                              "    - {method: GET, path: /answer, port: 'out[3]'}\n"
+                              "  ports:\n"
+                              "    out[0]: [{name: tell, port: in}]\n"
+                              "    out[1]: [{name: js, port: in}]\n"
+                              "    out[2]: [{name: cel, port: in}]\n"
+                              "    out[3]: [{name: answer, port: in}]\n"
+                              "- kind: snippet\n"
+                              "  name: js\n"
+                              "  language: javascript\n"
+                              "  env: {TOKEN: {name: token, data: '{{ . }}'}}\n"
+                              "  code: |\n"
+                              "    export default () => {\n"
+                              "      console.log('token', env.TOKEN, {deep: [env.TOKEN]});\n"
+                              "      throw Object.assign(new Error(`no: ${env.TOKEN}`),\n"
+                              "        {status: 418, data: {was: env.TOKEN}});\n"
+                              "    }\n"
+                              "  ports: {error: [{name: explain, port: in}]}\n"
+                              "- kind: snippet\n"
+                              "  name: cel\n"
+                              "  language: cel\n"
+                              "  env: {TOKEN: {name: token, data: '{{ . }}'}}\n"
+                              "  code: 'int(env.TOKEN + self.path)'\n"
+                              "  ports: {error: [{name: explain, port: in}]}\n"
+                              "- kind: snippet\n"
+                              "  name: explain\n"
+                              "  language: javascript\n"
+                              "  code: |\n"
+                              "    export default (e) => ({status: 418, body: {\n"
+                              "      message: e.message, data: e.data ?? null}})\n"
+                              "- kind: snippet\n"
+                              "  name: answer\n"
+                              "  language: javascript\n"
+                              "  env: {TOKEN: {name: token, data: '{{ . }}'}}\n"
+                              "  code: 'export default () => ({body: env.TOKEN})'\n"
+                              "- {kind: snippet, name: tell, language: text,\n"
+                              "   code: 'it is {{ .TOKEN }}',\n"
+                              "   env: {TOKEN: {name: token, data: '{{ . }}'}}}\n",
+                              port));
     flow_start(&admin,
                (const char *[]){"-n", "system", "-f", file, "-e", flow_text("PORT=%d", admin_port),
                                 "--data", data, "--cores", "0", NULL});
@@ -148,6 +205,7 @@ int main(void)
         cmocka_unit_test(admin_answers_lack_the_value),
         cmocka_unit_test(changes_over_http_lack_the_value),
         cmocka_unit_test(commands_lack_the_value),
+        cmocka_unit_test(errors_and_logs_of_scripts_lack_the_value),
         cmocka_unit_test(logs_and_store_lack_the_value),
         cmocka_unit_test(key_and_folder_are_private),
     };

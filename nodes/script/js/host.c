@@ -6,8 +6,6 @@
 #include "core/base/assertion.h"
 #include "nodes/script/js/js_private.h"
 
-enum { LOG_LINE_SIZE = 4096 * 3 + 1 };
-
 static JSValueRef host_log(JSContextRef ctx, JSObjectRef function, JSObjectRef this_object,
                            size_t count, const JSValueRef args[], JSValueRef *exception)
 {
@@ -15,7 +13,7 @@ static JSValueRef host_log(JSContextRef ctx, JSObjectRef function, JSObjectRef t
     (void)this_object;
     if (count < 2) return JSValueMakeUndefined(ctx);
     double level = JSValueToNumber(ctx, args[0], exception);
-    char line[LOG_LINE_SIZE];
+    char line[SL_SCRIPT_LOG_SIZE_MAX];
     js_value_text(ctx, args[1], line, sizeof(line));
     sl_script_log(level >= 0 && level <= SL_LOG_ERROR ? (enum sl_log_level)level : SL_LOG_INFO,
                   js_current->node, line, strlen(line));
