@@ -26,6 +26,7 @@
 #include "core/mem/mem.h"
 #include "io/sock/sock.h"
 #include "nodes/kinds.h"
+#include "tests/core/graph/nap.h"
 #include "tests/sim/browser.h"
 #include "tests/sim/engine.h"
 
@@ -43,57 +44,15 @@ struct nap {
     uint64_t ns;
 };
 
-struct nap_frame {
-    struct sl_timer timer;
-    struct sl_frame *frame;
-    struct sl_value value;
-};
-
-static uint32_t naps_open;
-static uint64_t naps_cancelled;
-
 static const struct sl_field nap_fields[] = {
     {"time", SL_FIELD_DURATION, offsetof(struct nap, ns), SL_FIELD_REQUIRED, 0,
      INT64_C(86400000000000), NULL, "how long a packet waits", NULL},
     {0},
 };
 
-static void nap_wake(struct sl_timer *timer)
-{
-    struct nap_frame *nap = sl_container_of(timer, struct nap_frame, timer);
-    struct sl_value value = nap->value;
-    nap->value = sl_value_none();
-    naps_open--;
-    sl_frame_resume(nap->frame, value);
-}
-
 static enum sl_step nap_run(struct sl_call *call)
 {
-    const struct nap *config = call->config;
-    struct nap_frame *nap = sl_frame_data(call->frame);
-    nap->frame = call->frame;
-    nap->value = call->value;
-    call->value = sl_value_none();
-    sl_timer_init(&nap->timer, nap_wake);
-    sl_timer_start(&call->shard->loop.timers, &nap->timer, call->shard->loop.now_ns + config->ns);
-    naps_open++;
-    return SL_STEP_PARK;
-}
-
-static enum sl_step nap_resume(struct sl_call *call)
-{
-    call->port = 0;
-    return SL_STEP_EMIT;
-}
-
-static void nap_cancel(struct sl_frame *frame, struct sl_shard *shard)
-{
-    struct nap_frame *nap = sl_frame_data(frame);
-    if (!sl_timer_is_started(&nap->timer)) return;
-    sl_timer_stop(&shard->loop.timers, &nap->timer);
-    sl_value_unref(nap->value);
-    naps_open--;
-    naps_cancelled++;
+    return nap_begin(call, ((const struct nap *)call->config)->ns);
 }
 
 static const struct sl_kind kind_nap = {.name = "nap",

@@ -10,6 +10,7 @@
 #include "core/graph/program.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
+#include "tests/core/graph/nap.h"
 
 struct plain {
     int64_t add;
@@ -26,46 +27,10 @@ static enum sl_step digit_run(struct sl_call *call)
     return SL_STEP_EMIT;
 }
 
-struct nap_frame {
-    struct sl_timer timer;
-    struct sl_frame *frame;
-    struct sl_value value;
-};
-
-static void nap_wake(struct sl_timer *timer)
-{
-    struct nap_frame *nap = sl_container_of(timer, struct nap_frame, timer);
-    struct sl_value value = nap->value;
-    nap->value = sl_value_none();
-    sl_frame_resume(nap->frame, value);
-}
-
 /* Waits `add` milliseconds. */
 static enum sl_step nap_run(struct sl_call *call)
 {
-    const struct plain *plain = call->config;
-    struct nap_frame *nap = sl_frame_data(call->frame);
-    nap->frame = call->frame;
-    nap->value = call->value;
-    call->value = sl_value_none();
-    sl_timer_init(&nap->timer, nap_wake);
-    sl_timer_start(&call->shard->loop.timers, &nap->timer,
-                   call->shard->loop.now_ns + (uint64_t)plain->add * SL_NS_PER_MS);
-    return SL_STEP_PARK;
-}
-
-static enum sl_step nap_resume(struct sl_call *call)
-{
-    call->port = 0;
-    return SL_STEP_EMIT;
-}
-
-static void nap_cancel(struct sl_frame *frame, struct sl_shard *shard)
-{
-    struct nap_frame *nap = sl_frame_data(frame);
-    if (!sl_timer_is_started(&nap->timer)) return;
-    sl_timer_stop(&shard->loop.timers, &nap->timer);
-    sl_value_unref(nap->value);
+    return nap_begin(call, (uint64_t)((const struct plain *)call->config)->add * SL_NS_PER_MS);
 }
 
 static const struct sl_kind kind_digit = {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/limit.h"
+#include "tests/core/graph/ask.h"
 #include "tests/core/graph/bench_pair.h"
 #include "tests/core/graph/bench_shard.h"
 
@@ -83,19 +84,6 @@ static void turn(int count)
         for (uint32_t s = 0; s < SHARDS; s++) sl_loop_turn(&pair.shards[s]->loop, 0);
         sl_clock_manual_advance(&pair.clock, SL_NS_PER_MS);
     }
-}
-
-struct ask {
-    struct sl_reply reply;
-    struct sl_value answer;
-    uint32_t answers;
-};
-
-static void asked(struct sl_reply *reply, struct sl_value answer)
-{
-    struct ask *ask = (struct ask *)reply;
-    ask->answers++;
-    ask->answer = answer;
 }
 
 static struct sl_process *ask_begin(struct ask *ask, struct sl_value value, uint64_t deadline_ns)

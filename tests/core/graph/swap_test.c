@@ -13,6 +13,7 @@
 
 #include "core/graph/remote.h"
 #include "io/epoll/epoll.h"
+#include "tests/core/graph/ask.h"
 #include "tests/core/graph/bench_pair.h"
 #include "tests/core/graph/bench_shard.h"
 
@@ -139,19 +140,6 @@ static void swap_publish_of_what_a_shard_refuses_keeps_the_running_program(void 
     sl_swap_stats_get(bench.swap, &stats);
     assert_int_equal(stats.refused, 1);
     assert_int_equal(stats.alive, 1);
-}
-
-struct ask {
-    struct sl_reply reply;
-    struct sl_value answer;
-    uint32_t answers;
-};
-
-static void asked(struct sl_reply *reply, struct sl_value answer)
-{
-    struct ask *ask = (struct ask *)reply;
-    ask->answers++;
-    ask->answer = answer;
 }
 
 static void swap_with_a_process_on_the_old_program_waits_for_it(void **state)

@@ -11,7 +11,9 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/limit.h"
 #include "core/graph/process.h"
+#include "tests/core/graph/ask.h"
 #include "tests/core/graph/bench_shard.h"
+#include "tests/core/graph/nap.h"
 
 /* ---- kinds ----------------------------------------------------------------------------------- */
 
@@ -43,50 +45,9 @@ static enum sl_step fail_run(struct sl_call *call)
 }
 
 /* Parks for `add` milliseconds, then goes on. */
-struct nap_frame {
-    struct sl_timer timer;
-    struct sl_frame *frame;
-    struct sl_value value;
-};
-
-static uint32_t naps_open;
-
-static void nap_wake(struct sl_timer *timer)
-{
-    struct nap_frame *nap = sl_container_of(timer, struct nap_frame, timer);
-    struct sl_value value = nap->value;
-    nap->value = sl_value_none();
-    naps_open--;
-    sl_frame_resume(nap->frame, value);
-}
-
 static enum sl_step nap_run(struct sl_call *call)
 {
-    const struct plain *plain = call->config;
-    struct nap_frame *nap = sl_frame_data(call->frame);
-    nap->frame = call->frame;
-    nap->value = call->value;
-    call->value = sl_value_none();
-    sl_timer_init(&nap->timer, nap_wake);
-    sl_timer_start(&call->shard->loop.timers, &nap->timer,
-                   call->shard->loop.now_ns + (uint64_t)plain->add * SL_NS_PER_MS);
-    naps_open++;
-    return SL_STEP_PARK;
-}
-
-static enum sl_step nap_resume(struct sl_call *call)
-{
-    call->port = 0;
-    return SL_STEP_EMIT;
-}
-
-static void nap_cancel(struct sl_frame *frame, struct sl_shard *shard)
-{
-    struct nap_frame *nap = sl_frame_data(frame);
-    if (!sl_timer_is_started(&nap->timer)) return;
-    sl_timer_stop(&shard->loop.timers, &nap->timer);
-    sl_value_unref(nap->value);
-    naps_open--;
+    return nap_begin(call, (uint64_t)((const struct plain *)call->config)->add * SL_NS_PER_MS);
 }
 
 /* Calls out[0], then sends its answer out of out[1]. */
@@ -196,19 +157,6 @@ static void bench_close(struct bench *bench)
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-
-struct ask {
-    struct sl_reply reply;
-    struct sl_value answer;
-    uint32_t answers;
-};
-
-static void asked(struct sl_reply *reply, struct sl_value answer)
-{
-    struct ask *ask = (struct ask *)reply;
-    ask->answers++;
-    ask->answer = answer;
-}
 
 static struct sl_process *begin(struct bench *bench)
 {
