@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bench/command.h"
+#include "bench/heads.h"
 #include "bench/options.h"
 #include "bench/run.h"
 #include "bench/uring.h"
@@ -115,31 +116,6 @@ static void floor_close(struct floor *floor, int fd)
     (void)close(fd);
 }
 
-/* Count heads that end in these bytes. */
-static uint32_t heads_count(struct floor_conn *conn, const uint8_t *data, size_t size)
-{
-    uint32_t heads = 0;
-    /* The usual case: whole heads. memchr finds the few line ends quickly. */
-    uint8_t match = conn->match;
-    for (size_t i = 0; i < size;) {
-        if (match == 0) {
-            const uint8_t *next = memchr(data + i, '\r', size - i);
-            if (next == NULL) break;
-            i = (size_t)(next - data) + 1;
-            match = 1;
-            continue;
-        }
-        uint8_t wanted = (match & 1) != 0 ? '\n' : '\r';
-        match = data[i] == wanted ? (uint8_t)(match + 1) : 0;
-        i++;
-        if (match < 4) continue;
-        heads++;
-        match = 0;
-    }
-    conn->match = match;
-    return heads;
-}
-
 static void floor_received(struct floor *floor, const struct io_uring_cqe *cqe, int fd)
 {
     struct floor_conn *conn = &floor->conns[fd];
@@ -149,7 +125,7 @@ static void floor_received(struct floor *floor, const struct io_uring_cqe *cqe, 
     }
     if (cqe->res > 0) {
         const uint8_t *data = sl_uring_buf_get(&floor->bufs, cqe->flags);
-        conn->owed += heads_count(conn, data, (size_t)cqe->res);
+        conn->owed += sl_heads_count(&conn->match, data, (size_t)cqe->res);
         sl_uring_buf_put(&floor->bufs, cqe->flags);
         floor_send(floor, fd);
     }

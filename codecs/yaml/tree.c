@@ -18,17 +18,11 @@ enum { KEY_SHOWN_MAX = 64 };
 struct sl_diag *yaml_error(struct sl_diags *diags, const char *file, const char *code,
                            struct sl_pos pos, const char *fmt, ...)
 {
-    sl_assert(diags != NULL);
-    sl_assert(code != NULL);
-    struct sl_diag diag;
-    char text[SL_DIAG_TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    struct sl_diag *diag = sl_diags_add(diags, file, code, pos, fmt, args);
     va_end(args);
-    (void)sl_diag_set(&diag, code, pos, "%s", text);
-    sl_diag_file(&diag, file);
-    return sl_diags_push(diags, &diag);
+    return diag;
 }
 
 uint32_t yaml_tree_add(struct yaml_tree *tree, enum yaml_node_kind kind, struct sl_pos pos)

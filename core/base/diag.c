@@ -64,6 +64,19 @@ struct sl_diag *sl_diags_push(struct sl_diags *diags, const struct sl_diag *diag
     return &diags->items[diags->count++];
 }
 
+struct sl_diag *sl_diags_add(struct sl_diags *diags, const char *file, const char *code,
+                             struct sl_pos pos, const char *fmt, va_list args)
+{
+    sl_assert(diags != NULL);
+    sl_assert(code != NULL);
+    sl_assert(fmt != NULL);
+    struct sl_diag diag;
+    (void)sl_diag_set(&diag, code, pos, "%s", "");
+    (void)vsnprintf(diag.text, sizeof(diag.text), fmt, args);
+    sl_diag_file(&diag, file);
+    return sl_diags_push(diags, &diag);
+}
+
 static bool is_before(struct sl_pos a, struct sl_pos b)
 {
     return a.line < b.line || (a.line == b.line && a.column < b.column);

@@ -69,6 +69,11 @@ void sl_diag_file(struct sl_diag *diag, const char *file);
  */
 struct sl_diag *sl_diags_push(struct sl_diags *diags, const struct sl_diag *diag);
 
+/* Set and append in one: for a module's own function with a format. Returns as sl_diags_push. */
+struct sl_diag *sl_diags_add(struct sl_diags *diags, const char *file, const char *code,
+                             struct sl_pos pos, const char *fmt, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
 /* Order the items from index `first` on by line and column; equal ones keep their order. */
 void sl_diags_sort(struct sl_diags *diags, size_t first);
 

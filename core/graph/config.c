@@ -32,30 +32,23 @@ static int push_at(struct sl_compile *c, const char *code, struct sl_pos pos, co
 static int push_at(struct sl_compile *c, const char *code, struct sl_pos pos, const char *hint,
                    const char *fmt, ...)
 {
-    char text[SL_DIAG_TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    struct sl_diag *diag = sl_diags_add(c->diags, c->file, code, pos, fmt, args);
     va_end(args);
-    struct sl_diag diag;
-    (void)sl_diag_set(&diag, code, pos, "%s", text);
-    sl_diag_file(&diag, c->file);
-    if (hint != NULL) sl_diag_hint(&diag, "%s", hint);
-    (void)sl_diags_push(c->diags, &diag);
+    if (hint != NULL) sl_diag_hint(diag, "%s", hint);
     return -EINVAL;
 }
 
 int sl_compile_error(struct sl_compile *c, const char *code, struct sl_value at, const char *fmt,
                      ...)
 {
-    char text[SL_DIAG_TEXT_SIZE];
+    struct sl_pos pos = sl_value_is_none(at) ? sl_value_pos(c->spec) : sl_value_pos(at);
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    (void)sl_diags_add(c->diags, c->file, code, pos, fmt, args);
     va_end(args);
-    sl_assert(c->diags != NULL);
-    struct sl_pos pos = sl_value_is_none(at) ? sl_value_pos(c->spec) : sl_value_pos(at);
-    return push_at(c, code, pos, NULL, "%s", text);
+    return -EINVAL;
 }
 
 static int wrong_type(struct sl_compile *c, const struct sl_field *field, struct sl_value value,

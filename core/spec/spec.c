@@ -26,18 +26,11 @@ enum { COMMON_FIELDS_COUNT = sizeof(common_fields) / sizeof(common_fields[0]) };
 struct sl_diag *sl_spec_error(const char *file, struct sl_diags *diags, const char *code,
                               struct sl_pos pos, const char *fmt, ...)
 {
-    sl_assert(diags != NULL);
-    sl_assert(code != NULL);
-    sl_assert(fmt != NULL);
-    struct sl_diag diag;
-    char text[SL_DIAG_TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
+    struct sl_diag *diag = sl_diags_add(diags, file, code, pos, fmt, args);
     va_end(args);
-    (void)sl_diag_set(&diag, code, pos, "%s", text);
-    sl_diag_file(&diag, file);
-    return sl_diags_push(diags, &diag);
+    return diag;
 }
 
 const char *sl_spec_kind_text(struct sl_value value)

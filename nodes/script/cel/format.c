@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codecs/text/utf8.h"
 #include "core/base/assertion.h"
 #include "nodes/script/cel/lex.h"
 
@@ -28,10 +29,7 @@ static bool put_bytes(struct sl_cel_text *text, const struct sl_cel_val *val)
     bool invalid = false;
     if (!sl_cel_charge(text->eval, val->len / 16)) return false;
     while (at < end) {
-        uint32_t size = 0;
-        for (uint32_t i = 1; i <= 4 && at + i <= end && size == 0; i++) {
-            if (sl_cel_utf8_is_valid((struct sl_slice){at, i})) size = i;
-        }
+        uint32_t size = (uint32_t)sl_utf8_size(at, (size_t)(end - at));
         if (size > 0 && !sl_cel_text_put(text, at, size)) return false;
         if (size == 0 && !invalid && !sl_cel_text_put(text, "\xef\xbf\xbd", 3)) return false;
         invalid = size == 0;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "codecs/text/utf8.h"
 #include "core/base/assertion.h"
 #include "nodes/script/cel/eval.h"
 #include "nodes/script/cel/format.h"
@@ -297,7 +298,7 @@ static bool call_reverse(struct sl_cel_eval *eval, args_t args, struct sl_cel_va
 /* The code point at data, or 0xfffd for what is none. */
 static uint32_t code_at(const uint8_t *data, uint32_t size)
 {
-    if (!sl_cel_utf8_is_valid((struct sl_slice){data, size})) return 0xfffd;
+    if (!sl_utf8_is_valid(data, size)) return 0xfffd;
     if (size == 1) return data[0];
     uint32_t code = data[0] & (0xffU >> (size + 1));
     for (uint32_t i = 1; i < size; i++) code = code << 6 | (data[i] & 0x3f);
@@ -341,7 +342,7 @@ static bool call_quote(struct sl_cel_eval *eval, args_t args, struct sl_cel_val 
         if (escape != NULL) {
             char pair[2] = {'\\', to[escape - from]};
             done = sl_cel_text_put(&text, pair, 2);
-        } else if (sl_cel_utf8_is_valid((struct sl_slice){at, size})) {
+        } else if (sl_utf8_is_valid(at, size)) {
             done = sl_cel_text_put(&text, at, size);
         } else {
             done = sl_cel_text_put(&text, "\xef\xbf\xbd", 3);

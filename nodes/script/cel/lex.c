@@ -62,41 +62,6 @@ static void skip_space(struct sl_cel_lex *lex)
     }
 }
 
-uint32_t sl_cel_utf8_put(uint32_t code, uint8_t *out)
-{
-    if (code < 0x80) {
-        out[0] = (uint8_t)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (uint8_t)(0xc0 | code >> 6);
-        out[1] = (uint8_t)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (uint8_t)(0xe0 | code >> 12);
-        out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xf0 | code >> 18);
-    out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-    out[3] = (uint8_t)(0x80 | (code & 0x3f));
-    return 4;
-}
-
-bool sl_cel_utf8_is_valid(struct sl_slice bytes)
-{
-    size_t at = 0;
-    while (at < bytes.size) {
-        size_t length = sl_utf8_size(bytes.data + at, bytes.size - at);
-        if (length == 0) return false;
-        at += length;
-    }
-    return true;
-}
-
 /* ------------------------------------------------------------------------------------------ */
 
 static struct sl_cel_token lex_number(struct sl_cel_lex *lex)
@@ -146,7 +111,7 @@ static const char *put_code(struct unescape *un, uint32_t code, bool octet)
     if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
         return "not a valid Unicode code point";
     }
-    un->size += sl_cel_utf8_put(code, un->out + un->size);
+    un->size += sl_utf8_put(code, un->out + un->size);
     return NULL;
 }
 
@@ -200,7 +165,7 @@ static const char *put_escape(struct unescape *un)
 static struct sl_cel_token finish_string(struct sl_cel_lex *lex, struct sl_cel_token made, bool raw)
 {
     struct sl_slice text = made.text;
-    if (made.kind == SL_CEL_TOK_STRING && !sl_cel_utf8_is_valid(text)) {
+    if (made.kind == SL_CEL_TOK_STRING && !sl_utf8_is_valid(text.data, text.size)) {
         return fail(lex, made.offset, "a string must be valid UTF-8");
     }
     if (raw || text.size == 0 || memchr(text.data, '\\', text.size) == NULL) return made;

@@ -52,9 +52,3 @@ struct sl_cel_token sl_cel_lex_next(struct sl_cel_lex *lex);
 
 /* True for words that may be a field but not a variable or function: "as", "for" … */
 bool sl_cel_is_reserved(struct sl_slice name);
-
-/* True if `bytes` is valid UTF-8. */
-bool sl_cel_utf8_is_valid(struct sl_slice bytes);
-
-/* Write a code point as UTF-8 into out[4]; returns 1..4. */
-uint32_t sl_cel_utf8_put(uint32_t code, uint8_t *out);

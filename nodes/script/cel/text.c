@@ -7,6 +7,7 @@
 
 #include "codecs/text/number.h"
 #include "codecs/text/time.h"
+#include "codecs/text/utf8.h"
 #include "nodes/script/cel/eval.h"
 #include "nodes/script/cel/lex.h"
 
@@ -193,7 +194,7 @@ bool sl_cel_to_string(struct sl_cel_eval *eval, const struct sl_cel_val *val,
     if (val->kind == SL_CEL_STRING || val->kind == SL_CEL_BYTES) {
         if (val->kind == SL_CEL_BYTES) {
             if (!sl_cel_charge(eval, val->len / 16)) return false;
-            if (!sl_cel_utf8_is_valid(sl_cel_slice(val))) {
+            if (!sl_utf8_is_valid(val->ptr, val->len)) {
                 return sl_cel_fail(eval, "invalid UTF-8 in bytes, cannot convert to string");
             }
         }

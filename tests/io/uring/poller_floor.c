@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/heads.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 #include "core/base/list.h"
@@ -64,35 +65,11 @@ static void on_send(struct sl_op *op, const struct sl_event *event)
     }
 }
 
-/* Count heads that end in these bytes; as bench/floor.c does. */
-static uint32_t heads_count(struct conn *conn, const uint8_t *data, size_t size)
-{
-    uint32_t heads = 0;
-    uint8_t match = conn->match;
-    for (size_t i = 0; i < size;) {
-        if (match == 0) {
-            const uint8_t *next = memchr(data + i, '\r', size - i);
-            if (next == NULL) break;
-            i = (size_t)(next - data) + 1;
-            match = 1;
-            continue;
-        }
-        uint8_t wanted = (match & 1) != 0 ? '\n' : '\r';
-        match = data[i] == wanted ? (uint8_t)(match + 1) : 0;
-        i++;
-        if (match < 4) continue;
-        heads++;
-        match = 0;
-    }
-    conn->match = match;
-    return heads;
-}
-
 static void on_recv(struct sl_op *op, const struct sl_event *event)
 {
     struct conn *conn = sl_container_of(op, struct conn, recv);
     if (event->flags & SL_EVENT_MORE) {
-        conn->owed += heads_count(conn, event->data, (size_t)event->res);
+        conn->owed += sl_heads_count(&conn->match, event->data, (size_t)event->res);
         conn_send(conn);
     } else {
         conn_end(conn);
