@@ -13,6 +13,7 @@
 #include "nodes/script/cel/check.h"
 #include "nodes/script/cel/civil.h"
 #include "nodes/script/cel/eval.h"
+#include "nodes/script/cel/predicate.h"
 #include "nodes/script/cel/result.h"
 
 /* ------------------------------------------------------------------------------------------ */
@@ -235,7 +236,8 @@ struct sl_cel_instance *sl_cel_instance_free(struct sl_cel_instance *instance)
         (void)sl_cel_regex_free(instance->regexes[i]);
     }
     free(instance->regexes);
-    free(instance->hints);
+    free(instance->steps);
+    free(instance->gates);
     free(instance->block);
     free(instance);
     return NULL;
@@ -270,12 +272,17 @@ int sl_cel_instance_new(const struct sl_cel_program *program, struct sl_cel_shar
                                           .cost_max = program->cost_max};
     uint32_t below = program->vars_count + program->consts_count;
     instance->block = calloc(below + program->regs_count + 1, sizeof(struct sl_cel_val));
-    instance->hints = calloc(program->keys_count + 1, sizeof(*instance->hints));
-    if (instance->block == NULL || instance->hints == NULL || !make_regexes(instance)) {
+    instance->steps = calloc(program->keys_count + 1, sizeof(*instance->steps));
+    if (instance->block == NULL || instance->steps == NULL || !make_regexes(instance)) {
         (void)sl_cel_instance_free(instance);
         return -ENOMEM;
     }
-    instance->eval.hints = instance->hints;
+    sl_cel_steps_init(instance->steps, program->keys, program->keys_count);
+    instance->eval.steps = instance->steps;
+    if (!sl_cel_predicate_open(instance)) {
+        (void)sl_cel_instance_free(instance);
+        return -ENOMEM;
+    }
     instance->frame = (struct sl_cel_val *)instance->block + below;
     for (uint32_t i = 0; i < program->consts_count; i++) {
         instance->frame[-1 - (int64_t)(program->vars_count + i)] = program->consts[i];
@@ -342,6 +349,10 @@ struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_val
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
     struct sl_value result;
+    if (instance->entry != NULL && values[0].cell != NULL) {
+        int holds = sl_cel_predicate_test(instance, values[0]);
+        if (__builtin_expect(holds >= 0, 1)) return sl_value_bool(holds != 0);
+    }
     const struct sl_cel_val *val = run(instance, values, call);
     if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(&instance->eval, call->mem);
     if (val->kind == SL_CEL_BOOL) return sl_value_bool(val->u != 0);
@@ -355,6 +366,10 @@ int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
 {
     sl_assert(instance != NULL);
     sl_assert(call != NULL);
+    if (instance->entry != NULL && values[0].cell != NULL) {
+        int holds = sl_cel_predicate_test(instance, values[0]);
+        if (__builtin_expect(holds >= 0, 1)) return holds;
+    }
     struct sl_cel_eval *eval = &instance->eval;
     const struct sl_cel_val *val = run(instance, values, call);
     if (__builtin_expect(val != NULL, 1)) {

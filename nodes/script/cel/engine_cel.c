@@ -11,6 +11,7 @@
 #include "core/base/limit.h"
 #include "nodes/script/cel/cel.h"
 #include "nodes/script/cel/eval.h"
+#include "nodes/script/cel/predicate_fast.h"
 #include "nodes/script/cel/result.h"
 
 struct cel_script {
@@ -152,10 +153,11 @@ static struct sl_value cel_run(struct sl_script *base, void *instance, struct sl
     return result;
 }
 
-static int cel_test(struct sl_script *base, void *instance, struct sl_script_call *call,
-                    struct sl_value *ret_error)
+/* What the predicate does not decide. */
+static __attribute__((noinline)) int test_slow(const struct cel_script *script, void *instance,
+                                               struct sl_script_call *call,
+                                               struct sl_value *ret_error)
 {
-    const struct cel_script *script = (const struct cel_script *)base;
     struct sl_value values[VARS] = {call->input, script->env};
     if (call->input.cell == NULL) values[VAR_SELF] = sl_value_null();
     if (call->args_count == 0) return sl_cel_test(instance, values, call, ret_error);
@@ -165,6 +167,17 @@ static int cel_test(struct sl_script *base, void *instance, struct sl_script_cal
     int result = sl_cel_test(instance, values, call, ret_error);
     sl_value_unref(values[VAR_SELF]);
     return result;
+}
+
+static int cel_test(struct sl_script *base, void *instance, struct sl_script_call *call,
+                    struct sl_value *ret_error)
+{
+    const struct sl_cel_instance *own = instance;
+    if (own->entry != NULL && call->args_count == 0 && call->input.cell != NULL) {
+        int holds = sl_cel_predicate_test_fast(own, call->input);
+        if (__builtin_expect(holds >= 0, 1)) return holds;
+    }
+    return test_slow((const struct cel_script *)base, instance, call, ret_error);
 }
 
 const struct sl_engine sl_engine_cel = {

@@ -6,6 +6,7 @@
 
 #include "nodes/script/cel/program.h"
 #include "nodes/script/cel/regex.h"
+#include "nodes/script/cel/walk.h"
 
 enum {
     SL_CEL_COST_CHECK = 2048, /* cost between two looks at the clock */
@@ -20,7 +21,7 @@ struct sl_cel_eval {
     const struct sl_cel_program *program;
     struct sl_cel_instance *instance; /* NULL while constants are folded */
     struct sl_cel_arena *arena;
-    uint32_t *hints; /* array of program->keys_count */
+    struct sl_cel_step *steps; /* array of program->keys_count */
     uint64_t cost;
     uint64_t cost_next; /* look at limits when cost reaches it */
     uint64_t cost_max;
@@ -33,11 +34,13 @@ struct sl_cel_eval {
 struct sl_cel_instance {
     const struct sl_cel_program *program;
     struct sl_cel_shard *shard;
-    struct sl_cel_eval eval;       /* of the present run; what no run changes is set once */
-    struct sl_cel_regex **regexes; /* array of program->patterns_count */
-    uint32_t *hints;               /* array of program->keys_count: where each was found last */
-    struct sl_cel_val *frame;      /* operand 0; constants and variables lie before it */
-    void *block;                   /* what `frame` points into */
+    struct sl_cel_eval eval;         /* of the present run; what no run changes is set once */
+    struct sl_cel_regex **regexes;   /* array of program->patterns_count */
+    struct sl_cel_step *steps;       /* array of program->keys_count */
+    struct sl_cel_gate *gates;       /* array of program->terms_count, see predicate.h; or NULL */
+    const struct sl_cel_gate *entry; /* the first gate; NULL: there is no predicate */
+    struct sl_cel_val *frame;        /* operand 0; constants and variables lie before it */
+    void *block;                     /* what `frame` points into */
 };
 
 /*
@@ -145,6 +148,17 @@ int sl_cel_equal(struct sl_cel_eval *eval, const struct sl_cel_val *a, const str
 
 /* Order: -1, 0, 1; 2: not ordered (NaN); 3: these kinds have no order. */
 int sl_cel_order(const struct sl_cel_val *a, const struct sl_cel_val *b);
+
+/* True if an order (see above) is `relation`; not ordered fits none. */
+static inline bool sl_cel_holds(int order, uint8_t relation)
+{
+    switch ((enum sl_cel_relation)relation) {
+    case SL_CEL_LESS: return order < 0;
+    case SL_CEL_LESS_EQUAL: return order <= 0;
+    case SL_CEL_GREATER: return order == 1;
+    default: return order == 0 || order == 1;
+    }
+}
 
 /* Arithmetic: a = b op c. */
 bool sl_cel_arithmetic(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,

@@ -56,7 +56,7 @@ static bool fold_code(struct sl_cel_eval *eval, struct sl_cel_node *node,
     struct sl_cel_gen gen = {.arena = eval->arena, .options = options};
     struct sl_cel_program program = {.cost_max = FOLD_COST_MAX};
     struct sl_cel_val frame[FOLD_FRAME];
-    uint32_t hints[FOLD_FRAME] = {0};
+    struct sl_cel_step steps[FOLD_FRAME];
     memset(frame, 0, sizeof(frame));
     sl_cel_gen_root(&gen, node);
     if (gen.error != 0 || gen.patterns.count > 0) return false;
@@ -67,7 +67,8 @@ static bool fold_code(struct sl_cel_eval *eval, struct sl_cel_node *node,
         frame[program.consts_count - 1 - i] = program.consts[i];
     }
     eval->program = &program;
-    eval->hints = hints;
+    sl_cel_steps_init(steps, program.keys, program.keys_count);
+    eval->steps = steps;
     const struct sl_cel_val *val = sl_cel_execute(eval, frame + program.consts_count);
     if (val != NULL) *ret = *val;
     return val != NULL;

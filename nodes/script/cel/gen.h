@@ -24,14 +24,30 @@ struct sl_cel_gen {
     struct sl_cel_table operands;
     struct sl_cel_table patterns;
     struct sl_cel_table consts;
-    struct sl_cel_table used; /* variables that are read */
-    int32_t top;              /* first free register */
+    struct sl_cel_table used;  /* variables that are read */
+    struct sl_cel_table terms; /* of the predicate */
+    int32_t entry;             /* its first term */
+    int32_t top;               /* first free register */
     int32_t regs_count;
     int error; /* 0, -ENOMEM, -E2BIG; sticky */
 };
 
 /* Emit the code of a whole tree and its RETURN. */
 void sl_cel_gen_root(struct sl_cel_gen *gen, struct sl_cel_node *root);
+
+/* A new item of a table, not yet filled; after an error a place that takes it. */
+void *sl_cel_gen_push(struct sl_cel_gen *gen, struct sl_cel_table *table, size_t item_size);
+
+/* A new key; returns its number. The second form replaces it. */
+uint32_t sl_cel_gen_key(struct sl_cel_gen *gen, struct sl_slice name, uint32_t offset);
+void sl_cel_gen_key_set(struct sl_cel_gen *gen, uint32_t number, struct sl_slice name,
+                        uint32_t offset);
+
+/* The number of a constant regular expression; the same text gives the same. */
+uint32_t sl_cel_gen_pattern(struct sl_cel_gen *gen, struct sl_slice text);
+
+/* If the node reads one key known now (a.b, a["b"]): that key. */
+bool sl_cel_gen_is_step(const struct sl_cel_node *node, struct sl_slice *ret_key);
 
 /* Hand the tables to a program. */
 void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *program);

@@ -12,7 +12,7 @@
 
 #include "core/base/assertion.h"
 #include "core/base/hash.h"
-#include "nodes/script/cel/gen.h"
+#include "nodes/script/cel/predicate.h"
 
 enum {
     OPERAND_LIMIT = 32000,
@@ -23,10 +23,11 @@ enum {
 
 static int16_t expr(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_t dst);
 
-static void *table_push(struct sl_cel_gen *gen, struct sl_cel_table *table, size_t item_size)
+void *sl_cel_gen_push(struct sl_cel_gen *gen, struct sl_cel_table *table, size_t item_size)
 {
-    static struct sl_cel_val nowhere[2]; /* takes what is written after an error */
+    static struct sl_cel_val nowhere[4]; /* takes what is written after an error */
     static_assert(sizeof(nowhere) >= sizeof(struct sl_cel_target), "any item fits");
+    static_assert(sizeof(nowhere) >= sizeof(struct sl_cel_term), "any item fits");
     if (gen->error != 0) return nowhere;
     if (table->count == table->cap) {
         uint32_t cap = table->cap ? table->cap * 2 : 8;
@@ -50,8 +51,8 @@ static uint32_t here(const struct sl_cel_gen *gen)
 static uint32_t emit(struct sl_cel_gen *gen, const struct sl_cel_node *node, struct sl_cel_ins ins)
 {
     uint32_t at = here(gen);
-    *(struct sl_cel_ins *)table_push(gen, &gen->code, sizeof(ins)) = ins;
-    *(uint32_t *)table_push(gen, &gen->offsets, sizeof(uint32_t)) = node->offset;
+    *(struct sl_cel_ins *)sl_cel_gen_push(gen, &gen->code, sizeof(ins)) = ins;
+    *(uint32_t *)sl_cel_gen_push(gen, &gen->offsets, sizeof(uint32_t)) = node->offset;
     return at;
 }
 
@@ -87,7 +88,7 @@ static int16_t constant(struct sl_cel_gen *gen, struct sl_cel_val value)
         if (same_const(&known[i], &value)) at = i;
     }
     if (at == gen->consts.count) {
-        *(struct sl_cel_val *)table_push(gen, &gen->consts, sizeof(value)) = value;
+        *(struct sl_cel_val *)sl_cel_gen_push(gen, &gen->consts, sizeof(value)) = value;
     }
     if (gen->vars_count + at >= OPERAND_LIMIT) {
         if (gen->error == 0) gen->error = -E2BIG;
@@ -105,12 +106,29 @@ static struct sl_cel_key make_key(struct sl_slice name, uint32_t offset)
     return key;
 }
 
-static uint32_t key_of(struct sl_cel_gen *gen, struct sl_slice name, uint32_t offset)
+uint32_t sl_cel_gen_key(struct sl_cel_gen *gen, struct sl_slice name, uint32_t offset)
 {
     uint32_t at = gen->keys.count;
-    struct sl_cel_key *key = table_push(gen, &gen->keys, sizeof(*key));
+    struct sl_cel_key *key = sl_cel_gen_push(gen, &gen->keys, sizeof(*key));
     *key = make_key(name, offset);
     return at;
+}
+
+void sl_cel_gen_key_set(struct sl_cel_gen *gen, uint32_t number, struct sl_slice name,
+                        uint32_t offset)
+{
+    sl_assert(number < gen->keys.count);
+    ((struct sl_cel_key *)gen->keys.items)[number] = make_key(name, offset);
+}
+
+uint32_t sl_cel_gen_pattern(struct sl_cel_gen *gen, struct sl_slice text)
+{
+    const struct sl_slice *known = gen->patterns.items;
+    for (uint32_t i = 0; i < gen->patterns.count; i++) {
+        if (sl_slice_eq(known[i], text)) return i;
+    }
+    *(struct sl_slice *)sl_cel_gen_push(gen, &gen->patterns, sizeof(text)) = text;
+    return gen->patterns.count - 1;
 }
 
 static int16_t expr_to(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_t dst)
@@ -136,7 +154,7 @@ static int16_t expr_kept(struct sl_cel_gen *gen, struct sl_cel_node *node, int16
     int16_t at = expr(gen, node, reg);
     if (here(gen) == start) return at;
     if (at != reg) (void)emit(gen, node, (struct sl_cel_ins){SL_CEL_OP_MOVE, .a = reg, .b = at});
-    struct sl_cel_handler *handler = table_push(gen, &gen->handlers, sizeof(*handler));
+    struct sl_cel_handler *handler = sl_cel_gen_push(gen, &gen->handlers, sizeof(*handler));
     *handler = (struct sl_cel_handler){start, here(gen), here(gen), reg};
     return reg;
 }
@@ -147,7 +165,7 @@ static int16_t expr_kept(struct sl_cel_gen *gen, struct sl_cel_node *node, int16
 static int16_t use(struct sl_cel_gen *gen, const struct sl_cel_node *node, int16_t from,
                    struct sl_slice name, int16_t dst)
 {
-    uint32_t key = key_of(gen, name, node->offset);
+    uint32_t key = sl_cel_gen_key(gen, name, node->offset);
     (void)emit(gen, node, (struct sl_cel_ins){SL_CEL_OP_USE, .a = dst, .b = from, .imm = key});
     return dst;
 }
@@ -158,7 +176,8 @@ static int16_t variable(struct sl_cel_gen *gen, uint32_t index)
     const uint32_t *used = gen->used.items;
     uint32_t at = 0;
     while (at < gen->used.count && used[at] != index) at++;
-    if (at == gen->used.count) *(uint32_t *)table_push(gen, &gen->used, sizeof(uint32_t)) = index;
+    if (at == gen->used.count)
+        *(uint32_t *)sl_cel_gen_push(gen, &gen->used, sizeof(uint32_t)) = index;
     return (int16_t)(-1 - (int32_t)index);
 }
 
@@ -180,19 +199,18 @@ static int16_t gen_name(struct sl_cel_gen *gen, const struct sl_cel_node *node, 
         bool fallback = node->regs[0] != 0;
         struct sl_cel_ins ins = {SL_CEL_OP_KEY, fallback, dst, variable(gen, 0), 0, 0, 0};
         ins.c = fallback ? constant(gen, node->literal) : dst;
-        ins.imm = key_of(gen, node->name, node->offset);
+        ins.imm = sl_cel_gen_key(gen, node->name, node->offset);
         (void)emit(gen, node, ins);
         return dst;
     }
     default: break;
     }
-    uint32_t key = key_of(gen, node->name, node->offset);
+    uint32_t key = sl_cel_gen_key(gen, node->name, node->offset);
     (void)emit(gen, node, (struct sl_cel_ins){SL_CEL_OP_UNKNOWN, .a = dst, .imm = key});
     return dst;
 }
 
-/* If the node reads one key known now (a.b, a["b"]): that key. */
-static bool is_step(const struct sl_cel_node *node, struct sl_slice *ret_key)
+bool sl_cel_gen_is_step(const struct sl_cel_node *node, struct sl_slice *ret_key)
 {
     if (node->kind == SL_CEL_N_SELECT && node->flags == 0 && node->meaning == SL_CEL_M_NONE) {
         *ret_key = node->name;
@@ -215,15 +233,15 @@ static uint32_t gen_chain(struct sl_cel_gen *gen, struct sl_cel_node *node, int1
     struct sl_slice key;
     uint32_t count = 0;
     struct sl_cel_node *base = node;
-    for (; is_step(base, &key); base = base->args[0]) count++;
+    for (; sl_cel_gen_is_step(base, &key); base = base->args[0]) count++;
     if (count == 0) return 0;
     *ret_base = expr(gen, base, dst);
     *ret_first = gen->keys.count;
-    for (uint32_t i = 0; i < count; i++) (void)key_of(gen, (struct sl_slice){NULL, 0}, 0);
+    for (uint32_t i = 0; i < count; i++) (void)sl_cel_gen_key(gen, (struct sl_slice){NULL, 0}, 0);
     if (gen->error != 0) return count;
     struct sl_cel_key *keys = gen->keys.items;
     for (uint32_t i = count; i-- > 0; node = node->args[0]) {
-        (void)is_step(node, &key);
+        (void)sl_cel_gen_is_step(node, &key);
         keys[*ret_first + i] = make_key(key, node->offset);
     }
     return count;
@@ -237,7 +255,7 @@ static int16_t gen_select(struct sl_cel_gen *gen, struct sl_cel_node *node, int1
         bool test = (node->flags & SL_CEL_NF_TEST) != 0;
         ins.op = test ? SL_CEL_OP_HAS : SL_CEL_OP_SELECT_OPT;
         ins.b = expr(gen, node->args[0], dst);
-        ins.imm = key_of(gen, node->name, node->offset);
+        ins.imm = sl_cel_gen_key(gen, node->name, node->offset);
     } else {
         ins.op = SL_CEL_OP_PATH;
         ins.imm2 = gen_chain(gen, node, dst, &ins.b, &ins.imm);
@@ -281,7 +299,7 @@ static bool gen_path_compare(struct sl_cel_gen *gen, struct sl_cel_node *node,
     if (op->op != SL_CEL_OP_EQ && op->op != SL_CEL_OP_NE && op->op != SL_CEL_OP_COMPARE)
         return false;
     if (right->kind != SL_CEL_N_LITERAL || right->literal.kind > SL_CEL_STRING) return false;
-    if (!is_step(node->args[0], &key)) return false;
+    if (!sl_cel_gen_is_step(node->args[0], &key)) return false;
     struct sl_cel_ins ins = {.a = dst, .flag = op->flag};
     ins.op = op->op == SL_CEL_OP_COMPARE ? SL_CEL_OP_PATH_LT : SL_CEL_OP_PATH_EQ;
     if (op->op == SL_CEL_OP_NE) ins.flag = 1;
@@ -302,7 +320,7 @@ static bool gen_operator(struct sl_cel_gen *gen, struct sl_cel_node *node, int16
     ins.flag = operators[at].flag;
     if (node->count == 2 && gen_path_compare(gen, node, &ins, dst)) return true;
     struct sl_slice key;
-    if (is_step(node, &key)) {
+    if (sl_cel_gen_is_step(node, &key)) {
         ins.op = SL_CEL_OP_PATH;
         ins.imm2 = gen_chain(gen, node, dst, &ins.b, &ins.imm);
     } else {
@@ -339,7 +357,7 @@ static uint32_t target_of(struct sl_cel_gen *gen, const struct sl_cel_node *node
         rows.items = slot;
     }
     uint32_t at = gen->targets.count;
-    struct sl_cel_target *target = table_push(gen, &gen->targets, sizeof(*target));
+    struct sl_cel_target *target = sl_cel_gen_push(gen, &gen->targets, sizeof(*target));
     *target = (struct sl_cel_target){node->name, rows.items, rows.count};
     if (node->rest) target->name.data = NULL;
     return at;
@@ -351,9 +369,8 @@ static bool gen_match(struct sl_cel_gen *gen, struct sl_cel_node *node, uint32_t
     if (node->count - first != 2 || !sl_slice_eq_str(node->name, "matches")) return false;
     const struct sl_cel_node *pattern = node->args[first + 1];
     if (pattern->kind != SL_CEL_N_LITERAL || pattern->literal.kind != SL_CEL_STRING) return false;
-    struct sl_cel_ins ins = {SL_CEL_OP_MATCH, .a = dst, .imm = gen->patterns.count};
-    *(struct sl_slice *)table_push(gen, &gen->patterns, sizeof(struct sl_slice)) =
-        sl_cel_slice(&pattern->literal);
+    struct sl_cel_ins ins = {SL_CEL_OP_MATCH, .a = dst};
+    ins.imm = sl_cel_gen_pattern(gen, sl_cel_slice(&pattern->literal));
     ins.b = expr(gen, node->args[first], dst);
     (void)emit(gen, node, ins);
     return true;
@@ -396,7 +413,7 @@ static int16_t gen_call(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_
     ins.flag = (uint8_t)(argc < SL_CEL_CALL_ARGS_MAX ? argc : SL_CEL_CALL_ARGS_MAX);
     for (uint32_t i = 0; i < ins.flag || i == 0; i++) { /* one at least: the table is never NULL */
         if (i == ins.flag) operands[i] = 0;
-        *(int16_t *)table_push(gen, &gen->operands, sizeof(int16_t)) = operands[i];
+        *(int16_t *)sl_cel_gen_push(gen, &gen->operands, sizeof(int16_t)) = operands[i];
     }
     (void)emit(gen, node, ins);
     return dst;
@@ -415,7 +432,7 @@ static int16_t gen_logic(struct sl_cel_gen *gen, struct sl_cel_node *node, int16
     if (at != dst) (void)emit(gen, node, (struct sl_cel_ins){SL_CEL_OP_MOVE, .a = dst, .b = at});
     uint8_t op = is_or ? SL_CEL_OP_OR : SL_CEL_OP_AND;
     last_jump = emit(gen, node, (struct sl_cel_ins){op, .a = dst, .imm2 = last_jump});
-    struct sl_cel_handler *handler = table_push(gen, &gen->handlers, sizeof(*handler));
+    struct sl_cel_handler *handler = sl_cel_gen_push(gen, &gen->handlers, sizeof(*handler));
     *handler = (struct sl_cel_handler){start, here(gen), here(gen), dst};
     op = is_or ? SL_CEL_OP_OR_NEXT : SL_CEL_OP_AND_NEXT;
     for (uint32_t i = 1; i < node->count; i++) {
@@ -674,6 +691,9 @@ void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *prog
     program->consts = gen->consts.items;
     program->consts_count = gen->consts.count;
     program->regs_count = (uint32_t)gen->regs_count;
+    program->terms = gen->terms.items;
+    program->terms_count = gen->terms.count;
+    program->entry = gen->entry;
 }
 
 int sl_cel_generate(struct sl_cel_program *program, struct sl_cel_node *root,
@@ -685,6 +705,7 @@ int sl_cel_generate(struct sl_cel_program *program, struct sl_cel_node *root,
     struct sl_cel_gen gen = {
         .arena = &program->arena, .options = options, .vars_count = program->vars_count};
     sl_cel_gen_root(&gen, root);
+    sl_cel_predicate_gen(&gen, root);
     if (gen.error != 0) return gen.error;
     sl_cel_gen_finish(&gen, program);
     struct sl_cel_cost cost;

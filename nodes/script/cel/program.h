@@ -130,6 +130,7 @@ struct sl_cel_program {
     const int16_t *operands;
     const struct sl_slice *patterns; /* constant regular expressions */
     const struct sl_cel_val *consts;
+    const struct sl_cel_term *terms; /* see predicate.h */
     uint32_t code_count;
     uint32_t keys_count;
     uint32_t handlers_count;
@@ -138,6 +139,8 @@ struct sl_cel_program {
     uint32_t used_count;
     uint32_t regs_count;
     uint32_t patterns_count;
+    uint32_t terms_count; /* 0: not a predicate */
+    int32_t entry;        /* its first term */
     bool unpack;
     uint64_t cost_bound;       /* of a run; cost_max: none is known */
     uint32_t cost_offset;      /* of the source: what makes the cost unbounded … */

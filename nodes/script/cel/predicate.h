@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Conditions as routers and switches have them, without the register machine:
+ *
+ *   self.body.user.age >= 18 && self.method == "POST"
+ *
+ *     term 1: path, 18, >=  ── yes ──► term 0: path, "POST", == ── yes ──► true
+ *        └─ no ──► false                  └─ no ──► false
+ *
+ * A term is one test of one path; where it leads is known before. It makes nothing and charges
+ * nothing. Whatever is not as a term expects (a key that is not there, a kind that does not fit, a
+ * long text) ends the attempt, and the machine runs the whole expression from its beginning: so
+ * failures, && and || that absorb them, costs and conversions are the machine's alone. An expression
+ * with a part that is no such test has no terms.
+ */
+#pragma once
+
+#include "nodes/script/cel/gen.h"
+#include "nodes/script/cel/walk.h"
+
+enum sl_cel_test {
+    SL_CEL_TEST_TRUE,     /* the value is true */
+    SL_CEL_TEST_EQUAL,    /* == with */
+    SL_CEL_TEST_ORDER,    /* relation with */
+    SL_CEL_TEST_IN,       /* a text among the texts of the list with */
+    SL_CEL_TEST_HAS,      /* the last key is there */
+    SL_CEL_TEST_STARTS,   /* .startsWith(with) */
+    SL_CEL_TEST_ENDS,     /* .endsWith(with) */
+    SL_CEL_TEST_CONTAINS, /* .contains(with) */
+    SL_CEL_TEST_MATCHES,  /* .matches(pattern) */
+};
+
+enum { SL_CEL_GOES_TRUE = -1, SL_CEL_GOES_FALSE = -2 }; /* else the number of a term */
+
+/* A test as the program knows it. */
+struct sl_cel_term {
+    uint8_t test;     /* enum sl_cel_test */
+    uint8_t relation; /* enum sl_cel_relation */
+    uint32_t key;     /* first key of the path, which begins at variable 0 */
+    uint32_t count;   /* of keys, >= 1 */
+    int32_t yes;      /* where to go on */
+    int32_t no;
+    uint32_t pattern;       /* of MATCHES */
+    struct sl_cel_val with; /* in the arena of the program */
+};
+
+/* The same in an instance, all looked up. */
+struct sl_cel_gate {
+    uint8_t test;
+    uint8_t kind;   /* of `with` */
+    uint8_t orders; /* of ORDER: bits of the orders that hold: 1 less, 2 equal, 4 greater */
+    struct sl_cel_step *step;
+    struct sl_cel_step *end;
+    const struct sl_cel_gate *next[2]; /* for no, yes; NULL: the answer is `answers` */
+    bool answers[2];
+    struct sl_cel_step text; /* `with` in the form that a short text is compared in */
+    struct sl_cel_key key;   /* what `text` points to */
+    const struct sl_cel_val *with;
+    const struct sl_cel_regex *regex;
+};
+
+/* Add the terms of a checked and folded tree, if it is a predicate. */
+void sl_cel_predicate_gen(struct sl_cel_gen *gen, const struct sl_cel_node *root);
+
+/* Make the gates of an instance whose steps and expressions are there; false for no memory. */
+bool sl_cel_predicate_open(struct sl_cel_instance *instance);
+
+/*
+ * Try the predicate of an instance that has gates.
+ *
+ * self     variable 0, bound
+ * returns  1 true, 0 false, -1: run the machine
+ */
+int sl_cel_predicate_test(const struct sl_cel_instance *instance, struct sl_value self);
+
+/* The tests of a found value that predicate_fast.h leaves out; 1, 0 or -1. */
+int sl_cel_gate_test_text(struct sl_value value, const struct sl_cel_gate *gate);
+int sl_cel_gate_test_has(struct sl_value at, const struct sl_cel_gate *gate);

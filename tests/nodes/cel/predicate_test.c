@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Predicates against the machine: whatever the fast form of a condition says, the machine says too,
+ * for single tests of every kind over values of every kind, and for conditions made up of them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/mem/mem.h"
+#include "nodes/script/cel/eval.h"
+#include "tests/nodes/cel/fixture.h"
+
+/* What stands at self.v, and self itself in the last ones. */
+static const char *const payloads[] = {
+    "{\"v\": null}",
+    "{\"v\": true, \"w\": false}",
+    "{\"v\": false, \"w\": true}",
+    "{\"v\": 0}",
+    "{\"v\": -1, \"w\": true}",
+    "{\"v\": 18}",
+    "{\"v\": 18.0}",
+    "{\"v\": 17.5}",
+    "{\"v\": 18446744073709551615}",
+    "{\"v\": 9223372036854775807}",
+    "{\"v\": \"\"}",
+    "{\"v\": \"a\"}",
+    "{\"v\": \"ab\", \"w\": true}",
+    "{\"v\": \"abc\"}",
+    "{\"v\": \"POST\"}",
+    "{\"v\": \"/api/v1/orders\"}",
+    "{\"v\": \"application/json\"}",
+    "{\"v\": \"application/jsox\"}",
+    "{\"v\": \"a text that is longer than sixteen bytes\", \"w\": true}",
+    "{\"v\": \"b text that is longer than sixteen bytes\"}",
+    "{\"v\": []}",
+    "{\"v\": [1, 2]}",
+    "{\"v\": {}}",
+    "{\"v\": {\"k\": 1}}",
+    "{\"w\": true, \"v\": {\"k\": true}}",
+    "{\"other\": 1, \"v\": {\"a-very-long-name-of-a-key\": 5, \"k\": \"POST\"}}",
+    "{}",
+    "{\"w\": true}",
+    "[1]",
+    "\"text\"",
+    "null",
+};
+
+/* Tests that a predicate knows. */
+static const char *const tests_known[] = {
+    "self.v",
+    "self.w",
+    "self['v']",
+    "self.v.k",
+    "self.v['a-very-long-name-of-a-key'] == 5",
+    "has(self.v)",
+    "has(self.v.k)",
+    "self.v == null",
+    "self.v == true",
+    "self.v != false",
+    "self.v == 18",
+    "self.v == 18u",
+    "self.v == 18.0",
+    "self.v != 17.5",
+    "self.v == ''",
+    "self.v == 'a'",
+    "self.v == 'ab'",
+    "self.v != 'abc'",
+    "self.v == 'POST'",
+    "self.v == 'application/json'",
+    "self.v == 'a text that is longer than sixteen bytes'",
+    "self.v < 18",
+    "self.v <= 18",
+    "self.v > 18",
+    "self.v >= 18",
+    "self.v < 17.5",
+    "self.v >= 17.5",
+    "self.v < 18u",
+    "self.v < 'b'",
+    "self.v > true",
+    "self.v.startsWith('')",
+    "self.v.startsWith('ab')",
+    "self.v.startsWith('/api/')",
+    "self.v.startsWith('a text that is longer')",
+    "self.v.endsWith('')",
+    "self.v.endsWith('c')",
+    "self.v.endsWith('json')",
+    "self.v.endsWith(' longer than sixteen bytes')",
+    "self.v.contains('')",
+    "self.v.contains('p')",
+    "self.v.contains('longer')",
+    "self.v.matches('^[a-z]+$')",
+    "self.v.matches('/v[0-9]/')",
+    "self.v in ['a', 'POST', 'application/json', '']",
+    "self.v in ['a text that is longer than sixteen bytes']",
+    "self.v in []",
+    "self.v.k in ['POST']",
+};
+
+/* Both forms of one script on one value: the same bool, or the same failure. */
+static void compare(struct fixture *fix, const char *code, struct sl_script *script,
+                    struct sl_cel_instance *instance, const char *payload)
+{
+    struct sl_value results[2];
+    const struct sl_cel_gate *entry = instance->entry;
+    struct sl_value self = cel_json(fix, payload);
+    struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
+    for (int i = 0; i < 4; i++) { /* twice each: the second time every key has its hint */
+        struct sl_value error = sl_value_none();
+        instance->entry = i % 2 == 0 ? entry : NULL;
+        int test = sl_engine_cel.test(script, instance, &call, &error);
+        results[i % 2] = sl_engine_cel.run(script, instance, &call);
+        bool is_bool = sl_value_is(results[i % 2], SL_VALUE_BOOL);
+        assert_int_equal(test, is_bool ? (int)results[i % 2].cell->word : -1);
+        sl_value_unref(error);
+        if (i % 2 == 0) continue;
+        if (!sl_value_equal(results[0], results[1])) fail_msg("%s on %s", code, payload);
+        sl_value_unref(results[0]);
+        sl_value_unref(results[1]);
+    }
+    instance->entry = entry;
+    sl_value_unref(self);
+}
+
+/* On every payload; `known`: there must be a predicate. */
+static void compare_all(struct fixture *fix, const char *code, bool known)
+{
+    struct sl_script *script = cel_open(fix, code);
+    if (script == NULL) fail_msg("%s: %s", code, fix->diag.text);
+    void *instance;
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    if (known != (((struct sl_cel_instance *)instance)->entry != NULL)) {
+        fail_msg("%s: %s", code, known ? "no predicate" : "a predicate");
+    }
+    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        compare(fix, code, script, instance, payloads[i]);
+    }
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+}
+
+static void predicate_single_tests_same_as_machine(void **state)
+{
+    for (size_t i = 0; i < sizeof(tests_known) / sizeof(tests_known[0]); i++) {
+        compare_all(*state, tests_known[i], true);
+    }
+}
+
+static uint32_t next(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+/* A condition of up to `depth` levels; the buffer takes the longest. */
+static size_t condition(char *out, uint32_t *seed, int depth)
+{
+    static const char *const joins[] = {" && ", " || "};
+    size_t at = 0;
+    uint32_t form = depth == 0 ? 0 : next(seed) % 5;
+    if (form == 0) {
+        size_t count = sizeof(tests_known) / sizeof(tests_known[0]) - 2;
+        return (size_t)sprintf(out, "%s", tests_known[next(seed) % count]);
+    }
+    out[at++] = '(';
+    if (form == 1) {
+        out[at - 1] = '!';
+        out[at++] = '(';
+        at += condition(out + at, seed, depth - 1);
+    } else if (form == 2) {
+        at += condition(out + at, seed, depth - 1);
+        at += (size_t)sprintf(out + at, " ? ");
+        at += condition(out + at, seed, depth - 1);
+        at += (size_t)sprintf(out + at, " : ");
+        at += condition(out + at, seed, depth - 1);
+    } else {
+        uint32_t count = 2 + next(seed) % 3;
+        for (uint32_t i = 0; i < count; i++) {
+            if (i > 0) at += (size_t)sprintf(out + at, "%s", joins[form % 2]);
+            at += condition(out + at, seed, depth - 1);
+        }
+    }
+    out[at++] = ')';
+    out[at] = '\0';
+    return at;
+}
+
+static void predicate_conditions_same_as_machine(void **state)
+{
+    static char code[64 * 1024];
+    uint32_t seed = 1;
+    for (int i = 0; i < 300; i++) {
+        (void)condition(code, &seed, 1 + i % 3);
+        compare_all(*state, code, true);
+    }
+}
+
+static void predicate_other_expressions_have_none(void **state)
+{
+    static const char *const codes[] = {
+        "self.v + 1 == 2",      "self.v.size() == 1",     "self.v.exists(x, x == 1)",
+        "self.v == self.w",     "self == 'text'",         "env.NAME == 'a'",
+        "self.v in [self.w]",   "self.v in [1, 2]",       "self.v == 18 && self.v + 1 == 19",
+        "'a'.contains(self.v)", "self.v.matches(self.w)",
+    };
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        compare_all(*state, codes[i], false);
+    }
+}
+
+static void predicate_unpacked_names_same_as_machine(void **state)
+{
+    struct fixture *fix = *state;
+    fix->source.unpack = true;
+    compare_all(fix, "v == 'POST' || w", true);
+    compare_all(fix, "v.k == 'POST' && has(v.k)", true);
+    compare_all(fix, "self.v == 'POST' || !w", true);
+}
+
+static void predicate_constant_parts_decide(void **state)
+{
+    compare_all(*state, "self.w || true", true);
+    compare_all(*state, "self.w && (true || self.v == 1)", true);
+    compare_all(*state, "self.w ? self.v == 18 : false", true);
+}
+
+static void predicate_long_texts_are_left_to_the_machine(void **state)
+{
+    struct fixture *fix = *state;
+    char *json = malloc(2000100);
+    assert_non_null(json);
+    size_t at = (size_t)sprintf(json, "{\"v\": \"");
+    memset(json + at, 'a', 2000000);
+    (void)sprintf(json + at + 2000000, "b\"}");
+    cel_expect(fix, "self.v.contains('ab') && self.v.matches('a+b')", json, "true");
+    cel_expect(fix, "self.v.contains('ac') || self.v.matches('a+c')", json, "false");
+    free(json);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, cel_setup, cel_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(predicate_single_tests_same_as_machine),
+        TEST(predicate_conditions_same_as_machine),
+        TEST(predicate_other_expressions_have_none),
+        TEST(predicate_unpacked_names_same_as_machine),
+        TEST(predicate_constant_parts_decide),
+        TEST(predicate_long_texts_are_left_to_the_machine),
+    };
+    return cmocka_run_group_tests_name("cel predicate", tests, NULL, NULL);
+}
