@@ -196,7 +196,7 @@ static void on_send(struct sl_op *op, const struct sl_event *event)
 /* A deadline has passed; which one it was depends on what the connection waits for. */
 static void timed_out(struct http_conn *conn, bool is_send)
 {
-    bool is_body = http_conn_body_request(conn) != NULL || conn->late_status != 0;
+    bool is_body = http_conn_body_request(conn) != NULL;
     bool is_head = conn->in.size > conn->in_at;
     conn->read_until = 0;
     if (is_send || conn->lingering) {

@@ -135,11 +135,11 @@ static size_t begin_request(struct http_conn *conn, const struct sl_http1_reques
 {
     const char *reason = NULL;
     int status = policy(conn->server, head, &reason);
-    if (status == 413 && size == head_size && !head->expect_continue) {
-        /* A client reads the answer when it has begun to send; one that never does gets a 408. */
-        conn->late_status = status;
-        http_conn_deadline(conn, &conn->read_until, conn->server->config.timeout_body_ms);
-        return head_size;
+    /* A length that no limit could ever allow, of a body that nobody sends, is no honest upload. */
+    bool is_sent = size > head_size || head->expect_continue;
+    if (status == 413 && !is_sent && head->head.content_length > SL_PAYLOAD_BYTES_MAX) {
+        reason = "the length of the body is beyond all limits";
+        status = 400;
     }
     if (status != 0) {
         refuse_bad(conn, status, reason);
@@ -216,10 +216,6 @@ static size_t consume(struct http_conn *conn, const uint8_t *data, size_t size)
     struct sl_http1_request *head = &conn->server->head;
     size_t at = 0;
     while (at < size && !conn->input_closed) {
-        if (conn->late_status != 0) {
-            refuse_bad(conn, conn->late_status, "the body is too large");
-            break;
-        }
         struct http_request *request = http_conn_body_request(conn);
         if (request != NULL) {
             uint32_t ms = conn->server->config.timeout_body_ms;
@@ -261,7 +257,6 @@ static void set_deadline(struct http_conn *conn, bool had_part)
 {
     const struct sl_http_server_config *config = &conn->server->config;
     if (conn->input_closed || http_conn_body_request(conn) != NULL) return;
-    if (conn->late_status != 0) return;
     if (conn->in.size > conn->in_at) {
         if (http_conn_is_full(conn))
             conn->read_until = 0;

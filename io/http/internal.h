@@ -134,7 +134,6 @@ struct http_conn {
     bool is_idle;        /* counted in stats.idle */
     bool is_trusted;     /* a proxy of ours */
     bool is_late;        /* accepted while draining: its first request is served */
-    int late_status;     /* a refusal that waits for the body to begin; 0: none */
     uint8_t remote_size; /* 0: not asked for yet */
     char remote[HTTP_REMOTE_SIZE];
     struct sl_op recv;

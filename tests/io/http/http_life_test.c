@@ -30,6 +30,10 @@ static void refusals_answer_and_close(void **state)
         {"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "HTTP/1.1 501 "},
         {"GET / HTTP/1.1\r\nHost: h\r\nExpect: x\r\n\r\n", "HTTP/1.1 417 "},
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123456789", "HTTP/1.1 413 "},
+        /* At once, before the first byte of the body. */
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n", "HTTP/1.1 413 "},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\n", "HTTP/1.1 400 "},
+        {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999\r\n\r\nx", "HTTP/1.1 413 "},
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n",
          "HTTP/1.1 413 "},
         {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n",
