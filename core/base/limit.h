@@ -47,6 +47,25 @@ enum {
     SL_SCRIPT_TIMEOUT_PROCESS_MS = 1000, /* default, worker process */
     SL_SCRIPT_MEMORY = 64 * 1024 * 1024,
     SL_SCRIPT_SOURCE_SIZE_MAX = 4 * 1024 * 1024,
+
+    /* Worker processes of scripts, a shard. */
+    SL_WORKERS_ACTIVE_MAX = 4, /* that have run a script */
+    SL_WORKERS_SPARE_MAX = 2,  /* started ahead */
+    SL_WORKERS_DYING_MAX = 16, /* killed, not gone yet: none is started beyond */
+    SL_WORKER_NODE_MAX = 2,    /* workers that one node may keep busy */
+    SL_WORKER_QUEUE_MAX = 512, /* calls that wait for a worker */
+    SL_WORKER_NODE_QUEUE_MAX = 128,
+    SL_WORKER_SCRIPTS_MAX = 64, /* scripts that one worker keeps */
+    SL_WORKER_GRACE_MS = 20,    /* after the deadline, or a cancel: then the worker is killed */
+    SL_WORKER_LOAD_MS = 2000,   /* making a script in a worker */
+    SL_WORKER_START_MS = 20000, /* from exec to ready, on a busy machine */
+    SL_WORKER_IDLE_MS = 30000,  /* without work: beyond the first they are ended */
+    SL_WORKER_RING_SIZE = 256 * 1024,
+    SL_WORKER_SLAB_SIZE = 32 * 1024 * 1024,   /* the largest packet to or from a worker, bytes */
+    SL_WORKER_MESSAGES_MAX = 1024,            /* of one call: a worker that sends more is killed */
+    SL_WORKER_LOG_SIZE_MAX = 4096,            /* one message of the log */
+    SL_WORKER_DATA_EXTRA = 128 * 1024 * 1024, /* RLIMIT_DATA beyond use and cap */
+    SL_WORKER_GROWTH_MAX = 32 * 1024 * 1024,  /* kept after a call: it is replaced beyond */
     SL_CEL_DEPTH_MAX = 250,
     SL_CEL_COST_MAX = 10000000,   /* of one run: about one unit a step, or 64 bytes of text */
     SL_CEL_NUMBER_TEXT_MAX = 511, /* bytes of a text that becomes a number or a time */
@@ -124,4 +143,6 @@ static_assert(SL_HTTP_CHUNK_LINE_SIZE_MAX < SL_HTTP_HEAD_SIZE_MAX,
               "a chunk line fits the head buffer");
 static_assert(SL_RING_RECORD_SIZE_MAX * 4 <= SL_RING_SIZE, "a ring holds several records");
 static_assert(SL_PACKET_SIZE_MAX <= SL_RING_SLAB_SIZE, "the largest packet fits the slab");
+static_assert(SL_WORKER_SLAB_SIZE <= SL_PACKET_SIZE_MAX, "a worker's packet is a packet");
+static_assert(SL_WORKER_NODE_MAX < SL_WORKERS_ACTIVE_MAX, "one node leaves workers to others");
 static_assert(SL_HTTP_BODY_SIZE_MAX <= SL_PAYLOAD_BYTES_MAX, "a body fits a payload");

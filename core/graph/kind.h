@@ -173,6 +173,8 @@ struct sl_kind {
      * returns 0, or -EINVAL if at least one error was pushed. May be NULL.
      */
     int (*compile)(struct sl_compile *c);
+    /* Flags that a node has beside the kind's, by its finished config: SL_KIND_PARKS. May be NULL. */
+    uint32_t (*flags_of)(const void *config);
     void (*config_fini)(void *config); /* may be NULL */
     /* Make this shard's state (zeroed memory of state_size). Shard thread. May be NULL. */
     int (*state_init)(void *state, const void *config, struct sl_shard *shard,

@@ -181,11 +181,13 @@ static int program_fill(struct sl_program *program, const char *name_space,
     program->symbols = calloc(nodes_count + 1U, sizeof(*program->symbols));
     if (program->name_space == NULL || program->symbols == NULL) return -ENOMEM;
     for (uint32_t i = 0; i < nodes_count; i++) {
+        const struct sl_kind *kind = nodes[i]->kind;
+        uint32_t own = kind->flags_of != NULL ? kind->flags_of(nodes[i]->config) : 0;
         program->symbols[i] = (struct sl_symbol){
-            .run = nodes[i]->kind->run,
+            .run = kind->run,
             .config = nodes[i]->config,
-            .kind = nodes[i]->kind,
-            .flags = nodes[i]->kind->flags |
+            .kind = kind,
+            .flags = kind->flags | own |
                      (nodes[i]->placement == SL_PLACEMENT_CORE ? SL_SYMBOL_PLACED : 0U),
             .placement_core = nodes[i]->placement_core,
             .index = i,

@@ -238,7 +238,7 @@ static inline enum walk_state take_step(struct walk *w, enum sl_step step, struc
         w->slot = frame->slot;
         in_flight_add(seat_of(w->process, symbol), -1);
         sl_frame_free(frame);
-        if (symbol->kind->flags & SL_KIND_PARKS) reader_next(w->process, symbol);
+        if (symbol->flags & SL_KIND_PARKS) reader_next(w->process, symbol);
     }
     switch (step) {
     case SL_STEP_ANSWER: return WALK_DELIVER;

@@ -38,7 +38,8 @@ struct sl_shard {
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;
-    void *access; /* nodes/net/access.c: records of the access log, or NULL */
+    void *access;  /* nodes/net/access.c: records of the access log, or NULL */
+    void *workers; /* nodes/script/worker: its pool of processes, or NULL */
     void (*ended)(struct sl_shard *shard);
     pthread_t thread;
     bool has_thread;

@@ -5,9 +5,20 @@
 #include "ctl/admin/ops.h"
 #include "ctl/cli/cli.h"
 #include "nodes/kinds.h"
+#include "nodes/script/worker/worker.h"
+
+/* A worker process (nodes/script/worker) is this program too; no person calls it. */
+static int worker_run(int argc, char **argv)
+{
+    if (argc < 3 || strcmp(argv[1], "worker") != 0) return -1;
+    sl_kinds_register();
+    return sl_worker_main(argc, argv);
+}
 
 int main(int argc, char **argv)
 {
+    int code = worker_run(argc, argv);
+    if (code >= 0) return code;
     if (argc < 2) {
         cli_print_overview(stderr);
         return CLI_USAGE;

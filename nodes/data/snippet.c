@@ -11,20 +11,18 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/clock.h"
+#include "core/graph/process.h"
 #include "nodes/data/data.h"
 #include "nodes/script/use.h"
 
 struct snippet {
     struct sl_script_fields fields;
     struct sl_script_use use;
-    int64_t isolation;
 };
 
 struct snippet_state {
     void *instance;
 };
-
-static const char *const isolations[] = {"inline", "process", NULL};
 
 static const struct sl_field snippet_fields[] = {
     {"language", SL_FIELD_STRING, offsetof(struct snippet, fields.language), SL_FIELD_REQUIRED, 0,
@@ -32,11 +30,12 @@ static const struct sl_field snippet_fields[] = {
     {"code", SL_FIELD_CODE, offsetof(struct snippet, fields.code),
      SL_FIELD_REQUIRED | SL_FIELD_HOLDS_CODE, 0, 0, NULL, "the text of the script", NULL},
     {"timeout", SL_FIELD_DURATION, offsetof(struct snippet, fields.timeout_ns), 0,
-     (int64_t)SL_NS_PER_MS, 3600 * (int64_t)SL_NS_PER_SEC, NULL, "longest run", "20ms"},
+     (int64_t)SL_NS_PER_MS, 3600 * (int64_t)SL_NS_PER_SEC, NULL, "longest run",
+     "20ms; 1s in a process"},
     {"memory", SL_FIELD_SIZE, offsetof(struct snippet, fields.memory_max), 0, 1 << 20,
      INT64_C(1) << 33, NULL, "memory that one run may take", "64MiB"},
-    {"isolation", SL_FIELD_ENUM, offsetof(struct snippet, isolation), 0, 0, 0, isolations,
-     "where the script runs", "inline"},
+    {"isolation", SL_FIELD_ENUM, offsetof(struct snippet, fields.isolation), 0, 0, 0,
+     sl_script_isolations, "where the script runs", "inline"},
     {"unpack", SL_FIELD_BOOL, offsetof(struct snippet, fields.unpack), 0, 0, 0, NULL,
      "CEL: the payload's keys are names too", "false"},
     {"eval", SL_FIELD_BOOL, offsetof(struct snippet, fields.allow_eval), 0, 0, 0, NULL,
@@ -47,11 +46,12 @@ static const struct sl_field snippet_fields[] = {
 static int snippet_compile(struct sl_compile *c)
 {
     struct snippet *snippet = c->config;
-    if (snippet->isolation == 1) {
-        return sl_compile_error(c, "not_supported", sl_value_get_str(c->spec, "isolation"),
-                                "isolation \"process\" is not available in this build");
-    }
     return sl_script_use_compile(c, &snippet->fields, &snippet->use);
+}
+
+static uint32_t snippet_flags(const void *config)
+{
+    return ((const struct snippet *)config)->use.in_process ? SL_KIND_PARKS : 0;
 }
 
 static void snippet_fini(void *config)
@@ -73,23 +73,40 @@ static void snippet_state_fini(void *state, const void *config, struct sl_shard 
     sl_script_use_detach(&snippet->use, shard, ((struct snippet_state *)state)->instance);
 }
 
-static enum sl_step snippet_run(struct sl_call *call)
+/* What came back from the script, in call->value: out, or its own failure. */
+static enum sl_step snippet_result(struct sl_call *call)
 {
-    const struct snippet *snippet = call->config;
-    const struct snippet_state *state = call->state;
-    struct sl_value result = sl_script_use_run(&snippet->use, state->instance, call);
-    sl_value_unref(call->value);
-    call->value = result;
-    if (__builtin_expect(sl_value_is_none(result) || sl_value_is(result, SL_VALUE_ERROR), 0)) {
+    if (__builtin_expect(sl_value_is_none(call->value) || sl_value_is(call->value, SL_VALUE_ERROR),
+                         0)) {
         return SL_STEP_FAIL;
     }
     call->port = 0;
     return SL_STEP_EMIT;
 }
 
-static const char *const snippet_errors[] = {
-    "script_error",  "script_deadline", "script_memory", "script_overload",
-    "script_killed", "cel_error",       "bad_body",      NULL};
+static void snippet_cancel(struct sl_frame *frame, struct sl_shard *shard)
+{
+    (void)shard;
+    sl_worker_cancel(sl_frame_data(frame));
+}
+
+static enum sl_step snippet_run(struct sl_call *call)
+{
+    const struct snippet *snippet = call->config;
+    const struct snippet_state *state = call->state;
+    if (snippet->use.in_process) {
+        return sl_script_use_begin(&snippet->use, state->instance, call, call->value, false,
+                                   sl_frame_data(call->frame));
+    }
+    struct sl_value result = sl_script_use_run(&snippet->use, state->instance, call);
+    sl_value_unref(call->value);
+    call->value = result;
+    return snippet_result(call);
+}
+
+static const char *const snippet_errors[] = {"script_error",    "script_deadline",  "script_memory",
+                                             "script_overload", "script_killed",    "cel_error",
+                                             "bad_body",        "script_too_large", NULL};
 
 const struct sl_kind sl_kind_snippet = {
     .name = "snippet",
@@ -97,13 +114,17 @@ const struct sl_kind sl_kind_snippet = {
     .fields = snippet_fields,
     .config_size = sizeof(struct snippet),
     .state_size = sizeof(struct snippet_state),
+    .frame_size = sizeof(struct sl_worker_wait),
     .flags = SL_KIND_TRANSFORMS,
     .outs_max = 1,
     .ins_max = 1,
     .error_codes = snippet_errors,
     .compile = snippet_compile,
+    .flags_of = snippet_flags,
     .config_fini = snippet_fini,
     .state_init = snippet_state_init,
     .state_fini = snippet_state_fini,
     .run = snippet_run,
+    .resume = snippet_result,
+    .cancel = snippet_cancel,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * switch: sends a packet to the port of the first rule that holds. No rule holds: `no_route`.
+ * With `isolation: process` each condition is a call of its own, with its own time.
  *
  *     - kind: switch
  *       matches:
@@ -14,6 +15,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/clock.h"
 #include "core/base/limit.h"
+#include "core/graph/process.h"
 #include "core/graph/program.h"
 #include "nodes/flow/flow.h"
 #include "nodes/script/use.h"
@@ -43,7 +45,11 @@ static const struct sl_field switch_fields[] = {
      "the language of `when`", "cel"},
     {"timeout", SL_FIELD_DURATION, offsetof(struct switch_config, fields.timeout_ns), 0,
      (int64_t)SL_NS_PER_MS, 3600 * (int64_t)SL_NS_PER_SEC, NULL, "longest run of a condition",
-     "20ms"},
+     "20ms; 1s in a process"},
+    {"memory", SL_FIELD_SIZE, offsetof(struct switch_config, fields.memory_max), 0, 1 << 20,
+     INT64_C(1) << 33, NULL, "memory that a condition may take", "64MiB"},
+    {"isolation", SL_FIELD_ENUM, offsetof(struct switch_config, fields.isolation), 0, 0, 0,
+     sl_script_isolations, "where the conditions run", "inline"},
     {"unpack", SL_FIELD_BOOL, offsetof(struct switch_config, fields.unpack), 0, 0, 0, NULL,
      "CEL: the payload's keys are names too", "false"},
     {0},
@@ -109,6 +115,15 @@ static int switch_compile(struct sl_compile *c)
     return result;
 }
 
+static uint32_t switch_flags(const void *config_data)
+{
+    const struct switch_config *config = config_data;
+    for (uint32_t i = 0; i < config->rules_count; i++) {
+        if (config->rules[i].use.in_process) return SL_KIND_PARKS;
+    }
+    return 0;
+}
+
 static void switch_fini(void *data)
 {
     struct switch_config *config = data;
@@ -148,10 +163,78 @@ static int switch_state_init(void *data, const void *config_data, struct sl_shar
     return 0;
 }
 
+/* While the conditions run in a process: what they are asked about, and where they are. */
+struct switch_frame {
+    struct sl_worker_wait wait; /* first */
+    struct sl_value value;      /* one count, while `wait` is out */
+    uint32_t rule;
+};
+
+/* The packet goes on with the value that it came with. */
+static enum sl_step rule_holds(struct sl_call *call, struct sl_value value, uint32_t rule)
+{
+    const struct switch_config *config = call->config;
+    call->value = value;
+    call->port = config->rules[rule].port;
+    return SL_STEP_EMIT;
+}
+
+static enum sl_step no_rule_holds(struct sl_call *call)
+{
+    (void)sl_call_fail(call, "no_route", 0, "no route: no rule of node \"%s\" holds",
+                       call->symbol->node->path);
+    return SL_STEP_ANSWER;
+}
+
+/* Ask rule number frame->rule. */
+static enum sl_step rule_ask(struct sl_call *call, struct switch_frame *frame)
+{
+    const struct switch_config *config = call->config;
+    const struct switch_state *state = call->state;
+    const struct sl_script_use *use = &config->rules[frame->rule].use;
+    enum sl_step step = sl_script_use_begin(use, state->instances[frame->rule], call,
+                                            sl_value_ref(frame->value), true, &frame->wait);
+    if (step == SL_STEP_PARK) return step;
+    sl_value_unref(frame->value);
+    return step;
+}
+
+static enum sl_step switch_resume(struct sl_call *call)
+{
+    const struct switch_config *config = call->config;
+    struct switch_frame *frame = sl_frame_data(call->frame);
+    struct sl_value value = frame->value;
+    if (!sl_value_is(call->value, SL_VALUE_BOOL)) {
+        sl_value_unref(value);
+        return SL_STEP_FAIL; /* with the error that came */
+    }
+    if (call->value.cell->word != 0) return rule_holds(call, value, frame->rule);
+    if (++frame->rule < config->rules_count) return rule_ask(call, frame);
+    call->value = value;
+    return no_rule_holds(call);
+}
+
+static void switch_cancel(struct sl_frame *frame, struct sl_shard *shard)
+{
+    struct switch_frame *own = sl_frame_data(frame);
+    (void)shard;
+    sl_worker_cancel(&own->wait);
+    sl_value_unref(own->value);
+}
+
+static enum sl_step switch_begin(struct sl_call *call)
+{
+    struct switch_frame *frame = sl_frame_data(call->frame);
+    frame->value = call->value;
+    frame->rule = 0;
+    return rule_ask(call, frame);
+}
+
 static enum sl_step switch_run(struct sl_call *call)
 {
     const struct switch_config *config = call->config;
     const struct switch_state *state = call->state;
+    if (call->frame != NULL) return switch_begin(call);
     for (uint32_t i = 0; i < config->rules_count; i++) {
         struct sl_value error;
         int truth = sl_script_use_test(&config->rules[i].use, state->instances[i], call, &error);
@@ -161,13 +244,13 @@ static enum sl_step switch_run(struct sl_call *call)
             return SL_STEP_EMIT;
         }
     }
-    (void)sl_call_fail(call, "no_route", 0, "no route: no rule of node \"%s\" holds",
-                       call->symbol->node->path);
-    return SL_STEP_ANSWER;
+    return no_rule_holds(call);
 }
 
-static const char *const switch_errors[] = {"no_route", "cel_error", "script_error",
-                                            "script_deadline", NULL};
+static const char *const switch_errors[] = {
+    "no_route",        "cel_error",        "script_error",
+    "script_deadline", "script_memory",    "script_overload",
+    "script_killed",   "script_too_large", NULL};
 
 const struct sl_kind sl_kind_switch = {
     .name = "switch",
@@ -179,9 +262,13 @@ const struct sl_kind sl_kind_switch = {
     .outs_max = SL_SPEC_PORTS_MAX,
     .ins_max = 1,
     .error_codes = switch_errors,
+    .frame_size = sizeof(struct switch_frame),
     .compile = switch_compile,
+    .flags_of = switch_flags,
     .config_fini = switch_fini,
     .state_init = switch_state_init,
     .state_fini = switch_state_fini,
     .run = switch_run,
+    .resume = switch_resume,
+    .cancel = switch_cancel,
 };

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "nodes/script/mask.h"
 
@@ -97,4 +98,20 @@ void sl_script_log(enum sl_log_level level, const char *node, const char *text, 
     }
     sl_log(level, "%s: %.*s", node != NULL && node[0] != '\0' ? node : "script", (int)text_size,
            text);
+}
+
+bool sl_script_is_true(struct sl_value value)
+{
+    switch (sl_value_kind(value)) {
+    case SL_VALUE_NULL: return false;
+    case SL_VALUE_BOOL:
+    case SL_VALUE_INT:
+    case SL_VALUE_UINT: return value.cell->word != 0;
+    case SL_VALUE_FLOAT: return value.cell->f64 != 0 && value.cell->f64 == value.cell->f64;
+    case SL_VALUE_STRING:
+    case SL_VALUE_BINARY:
+    case SL_VALUE_LIST:
+    case SL_VALUE_MAP: return value.cell->len != 0;
+    default: return true;
+    }
 }

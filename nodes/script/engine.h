@@ -104,6 +104,20 @@ struct sl_engine {
      */
     int (*test)(struct sl_script *script, void *instance, struct sl_script_call *call,
                 struct sl_value *ret_error);
+
+    /*
+     * For worker processes (nodes/script/worker), where nothing can be opened or executed.
+     *
+     * save  what `load` makes the script from over there, if compiling needs tools or files: any
+     *       value, one count for the caller. NULL: `compile` runs there too. Control thread.
+     * load  the same as compile, with `saved` beside the source. In the worker.
+     * warm  open what the language will read later: in the worker, before its fence closes. May
+     *       make *shard_state. 0, -ENOMEM, -EINVAL with reterr. NULL: nothing is read.
+     */
+    int (*save)(const struct sl_script *script, struct sl_value *ret_value);
+    int (*load)(const struct sl_script_source *source, struct sl_value saved,
+                struct sl_script **ret_script, struct sl_diag *reterr);
+    int (*warm)(void **shard_state, struct sl_diag *reterr);
 };
 
 /*
@@ -122,6 +136,9 @@ enum {
     SL_ENGINES_MAX = 16,
     SL_SCRIPT_LOG_SIZE_MAX = 4096 * 3 + 1, /* bytes of one message of a script's log, and a zero */
 };
+
+/* What a language without conditions of its own takes for true: not null, false, zero or empty. */
+bool sl_script_is_true(struct sl_value value);
 
 /*
  * Where a place in a script stands in the author's file.

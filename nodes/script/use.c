@@ -16,6 +16,8 @@ static_assert((size_t)SL_ENGINES_MAX <=
                   sizeof(((struct sl_shard *)0)->engine_states) / sizeof(void *),
               "a shard has a state for every language");
 
+const char *const sl_script_isolations[] = {"inline", "process", NULL};
+
 static const struct sl_engine *engine_find(struct sl_slice language, uint32_t *ret_index)
 {
     char name[32];
@@ -78,6 +80,24 @@ static int mask_make(struct sl_compile *c, struct sl_mask **ret_mask)
                             "more than %d values in the secrets of one node", SL_MASK_NEEDLES_MAX);
 }
 
+/* A script in a process: what its workers need is sealed now, where files can be read. */
+static int process_prepare(struct sl_compile *c, const struct sl_script_fields *fields,
+                           struct sl_script_source *source, struct sl_script_use *use)
+{
+    const char *missing = sl_worker_missing();
+    if (missing != NULL) {
+        return sl_compile_error(c, "not_supported", sl_value_get_str(c->spec, "isolation"),
+                                "isolation \"process\" is not possible here: %s", missing);
+    }
+    int r = sl_worker_load_init(&use->load, source, use->script, use->mask);
+    if (r == -E2BIG) {
+        return sl_compile_error(c, "too_long", fields->code,
+                                "the script is too large to be sent to a process");
+    }
+    use->in_process = r == 0;
+    return r;
+}
+
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use)
 {
@@ -103,6 +123,8 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
         .timeout_ms = (uint32_t)(fields->timeout_ns / SL_NS_PER_MS),
         .memory_max = (size_t)fields->memory_max,
     };
+    bool in_process = fields->isolation == SL_SCRIPT_PROCESS;
+    if (in_process && source.timeout_ms == 0) source.timeout_ms = SL_SCRIPT_TIMEOUT_PROCESS_MS;
     if (c->locate != NULL) source.pos = c->locate(c->locate_ctx, fields->code, &source.indent);
     struct use_place place = {c, fields->code};
     /* What did not come from a file has no place: then lines count from the text's first. */
@@ -129,14 +151,17 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     if (c->cost != NULL && script->cost.limit > 0) {
         c->cost(c->cost_ctx, c, fields->code, &script->cost);
     }
-    *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script, mask};
-    return 0;
+    *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script, mask, false, {0}};
+    /* A constant is never run, so there is nothing to put elsewhere. */
+    if (!in_process || !sl_value_is_none(script->constant)) return 0;
+    return process_prepare(c, fields, &source, ret_use);
 }
 
 void sl_script_use_fini(struct sl_script_use *use)
 {
     if (use->script != NULL) use->engine->script_free(use->script);
     (void)sl_mask_free(use->mask);
+    sl_worker_load_fini(&use->load);
     *use = (struct sl_script_use){0};
 }
 
@@ -144,6 +169,10 @@ int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard
                          void **ret_instance, struct sl_diag *reterr)
 {
     *ret_instance = NULL;
+    if (use->in_process) {
+        return sl_worker_attach(shard, &use->load, (struct sl_worker_script **)ret_instance,
+                                reterr);
+    }
     if (use->engine->attach == NULL) return 0;
     sl_script_mask_set(use->mask);
     int r = use->engine->attach(use->script, &shard->engine_states[use->engine_index], ret_instance,
@@ -155,6 +184,10 @@ int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard
 
 void sl_script_use_detach(const struct sl_script_use *use, struct sl_shard *shard, void *instance)
 {
+    if (use->in_process) {
+        sl_worker_detach(instance);
+        return;
+    }
     if (use->engine->detach == NULL) return;
     use->engine->detach(use->script, shard->engine_states[use->engine_index], instance);
 }
@@ -211,23 +244,6 @@ struct sl_value sl_script_use_run(const struct sl_script_use *use, void *instanc
     return use->engine->run(use->script, instance, &script);
 }
 
-/* What a language without conditions of its own takes for true. */
-static bool is_true(struct sl_value value)
-{
-    switch (sl_value_kind(value)) {
-    case SL_VALUE_NULL: return false;
-    case SL_VALUE_BOOL:
-    case SL_VALUE_INT:
-    case SL_VALUE_UINT: return value.cell->word != 0;
-    case SL_VALUE_FLOAT: return value.cell->f64 != 0 && value.cell->f64 == value.cell->f64;
-    case SL_VALUE_STRING:
-    case SL_VALUE_BINARY:
-    case SL_VALUE_LIST:
-    case SL_VALUE_MAP: return value.cell->len != 0;
-    default: return true;
-    }
-}
-
 int sl_script_use_test(const struct sl_script_use *use, void *instance, struct sl_call *call,
                        struct sl_value *ret_error)
 {
@@ -243,13 +259,28 @@ int sl_script_use_test(const struct sl_script_use *use, void *instance, struct s
         *ret_error = result;
         return -1;
     }
-    bool truth = is_true(result);
+    bool truth = sl_script_is_true(result);
     sl_value_unref(result);
     return truth;
 }
 
+enum sl_step sl_script_use_begin(const struct sl_script_use *use, void *instance,
+                                 struct sl_call *call, struct sl_value value, bool is_test,
+                                 struct sl_worker_wait *wait)
+{
+    sl_assert(use->in_process);
+    struct sl_value error = sl_value_none();
+    if (sl_worker_call(instance, call, value, is_test, wait, &error) == 0) {
+        call->value = sl_value_none();
+        return SL_STEP_PARK;
+    }
+    call->value = error;
+    return SL_STEP_FAIL;
+}
+
 void sl_script_shard_fini(struct sl_shard *shard)
 {
+    sl_worker_shard_fini(shard);
     size_t count;
     const char *const *names = sl_engine_names(&count);
     for (size_t i = 0; i < count; i++) {

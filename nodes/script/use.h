@@ -9,9 +9,15 @@
 
 #include "core/graph/kind.h"
 #include "nodes/script/engine.h"
+#include "nodes/script/worker/worker.h"
 
 struct sl_mask;
 struct sl_shard;
+
+enum sl_script_isolation { SL_SCRIPT_INLINE, SL_SCRIPT_PROCESS };
+
+/* For the field table of a node: values of sl_script_fields.isolation. */
+extern const char *const sl_script_isolations[];
 
 /* A compiled script in a node's config. Zeroed is empty. */
 struct sl_script_use {
@@ -20,6 +26,8 @@ struct sl_script_use {
     uint64_t timeout_ns;   /* of a run; 0: the language's own */
     struct sl_script *script;
     struct sl_mask *mask; /* of the secrets bound to the node; NULL: none */
+    bool in_process;            /* it runs in a worker: begin, not run or test */
+    struct sl_worker_load load; /* if in_process */
 };
 
 /* What the spec says of the script; all optional but code. */
@@ -29,6 +37,7 @@ struct sl_script_fields {
     struct sl_value code;
     uint64_t timeout_ns;
     uint64_t memory_max; /* bytes */
+    int64_t isolation;   /* enum sl_script_isolation */
     bool unpack;
     bool allow_eval;
 };
@@ -56,5 +65,15 @@ struct sl_value sl_script_use_run(const struct sl_script_use *use, void *instanc
 int sl_script_use_test(const struct sl_script_use *use, void *instance, struct sl_call *call,
                        struct sl_value *ret_error);
 
-/* Free the languages' states of a shard that ends. Shard thread. */
+/*
+ * For a script that is in_process: call it with `value` (one count moves in). `wait` is in the frame
+ * of the call, which is resumed with the answer (a Bool for a test) or an Error.
+ *
+ * returns  SL_STEP_PARK; or SL_STEP_FAIL with the error in call->value
+ */
+enum sl_step sl_script_use_begin(const struct sl_script_use *use, void *instance,
+                                 struct sl_call *call, struct sl_value value, bool is_test,
+                                 struct sl_worker_wait *wait);
+
+/* Free the languages' states of a shard that ends, and its workers. Shard thread. */
 void sl_script_shard_fini(struct sl_shard *shard);

@@ -48,7 +48,7 @@ void sl_js_setup(const char *esbuild, const char *cache_dir)
 
 /* ---- Compile ------------------------------------------------------------------------------- */
 
-static struct js_script *script_free(struct js_script *script)
+struct js_script *js_script_drop(struct js_script *script)
 {
     if (script == NULL) return NULL;
     if (script->source.env.buf != NULL) sl_buf_free_immortal(script->source.env.buf);
@@ -63,12 +63,11 @@ static struct js_script *script_free(struct js_script *script)
 
 static void js_script_free(struct sl_script *script)
 {
-    (void)script_free((struct js_script *)script);
+    (void)js_script_drop((struct js_script *)script);
 }
 
-/* A copy of the source, with all that is kept of it. */
-static struct js_script *script_new(const struct sl_engine *engine,
-                                    const struct sl_script_source *source)
+struct js_script *js_script_new(const struct sl_engine *engine,
+                                const struct sl_script_source *source)
 {
     struct js_script *script = calloc(1, sizeof(*script));
     if (script == NULL) return NULL;
@@ -88,7 +87,7 @@ static struct js_script *script_new(const struct sl_engine *engine,
     }
     script->source.file = script->file;
     script->source.name = script->name;
-    return good ? script : script_free(script);
+    return good ? script : js_script_drop(script);
 }
 
 /* UTF-16 column, from 0, of a line of the text → byte column, from 1. */
@@ -211,11 +210,11 @@ static int compile(const struct sl_engine *engine, const char *loader,
         return sl_diag_set(reterr, "script_size", source->pos, "the script is larger than %d bytes",
                            SL_SCRIPT_SOURCE_SIZE_MAX);
     }
-    struct js_script *script = script_new(engine, source);
+    struct js_script *script = js_script_new(engine, source);
     if (script == NULL) return -ENOMEM;
     int err = script_fill(script, loader, reterr);
     if (err < 0) {
-        (void)script_free(script);
+        (void)js_script_drop(script);
         return err;
     }
     script->source.place = NULL; /* it was lent for this call */
@@ -251,7 +250,7 @@ static void js_shard_fini(void *shard_state)
     js_current = NULL;
 }
 
-static struct js_shard *shard_new(void)
+struct js_shard *js_shard_new(void)
 {
     struct js_shard *shard = calloc(1, sizeof(*shard));
     if (shard == NULL) return NULL;
@@ -395,7 +394,7 @@ static int js_attach(struct sl_script *base, void **shard_state, void **ret_inst
     sl_assert(shard_state != NULL);
     sl_assert(ret_instance != NULL);
     if (reterr != NULL) reterr->code[0] = '\0';
-    if (*shard_state == NULL) *shard_state = shard_new();
+    if (*shard_state == NULL) *shard_state = js_shard_new();
     struct js_shard *shard = *shard_state;
     if (shard == NULL) return -ENOMEM;
     js_current = shard;
@@ -550,6 +549,9 @@ const struct sl_engine sl_engine_js = {
     .detach = js_detach,
     .shard_fini = js_shard_fini,
     .run = js_run,
+    .save = js_save,
+    .load = js_load,
+    .warm = js_warm,
 };
 
 const struct sl_engine sl_engine_ts = {
@@ -561,4 +563,7 @@ const struct sl_engine sl_engine_ts = {
     .detach = js_detach,
     .shard_fini = js_shard_fini,
     .run = js_run,
+    .save = js_save,
+    .load = js_load_ts,
+    .warm = js_warm,
 };

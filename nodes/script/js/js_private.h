@@ -209,4 +209,17 @@ struct sl_value js_read_result(struct js_shard *shard, struct js_realm *realm,
                                struct sl_mem *mem);
 
 /* js.c */
+/* A copy of the source, with all that is kept of it; no code yet. NULL: no memory. */
+struct js_script *js_script_new(const struct sl_engine *engine,
+                                const struct sl_script_source *source);
+struct js_script *js_script_drop(struct js_script *script);
+struct js_shard *js_shard_new(void);
 struct sl_pos js_script_pos(const struct js_script *script, uint32_t line, uint32_t column);
+
+/* carry.c: a compiled script to a worker process. See struct sl_engine. */
+int js_save(const struct sl_script *script, struct sl_value *ret_value);
+int js_load(const struct sl_script_source *source, struct sl_value saved,
+            struct sl_script **ret_script, struct sl_diag *reterr);
+int js_load_ts(const struct sl_script_source *source, struct sl_value saved,
+               struct sl_script **ret_script, struct sl_diag *reterr);
+int js_warm(void **shard_state, struct sl_diag *reterr);
