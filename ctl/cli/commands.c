@@ -37,6 +37,8 @@ static const struct cli_option start_options[] = {
     {"drain-timeout", 0, "DURATION", CLI_CONFIG, "30s",
      "how long requests in flight may take after the first signal"},
     {"stall", 0, "DURATION", CLI_CONFIG, "100ms", "a shard's turn that is reported"},
+    {"worker-priority", 0, "idle|normal", CLI_CONFIG, "idle",
+     "of the processes of scripts: idle takes only what shards leave over"},
     {"control", 0, "PATH", CLI_CONFIG, NULL,
      "control socket (DATA/NAMESPACE.sock, or below the runtime directory); none: without"},
     {"access-log", 0, "FILE", CLI_CONFIG, NULL, "a line for each request; - for standard output"},

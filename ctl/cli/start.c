@@ -14,6 +14,7 @@
 #include "ctl/cli/watch.h"
 #include "ctl/loader/loader.h"
 #include "ctl/runtime/runtime.h"
+#include "nodes/script/worker/worker.h"
 
 struct start {
     struct cli_args *args;
@@ -74,6 +75,12 @@ static bool options_read(struct start *start)
     cfg->control = cli_get(start->args, "control");
     cfg->version = SL_VERSION;
     cfg->access_log = cli_get(start->args, "access-log");
+    const char *priority = cli_get(start->args, "worker-priority");
+    if (strcmp(priority, "idle") != 0 && strcmp(priority, "normal") != 0) {
+        cli_error("\"--worker-priority %s\": expected idle or normal", priority);
+        return false;
+    }
+    sl_worker_idle_set(strcmp(priority, "idle") == 0);
     const char *format = cli_get(start->args, "access-log-format");
     if (strcmp(format, "json") != 0 && strcmp(format, "combined") != 0) {
         cli_value_error(start->args, "access-log-format", "expected json or combined");

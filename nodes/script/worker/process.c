@@ -16,9 +16,15 @@
 
 enum { ENV_MAX = 12, ENV_SIZE = 512, ARGS_EXTRA_MAX = 4 };
 
-/* Set by tests before the first attach, only read afterwards. */
+/* Set before the first attach, only read afterwards. */
 static const char *command_path;
 static const char *const *command_extra;
+static bool is_idle = true;
+
+void sl_worker_idle_set(bool idle)
+{
+    is_idle = idle;
+}
 
 void sl_worker_command_set(const char *path, const char *const *extra)
 {
@@ -68,7 +74,7 @@ static int process_spawn(struct sl_worker *worker)
         .fds = worker->shm.fds,
         .fds_count = SL_SHM_FDS,
         .cpus = worker->pool->cpus,
-        .idle = true,
+        .idle = is_idle,
         .keep_stderr = command_extra != NULL,
     };
     return sl_proc_spawn(&cfg, &worker->proc, &worker->start_diag);

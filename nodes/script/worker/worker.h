@@ -121,6 +121,12 @@ struct sl_worker_stats {
 void sl_worker_stats_get(const struct sl_shard *shard, struct sl_worker_stats *ret_stats);
 
 /*
+ * SCHED_IDLE for the workers (the default), or the ordinary class: then they get their share on a
+ * machine that is busy, and the shards' tail pays for it. Before the first attach.
+ */
+void sl_worker_idle_set(bool idle);
+
+/*
  * What a test may set before the first attach: another program, arguments behind the command. The
  * array is borrowed; NULL: what sluice does.
  */
