@@ -40,6 +40,8 @@ int js_save(const struct sl_script *base, struct sl_value *ret_value)
     sl_build_int(&builder, script->lines_before);
     sl_build_key_str(&builder, "map");
     sl_build_binary(&builder, script->map.items, script->map.count * sizeof(*script->map.items));
+    sl_build_key_str(&builder, "uses");
+    sl_build_binary(&builder, &script->uses, sizeof(script->uses));
     sl_build_map_end(&builder);
     return sl_builder_finish(&builder, ret_value);
 }
@@ -54,6 +56,9 @@ static int fill(struct js_script *script, struct sl_value saved)
         return -EINVAL;
     }
     struct sl_slice mappings = sl_value_slice(map);
+    struct sl_slice uses = sl_value_slice(sl_value_get_str(saved, "uses"));
+    if (uses.size != sizeof(script->uses)) return -EINVAL;
+    memcpy(&script->uses, uses.data, uses.size);
     script->code = sl_slice_dup_str(sl_value_slice(code));
     script->lines_before = (uint32_t)lines.cell->i64;
     script->map.count = mappings.size / sizeof(*script->map.items);

@@ -12,6 +12,7 @@
  * count.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -48,14 +49,22 @@ double js_watchdog_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Kept open: a worker process cannot open it any more once it has closed its fence. */
+static pthread_once_t statm_once = PTHREAD_ONCE_INIT;
+static int statm_fd = -1;
+
+static void statm_open(void)
+{
+    statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
 /* Resident bytes of the process, or 0 if unknown: proc(5), statm. */
 static uint64_t rss_read(void)
 {
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
+    (void)pthread_once(&statm_once, statm_open);
+    if (statm_fd < 0) return 0;
     char text[128];
-    ssize_t got = read(fd, text, sizeof(text) - 1);
-    (void)close(fd);
+    ssize_t got = pread(statm_fd, text, sizeof(text) - 1, 0);
     if (got <= 0) return 0;
     text[got] = '\0';
     unsigned long long size, resident;
