@@ -25,7 +25,7 @@ struct sl_script_use {
     uint32_t engine_index; /* of shard->engine_states */
     uint64_t timeout_ns;   /* of a run; 0: the language's own */
     struct sl_script *script;
-    struct sl_mask *mask; /* of the secrets bound to the node; NULL: none */
+    struct sl_mask *mask;       /* of the secrets bound to the node; NULL: none */
     bool in_process;            /* it runs in a worker: begin, not run or test */
     struct sl_worker_load load; /* if in_process */
 };

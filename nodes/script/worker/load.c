@@ -85,7 +85,7 @@ static int load_build(const struct sl_script_source *source, const struct sl_scr
 }
 
 int sl_worker_load_init(struct sl_worker_load *load, const struct sl_script_source *source,
-                        const struct sl_script *script)
+                        const struct sl_script *script, const struct sl_mask *mask)
 {
     sl_assert(load != NULL);
     sl_assert(source != NULL);
@@ -94,6 +94,7 @@ int sl_worker_load_init(struct sl_worker_load *load, const struct sl_script_sour
         .timeout_ns = source->timeout_ms * SL_NS_PER_MS,
         .memory_max = source->memory_max != 0 ? source->memory_max : SL_SCRIPT_MEMORY,
         .name = strdup(source->name != NULL ? source->name : ""),
+        .mask = mask,
     };
     struct sl_value value;
     int r = load->name == NULL ? -ENOMEM : load_build(source, script, &value);

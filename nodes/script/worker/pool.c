@@ -11,6 +11,7 @@
 #include "core/base/assertion.h"
 #include "core/base/log.h"
 #include "core/graph/process.h"
+#include "nodes/script/mask.h"
 #include "nodes/script/worker/pool.h"
 #include "nodes/script/worker/starter.h"
 
@@ -41,6 +42,10 @@ void wait_answer(struct sl_worker_wait *wait, struct sl_value value)
     sl_assert(wait->is_active);
     sl_value_unref(wait->value);
     wait->value = sl_value_none();
+    const struct sl_mask *mask = wait->script->load->mask;
+    if (mask != NULL && sl_value_is(value, SL_VALUE_ERROR)) {
+        value = sl_mask_error(mask, value, pool->shard->loop.mem);
+    }
     if (sl_value_is_none(value)) value = sl_error_no_memory();
     if (wait->frame->status != SL_FRAME_PARKED) {
         /* It failed inside sl_worker_call: the frame is parked once the node has returned. */

@@ -305,10 +305,14 @@ static bool on_log(struct sl_worker *worker, uint8_t *data, size_t size)
     }
     memcpy(&log, data, sizeof(log));
     if (log.level > SL_LOG_ERROR) return broke(worker, "level");
+    /* A node that has gone took the mask of its secrets along. */
+    if (worker->script == NULL) return true;
     char *text = (char *)data + sizeof(log);
     text_clean(text, size - sizeof(log));
-    const char *name = worker->script != NULL ? worker->script->load->name : "script";
-    sl_script_log((enum sl_log_level)log.level, name, text, size - sizeof(log));
+    sl_script_mask_set(worker->script->load->mask);
+    sl_script_log((enum sl_log_level)log.level, worker->script->load->name, text,
+                  size - sizeof(log));
+    sl_script_mask_set(NULL);
     return true;
 }
 

@@ -39,6 +39,7 @@
 #include "core/graph/kind.h"
 #include "nodes/script/engine.h"
 
+struct sl_mask;
 struct sl_shard;
 struct sl_worker;
 struct sl_worker_script;
@@ -47,9 +48,10 @@ struct sl_worker_script;
 struct sl_worker_load {
     uint8_t *data; /* sealed, of `size` bytes; owned */
     size_t size;
-    uint64_t timeout_ns; /* of a call, from when a worker takes it */
-    uint64_t memory_max; /* bytes */
-    char *name;          /* of the node, for messages; owned */
+    uint64_t timeout_ns;        /* of a call, from when a worker takes it */
+    uint64_t memory_max;        /* bytes */
+    char *name;                 /* of the node, for messages; owned */
+    const struct sl_mask *mask; /* of the node's secrets, or NULL; outlives it */
 };
 
 /*
@@ -63,7 +65,7 @@ const char *sl_worker_missing(void);
  * returns  0, -ENOMEM, -E2BIG. Control thread.
  */
 int sl_worker_load_init(struct sl_worker_load *load, const struct sl_script_source *source,
-                        const struct sl_script *script);
+                        const struct sl_script *script, const struct sl_mask *mask);
 void sl_worker_load_fini(struct sl_worker_load *load);
 
 /*
