@@ -14,8 +14,15 @@
 /* Two rates nearer than this are one: the machine does not repeat itself better. */
 static const double NEAR = 1.03;
 static const double RATE_MIN = 10;
+/* How far below a rate that failed at full length the next is. */
+static const double LOWER = 0.96;
 
-enum { TRIES_MAX = 3 };
+enum {
+    AGREE = 2,      /* tries that must agree on a rate */
+    TRIES_MAX = 3,  /* valid ones: then the majority decides */
+    LATE_MAX = 4,   /* tries with a late generator in a row: it can do no better */
+    LONG_RATES = 8, /* rates that are tried at full length */
+};
 
 int sl_capacity_goal_parse(const char *text, struct sl_capacity_goal *ret_goal,
                            struct sl_diag *reterr)
@@ -38,59 +45,149 @@ int sl_capacity_goal_parse(const char *text, struct sl_capacity_goal *ret_goal,
     return err;
 }
 
-/* Try one rate. */
-static int step_run(const struct sl_run_config *config, const struct sl_capacity_goal *goal,
-                    double rate, uint64_t duration_ns, struct sl_capacity *capacity,
-                    struct sl_run_result *ret_result, struct sl_diag *reterr)
+/* ---- the search ------------------------------------------------------------------------------ */
+
+enum verdict { VERDICT_HOLDS, VERDICT_FAILS, VERDICT_LATE, VERDICT_NONE };
+
+static bool step_holds(const struct sl_capacity_plan *plan, const struct sl_capacity_step *step)
 {
-    struct sl_run_config step_config = *config;
-    step_config.rate_from = rate;
-    step_config.rate_to = rate;
-    step_config.duration_ns = duration_ns;
-    step_config.count = UINT64_MAX;
-    step_config.warmup_ns = 300 * SL_NS_PER_MS;
-    step_config.progress = false;
-    step_config.jitter = false;
-    int err = sl_run(&step_config, ret_result, reterr);
-    if (err < 0) return err;
-    struct sl_metrics metrics;
-    sl_metrics_get(ret_result, &metrics);
-    struct sl_capacity_step *step = &capacity->steps[capacity->steps_count++];
-    step->rate = rate;
-    step->reached = ret_result->rate;
-    step->figure = metrics.value[goal->metric];
-    /* Lateness that is small against the goal does not decide it. */
-    step->is_valid =
-        ret_result->is_valid || sl_hdr_percentile(ret_result->load.late, 99) <= goal->limit_ns / 4;
-    step->held = step->is_valid && step->figure <= (double)goal->limit_ns &&
-                 step->reached >= rate * 0.98 && metrics.value[SL_METRIC_ERROR_SHARE] <= 0.001;
-    if (step->held && rate > capacity->rate) capacity->rate = rate;
-    if (config->progress) {
-        (void)fprintf(stderr, "  %10s/s  %s %8s  %s\n", sl_fmt_count((uint64_t)rate).text,
-                      sl_metric_name(goal->metric), sl_fmt_ns(step->figure).text,
-                      step->held       ? "holds"
-                      : step->is_valid ? "does not hold"
-                                       : "the generator was late");
+    return step->is_valid && step->figure <= (double)plan->limit_ns &&
+           step->reached >= step->rate * 0.98 && step->error_share <= 0.001;
+}
+
+/* Try a rate until two tries agree. VERDICT_NONE: stopped, or no room for more steps. */
+static int rate_judge(const struct sl_capacity_plan *plan, double rate, bool is_long,
+                      struct sl_capacity *capacity, enum verdict *ret_verdict,
+                      struct sl_diag *reterr)
+{
+    int held = 0;
+    int failed = 0;
+    int late = 0;
+    *ret_verdict = VERDICT_NONE;
+    while (capacity->steps_count < SL_CAPACITY_STEPS_MAX && !sl_run_is_stopped()) {
+        struct sl_capacity_step *step = &capacity->steps[capacity->steps_count];
+        memset(step, 0, sizeof(*step));
+        int err = plan->try(plan->ctx, rate, is_long ? plan->long_ns : plan->step_ns, step, reterr);
+        if (err < 0) return err;
+        if (sl_run_is_stopped()) break;
+        capacity->steps_count++;
+        step->rate = rate;
+        step->is_long = is_long;
+        step->held = step_holds(plan, step);
+        held += step->held;
+        failed += step->is_valid && !step->held;
+        late = step->is_valid ? 0 : late + 1;
+        if (held == AGREE) *ret_verdict = VERDICT_HOLDS;
+        if (failed == AGREE) *ret_verdict = VERDICT_FAILS;
+        if (late == LATE_MAX) *ret_verdict = VERDICT_LATE;
+        if (*ret_verdict != VERDICT_NONE) break;
+        sl_assert(held + failed < TRIES_MAX);
     }
     return 0;
 }
 
-/* Try one rate; again when the generator was late, which says nothing about the server. */
-static int step_try(const struct sl_run_config *config, const struct sl_capacity_goal *goal,
-                    double rate, uint64_t duration_ns, struct sl_capacity *capacity,
-                    struct sl_run_result *ret_result, struct sl_diag *reterr)
+/* Narrow down between a rate that held and one that did not. */
+static int halve(const struct sl_capacity_plan *plan, struct sl_capacity *capacity, double *ret_low,
+                 double *ret_high, struct sl_diag *reterr)
 {
-    int err = 0;
-    for (int tries = 0; tries < TRIES_MAX && err == 0 && !sl_run_is_stopped(); tries++) {
-        if (capacity->steps_count == SL_CAPACITY_STEPS_MAX) break;
-        sl_run_result_fini(ret_result);
-        err = step_run(config, goal, rate, duration_ns, capacity, ret_result, reterr);
-        if (err == 0 && capacity->steps[capacity->steps_count - 1].is_valid) break;
+    double low = 0;
+    double high = fmax(plan->rate_guess * 1.05, RATE_MIN * 2);
+    bool high_was_tried = false;
+    for (;;) {
+        enum verdict verdict;
+        double rate = low > 0 ? sqrt(low * high) : high / 2;
+        if (rate < RATE_MIN || (low > 0 && high / low < NEAR)) break;
+        int err = rate_judge(plan, rate, false, capacity, &verdict, reterr);
+        if (err < 0) return err;
+        if (verdict == VERDICT_NONE) break;
+        if (verdict == VERDICT_HOLDS) {
+            low = rate;
+        } else {
+            high = rate;
+            high_was_tried = true;
+            capacity->is_generator_bound = verdict == VERDICT_LATE;
+        }
     }
-    return err;
+    *ret_low = low;
+    *ret_high = high_was_tried ? high : 0;
+    return 0;
 }
 
-/* A first upper bound: what a closed loop reaches. */
+int sl_capacity_search(const struct sl_capacity_plan *plan, struct sl_capacity *ret_capacity,
+                       struct sl_diag *reterr)
+{
+    double low;
+    sl_assert(plan->try != NULL);
+    sl_assert(plan->step_ns > 0);
+    memset(ret_capacity, 0, sizeof(*ret_capacity));
+    int err = halve(plan, ret_capacity, &low, &ret_capacity->rate_failed, reterr);
+    if (err < 0) return err;
+    ret_capacity->rate = low;
+    for (int i = 0; i < LONG_RATES && low > 0 && plan->long_ns > 0; i++) {
+        enum verdict verdict;
+        err = rate_judge(plan, low, true, ret_capacity, &verdict, reterr);
+        if (err < 0) return err;
+        if (verdict == VERDICT_NONE) break;
+        ret_capacity->rate = low;
+        ret_capacity->is_confirmed = verdict == VERDICT_HOLDS;
+        if (ret_capacity->is_confirmed) return 0;
+        ret_capacity->is_generator_bound = verdict == VERDICT_LATE;
+        ret_capacity->rate_failed = low;
+        low *= LOWER;
+    }
+    if (plan->long_ns > 0 && !sl_run_is_stopped()) ret_capacity->rate = 0;
+    return 0;
+}
+
+/* ---- of a server ----------------------------------------------------------------------------- */
+
+struct server {
+    const struct sl_run_config *config;
+    const struct sl_capacity_goal *goal;
+    struct sl_run_result *result; /* of the last try */
+};
+
+static void step_print(const struct server *server, const struct sl_capacity_step *step)
+{
+    bool holds = step->figure <= (double)server->goal->limit_ns;
+    (void)fprintf(stderr, "  %10s/s  %10s/s answered  %s %8s  %s\n",
+                  sl_fmt_count((uint64_t)step->rate).text,
+                  sl_fmt_count((uint64_t)step->reached).text, sl_metric_name(server->goal->metric),
+                  sl_fmt_ns(step->figure).text,
+                  !step->is_valid ? "the generator was late: does not count"
+                  : holds         ? "within"
+                                  : "over");
+}
+
+static int server_try(void *ctx, double rate, uint64_t duration_ns,
+                      struct sl_capacity_step *ret_step, struct sl_diag *reterr)
+{
+    struct server *server = ctx;
+    struct sl_run_config config = *server->config;
+    config.rate_from = rate;
+    config.rate_to = rate;
+    config.duration_ns = duration_ns;
+    config.count = UINT64_MAX;
+    config.warmup_ns = 300 * SL_NS_PER_MS;
+    config.progress = false;
+    config.jitter = false;
+    sl_run_result_fini(server->result);
+    int err = sl_run(&config, server->result, reterr);
+    if (err < 0) return err;
+    struct sl_metrics metrics;
+    sl_metrics_get(server->result, &metrics);
+    ret_step->rate = rate;
+    ret_step->reached = server->result->rate;
+    ret_step->figure = metrics.value[server->goal->metric];
+    ret_step->error_share = metrics.value[SL_METRIC_ERROR_SHARE];
+    /* Lateness that is small against the goal does not decide it. */
+    uint64_t late = sl_hdr_percentile(server->result->load.late, 99);
+    ret_step->is_valid = server->result->is_valid || late <= server->goal->limit_ns / 4;
+    if (server->config->progress) step_print(server, ret_step);
+    return 0;
+}
+
+/* What a closed loop reaches. */
 static int closed_rate(const struct sl_run_config *config, double *ret_rate, struct sl_diag *reterr)
 {
     struct sl_run_config closed = *config;
@@ -112,35 +209,15 @@ int sl_capacity_find(const struct sl_run_config *config, const struct sl_capacit
                      uint64_t step_ns, struct sl_capacity *ret_capacity,
                      struct sl_run_result *ret_result, struct sl_diag *reterr)
 {
+    struct server server = {.config = config, .goal = goal, .result = ret_result};
+    struct sl_capacity_plan plan = {.try = server_try,
+                                    .ctx = &server,
+                                    .limit_ns = goal->limit_ns,
+                                    .step_ns = step_ns,
+                                    .long_ns = config->duration_ns};
     sl_assert(step_ns > 0);
     memset(ret_capacity, 0, sizeof(*ret_capacity));
     memset(ret_result, 0, sizeof(*ret_result));
-    double high;
-    int err = closed_rate(config, &high, reterr);
-    if (err < 0) return err;
-    high = fmax(high * 1.05, RATE_MIN * 2);
-    double low = 0;
-    const uint32_t steps_max = SL_CAPACITY_STEPS_MAX / 2;
-    while (ret_capacity->steps_count < steps_max && !sl_run_is_stopped()) {
-        double rate = low > 0 ? sqrt(low * high) : high / 2;
-        if (rate < RATE_MIN || (low > 0 && high / low < NEAR)) break;
-        err = step_try(config, goal, rate, step_ns, ret_capacity, ret_result, reterr);
-        if (err < 0) return err;
-        const struct sl_capacity_step *step = &ret_capacity->steps[ret_capacity->steps_count - 1];
-        if (step->held) {
-            low = rate;
-        } else {
-            high = rate;
-            ret_capacity->is_generator_bound = !step->is_valid;
-        }
-    }
-    /* The long step; a little lower each time it does not hold. */
-    for (int tries = 0; tries < 6 && low > 0 && !sl_run_is_stopped(); tries++) {
-        if (ret_capacity->steps_count == SL_CAPACITY_STEPS_MAX) break;
-        ret_capacity->rate = 0;
-        err = step_try(config, goal, low, config->duration_ns, ret_capacity, ret_result, reterr);
-        if (err < 0 || ret_capacity->steps[ret_capacity->steps_count - 1].held) return err;
-        low *= 0.93;
-    }
-    return 0;
+    int err = closed_rate(config, &plan.rate_guess, reterr);
+    return err < 0 ? err : sl_capacity_search(&plan, ret_capacity, reterr);
 }

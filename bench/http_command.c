@@ -195,8 +195,9 @@ static void capacity_text(const struct session *session)
         (void)printf("capacity: %s held at no rate\n", session->values->find_capacity);
         return;
     }
-    (void)printf("capacity: %s/s with %s%s\n", sl_fmt_count((uint64_t)capacity->rate).text,
+    (void)printf("capacity: %s/s with %s%s%s\n", sl_fmt_count((uint64_t)capacity->rate).text,
                  session->values->find_capacity,
+                 capacity->is_confirmed ? "" : " (stopped before it was confirmed)",
                  capacity->is_generator_bound
                      ? " (the limit of the generator; the server may do more)"
                      : "");
@@ -206,6 +207,8 @@ static void capacity_json(struct sl_json *json, const struct sl_capacity *capaci
 {
     sl_json_begin(json, "capacity", '{');
     sl_json_number(json, "rate_s", capacity->rate, 1);
+    sl_json_bool(json, "confirmed", capacity->is_confirmed);
+    sl_json_number(json, "rate_failed_s", capacity->rate_failed, 1);
     sl_json_bool(json, "generator_bound", capacity->is_generator_bound);
     sl_json_begin(json, "steps", '[');
     for (uint32_t i = 0; i < capacity->steps_count; i++) {
@@ -214,6 +217,7 @@ static void capacity_json(struct sl_json *json, const struct sl_capacity *capaci
         sl_json_number(json, "rate_s", step->rate, 1);
         sl_json_number(json, "reached_s", step->reached, 1);
         sl_json_number(json, "figure_us", step->figure / 1e3, 3);
+        sl_json_bool(json, "long", step->is_long);
         sl_json_bool(json, "held", step->held);
         sl_json_bool(json, "valid", step->is_valid);
         sl_json_end(json, '}');
