@@ -41,7 +41,7 @@ static const struct sl_option OPTIONS[] = {
     SL_JOB_OPTIONS_LOAD(struct compare_values, job),
     SL_JOB_OPTIONS_REQUEST(struct compare_values, job),
     {"Servers", NULL, NULL, 0, SL_OPTION_TITLE, 0},
-    {"path", "/P", "path to load, of targets given as commands (default /)",
+    {"path", "/P", "path to load, of targets that are started (default /, of known servers /ping)",
      offsetof(struct compare_values, path), SL_OPTION_STRING, 0},
     {"server-core", "N", "pin servers that are started to this core",
      offsetof(struct compare_values, server_core), SL_OPTION_STRING, 0},
@@ -59,7 +59,10 @@ static const struct sl_options_usage USAGE = {
     .about =
         "Compare servers in adjacent slots (A B A B …), because one server alone swings by a "
         "third\n"
-        "over ten seconds. A target is a URL (with ,pid=N for its CPU) or a command with {port}.\n"
+        "over ten seconds. A target is a URL (with ,pid=N for its CPU), a command with {port}, or\n"
+        "a known server: floor, sluice, sluice-js, sluice-lua, nginx, nginx-lua, nginx-njs, "
+        "haproxy,\n"
+        "haproxy-lua.\n"
         "Prints medians, spread, and the ratio of each to the first with its 95 % interval; a\n"
         "difference that the noise covers is not called one. Comparing a server with itself shows\n"
         "what the machine allows.",
@@ -67,6 +70,7 @@ static const struct sl_options_usage USAGE = {
                 "new=http://127.0.0.1:8001/ping,pid=12\n"
                 "  sluice-bench compare --cores 1 --server-core 0 a='./server --port {port}' "
                 "b='./server.new --port {port}'\n"
+                "  sluice-bench compare --cores 1 --server-core 0 sluice nginx\n"
                 "  sluice-bench compare --pipeline 16 --fail-if 'cpu_us>1.01' "
                 "http://127.0.0.1:8000/,pid=11 http://127.0.0.1:8001/,pid=12\n",
     .options = OPTIONS,
@@ -195,7 +199,7 @@ static void text_print(FILE *out, const struct comparison *comparison)
             double median = sl_stats_median(target->values[m], pairs->done_count);
             double spread = sl_stats_spread(target->values[m], pairs->done_count);
             struct sl_ratio ratio = sl_pairs_ratio(pairs, 0, i, metric);
-            if (pairs->done_count > 0 && isnan(target->values[m][0])) continue;
+            if (pairs->done_count > 0 && isnan(median)) continue;
             struct sl_fmt ratio_text = sl_pairs_ratio_text(&ratio);
             struct sl_fmt median_text = sl_pairs_value(metric, median);
             struct sl_fmt spread_text = sl_pairs_value(metric, spread);
@@ -219,7 +223,7 @@ static void text_print(FILE *out, const struct comparison *comparison)
                           sl_fmt_count(target->errors).text);
         }
         if (target->invalid_count > 0) {
-            (void)fprintf(out, "  note: the generator was late in %u slots of %s\n",
+            (void)fprintf(out, "  note: the generator was late in %u slots of %s: left out\n",
                           target->invalid_count, target->name);
         }
     }
@@ -301,7 +305,8 @@ static int page_write(const struct comparison *comparison, const char *path, str
     if (memory == NULL) return -ENOMEM;
     text_print(memory, comparison);
     int err = fclose(memory) != 0 ? -ENOMEM : 0;
-    size_t skip = isnan(pairs->targets[0].values[SL_PAIRS_CPU][0]) ? 1 : 0;
+    const double *cpu = pairs->targets[0].values[SL_PAIRS_CPU];
+    size_t skip = isnan(sl_stats_median(cpu, pairs->done_count)) ? 1 : 0;
     if (err == 0) {
         err = sl_html_pairs_write(path, "Comparison in adjacent pairs", text, pairs, charts + skip,
                                   sizeof(charts) / sizeof(charts[0]) - skip, reterr);
@@ -332,7 +337,6 @@ static int compare_run(struct comparison *comparison, const struct compare_value
 int sl_command_compare(int argc, char **argv)
 {
     struct compare_values values = {.format = "text",
-                                    .path = "/",
                                     .least = "0.01",
                                     .pairs = 60,
                                     .slot_ns = SL_NS_PER_SEC,

@@ -24,6 +24,21 @@ static bool is_url(const char *text)
     return strncmp(text, "http://", 7) == 0 || strncmp(text, "http+unix://", 12) == 0;
 }
 
+static int known_take(const struct sl_known_server *known, bool has_name,
+                      struct sl_endpoint *endpoint, struct sl_diag *reterr)
+{
+    if (!sl_known_is_installed(known)) {
+        return sl_diag_set(reterr, "not_installed", NO_POS, "%s is not installed (it needs %s)",
+                           known->name, known->needs);
+    }
+    endpoint->known = known;
+    if (!has_name) {
+        (void)snprintf(endpoint->name, sizeof(endpoint->name), "%s", known->name);
+    }
+    (void)snprintf(endpoint->command, sizeof(endpoint->command), "%s", known->command);
+    return 0;
+}
+
 int sl_endpoint_parse(const char *text, const char *fallback, struct sl_endpoint *ret_endpoint,
                       struct sl_diag *reterr)
 {
@@ -40,11 +55,13 @@ int sl_endpoint_parse(const char *text, const char *fallback, struct sl_endpoint
         return sl_diag_set(reterr, "bad_target", NO_POS, "a target of over 1,000 bytes");
     }
     if (!is_url(text)) {
+        const struct sl_known_server *known = sl_known_find(text);
+        if (known != NULL) return known_take(known, name_size > 0, ret_endpoint, reterr);
         if (strstr(text, "{port}") == NULL) {
             int err = sl_diag_set(reterr, "bad_target", NO_POS,
                                   "\"%s\" is no URL, and no command with {port}", text);
-            sl_diag_hint(reterr, "write NAME=http://127.0.0.1:8000/ping,pid=4711 or NAME='server "
-                                 "--port {port}'");
+            sl_diag_hint(reterr, "write NAME=http://127.0.0.1:8000/ping,pid=4711, NAME='server "
+                                 "--port {port}', or a known server: sluice, nginx, haproxy …");
             return err;
         }
         (void)snprintf(ret_endpoint->command, sizeof(ret_endpoint->command), "%s", text);
@@ -67,6 +84,8 @@ int sl_endpoint_open(struct sl_endpoint *endpoint, const struct sl_job_values *v
                      const char *path, int core, const char *const *files, struct sl_diag *reterr)
 {
     char peers_dir[600];
+    if (files == NULL && endpoint->known != NULL) files = endpoint->known->files;
+    if (path == NULL) path = endpoint->known != NULL ? "/ping" : "/";
     if (endpoint->command[0] != '\0') {
         struct sl_spawn_config config = {
             .name = endpoint->name, .command = endpoint->command, .core = core};

@@ -5,10 +5,12 @@
  *
  *     [NAME=]http://127.0.0.1:8000/ping[,pid=4711]
  *     [NAME=]'server --port {port}'          (loaded at --path)
+ *     [NAME=]nginx                           (one of bench/known.h, loaded at /ping)
  */
 #pragma once
 
 #include "bench/job.h"
+#include "bench/known.h"
 #include "bench/spawn.h"
 
 enum { SL_ENDPOINT_NAME_SIZE = 48, SL_ENDPOINT_TEXT_SIZE = 1024 };
@@ -17,6 +19,7 @@ struct sl_endpoint {
     char name[SL_ENDPOINT_NAME_SIZE];
     char url[SL_ENDPOINT_TEXT_SIZE];     /* of a command: filled when it is started */
     char command[SL_ENDPOINT_TEXT_SIZE]; /* empty: a URL of a server that runs */
+    const struct sl_known_server *known; /* NULL: none of them */
     pid_t pid;                           /* 0: not known */
     struct sl_spawn spawn;
     struct sl_job job;
@@ -30,7 +33,7 @@ int sl_endpoint_parse(const char *text, const char *fallback, struct sl_endpoint
 /*
  * Start its command if it has one (on `core`, -1: anywhere), and make its job from `values`.
  *
- * path   of the URL, for commands
+ * path   of the URL, for commands; NULL: "/", or "/ping" of a known server
  * files  of the peers' folder for the command, or NULL
  * returns 0 or -errno with a diagnostic; end with sl_endpoint_fini in every case
  */

@@ -117,34 +117,52 @@ static void decades(double low, double high, double *ret_min, double *ret_max)
     *ret_max = pow(10, ceil(log10(high)));
 }
 
-static void percentiles_chart(FILE *out, const struct sl_run_result *result,
-                              const struct sl_baseline *baseline)
+static void curves_chart(FILE *out, const struct sl_html_curves *what)
 {
     static const struct {
         double percent;
         const char *label;
     } TICKS[] = {{0, "0"},         {50, "50 %"},       {90, "90 %"},        {99, "99 %"},
                  {99.9, "99.9 %"}, {99.99, "99.99 %"}, {99.999, "99.999 %"}};
-    const struct sl_load_result *load = &result->load;
     struct sl_chart chart = {.out = out, .x_max = 5, .y_log = true};
-    double low = (double)load->latency->min;
-    double high = (double)load->latency->max;
-    if (baseline != NULL && (double)baseline->latency->max > high) {
-        high = (double)baseline->latency->max;
+    double low = INFINITY;
+    double high = 0;
+    for (size_t i = 0; i < what->curves_count; i++) {
+        const struct sl_hdr *hdr = what->curves[i].hdr;
+        if (hdr == NULL || hdr->total == 0) continue;
+        low = fmin(low, (double)hdr->min);
+        high = fmax(high, (double)hdr->max);
     }
+    if (!isfinite(low)) return;
     decades(low, high, &chart.y_min, &chart.y_max);
-    sl_chart_begin(&chart, "Latency by percentile",
-                   result->is_open_loop ? "from the planned time"
-                                        : "from the sending (closed loop)");
+    sl_chart_begin(&chart, what->title, what->caption);
     for (size_t i = 0; i < sizeof(TICKS) / sizeof(TICKS[0]); i++) {
         sl_chart_x_tick(&chart, axis_of(TICKS[i].percent), TICKS[i].label);
     }
     y_ticks_ns(&chart);
-    curve(&chart, "latency", 0, load->latency);
-    if (baseline != NULL) curve(&chart, "baseline", 1, baseline->latency);
-    if (result->is_open_loop) curve(&chart, "generator late", 2, load->late);
-    curve(&chart, "jitter floor", 3, result->jitter);
+    for (size_t i = 0; i < what->curves_count; i++) {
+        curve(&chart, what->curves[i].label, (int)(i % 8), what->curves[i].hdr);
+    }
     sl_chart_end(&chart);
+}
+
+static void percentiles_chart(FILE *out, const struct sl_run_result *result,
+                              const struct sl_baseline *baseline)
+{
+    const struct sl_html_curve curves[] = {
+        {"latency", result->load.latency},
+        {"baseline", baseline != NULL ? baseline->latency : NULL},
+        {"generator late", result->is_open_loop ? result->load.late : NULL},
+        {"jitter floor", result->jitter},
+    };
+    const struct sl_html_curves what = {
+        .title = "Latency by percentile",
+        .caption =
+            result->is_open_loop ? "from the planned time" : "from the sending (closed loop)",
+        .curves = curves,
+        .curves_count = sizeof(curves) / sizeof(curves[0]),
+    };
+    curves_chart(out, &what);
 }
 
 struct timeline {
@@ -400,6 +418,25 @@ int sl_html_pairs_write(const char *path, const char *title, const char *text,
     method_begin(out);
     row(out, "ratios", "mean of the middle half of the log ratios of adjacent slots");
     row(out, "intervals", "95 %, bootstrap over the rounds");
+    method_end(out);
+    return page_error(path, fclose(out) != 0 ? -errno : 0, reterr);
+}
+
+int sl_html_curves_write(const char *path, const char *title, const char *text,
+                         const struct sl_html_curves *charts, size_t charts_count,
+                         struct sl_diag *reterr)
+{
+    sl_assert(path != NULL);
+    FILE *out = fopen(path, "we");
+    if (out == NULL) return page_error(path, -errno, reterr);
+    page_begin(out, title);
+    (void)fprintf(out, "<pre>");
+    sl_html_escape(out, text);
+    (void)fprintf(out, "</pre>\n");
+    for (size_t i = 0; i < charts_count; i++) curves_chart(out, &charts[i]);
+    method_begin(out);
+    row(out, "latency counts from", "the planned time of sending");
+    row(out, "histograms", "of all valid slots of a target, merged");
     method_end(out);
     return page_error(path, fclose(out) != 0 ? -errno : 0, reterr);
 }

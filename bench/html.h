@@ -29,3 +29,21 @@ struct sl_html_pairs_chart {
 int sl_html_pairs_write(const char *path, const char *title, const char *text,
                         const struct sl_pairs *pairs, const struct sl_html_pairs_chart *charts,
                         size_t charts_count, struct sl_diag *reterr);
+
+/* A chart of percentile curves. */
+struct sl_html_curve {
+    const char *label;
+    const struct sl_hdr *hdr; /* NULL or empty: left out */
+};
+
+struct sl_html_curves {
+    const char *title;
+    const char *caption;
+    const struct sl_html_curve *curves; /* array of `curves_count`; colours repeat after eight */
+    size_t curves_count;
+};
+
+/* A page of a text and such charts. 0, or -errno with a diagnostic. */
+int sl_html_curves_write(const char *path, const char *title, const char *text,
+                         const struct sl_html_curves *charts, size_t charts_count,
+                         struct sl_diag *reterr);

@@ -150,7 +150,7 @@ static int verdict(const struct session *session)
         code = SL_EXIT_THRESHOLD;
     }
     if (session->values->find_capacity != NULL && session->capacity.rate == 0) {
-        code = SL_EXIT_THRESHOLD;
+        code = session->capacity.is_generator_bound ? SL_EXIT_INVALID : SL_EXIT_THRESHOLD;
     }
     return code;
 }
@@ -192,7 +192,10 @@ static void capacity_text(const struct session *session)
 {
     const struct sl_capacity *capacity = &session->capacity;
     if (capacity->rate == 0) {
-        (void)printf("capacity: %s held at no rate\n", session->values->find_capacity);
+        (void)printf("capacity: %s held at no rate%s\n", session->values->find_capacity,
+                     capacity->is_generator_bound
+                         ? ": the generator was late at all of them; is the machine busy?"
+                         : "");
         return;
     }
     (void)printf("capacity: %s/s with %s%s%s\n", sl_fmt_count((uint64_t)capacity->rate).text,

@@ -21,6 +21,7 @@ struct command {
 static const struct command COMMANDS[] = {
     {"http", sl_command_http, "load a server, closed or open loop, and report latency and CPU"},
     {"compare", sl_command_compare, "compare servers in adjacent pairs, with the noise told"},
+    {"tail", sl_command_tail, "how long servers make people wait at parts of their capacity"},
     {"tax", sl_command_tax, "what servers cost over the kernel's floor, in one run"},
     {"proof", sl_command_proof, "show on a stalling server that the open loop tells the truth"},
     {"micro", sl_command_micro, "what the engine's own operations cost: nanoseconds, allocations"},

@@ -63,8 +63,13 @@ int sl_pairs_init(struct sl_pairs *pairs)
             if (values == NULL) return -ENOMEM;
             pairs->targets[i].values[metric] = values;
         }
+        if (!pairs->keeps) continue;
+        pairs->targets[i].latency = sl_hdr_new_latency();
+        pairs->targets[i].late = sl_hdr_new_latency();
+        if (pairs->targets[i].latency == NULL || pairs->targets[i].late == NULL) return -ENOMEM;
     }
-    return 0;
+    if (pairs->keeps) pairs->jitter = sl_hdr_new_latency();
+    return pairs->keeps && pairs->jitter == NULL ? -ENOMEM : 0;
 }
 
 void sl_pairs_fini(struct sl_pairs *pairs)
@@ -74,7 +79,33 @@ void sl_pairs_fini(struct sl_pairs *pairs)
             free(pairs->targets[i].values[metric]);
             pairs->targets[i].values[metric] = NULL;
         }
+        pairs->targets[i].latency = sl_hdr_free(pairs->targets[i].latency);
+        pairs->targets[i].late = sl_hdr_free(pairs->targets[i].late);
     }
+    pairs->jitter = sl_hdr_free(pairs->jitter);
+}
+
+/* What a slot gave. One in which the generator was late says nothing of the server. */
+static void slot_keep(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
+                      const struct sl_run_result *result)
+{
+    const struct sl_hdr *latency = result->load.latency;
+    bool counts = result->is_valid || pairs->keeps_late;
+    double nothing = (double)NAN;
+    double p50 = (double)sl_hdr_percentile(latency, 50) / 1e3;
+    double p99 = (double)sl_hdr_percentile(latency, 99) / 1e3;
+    target->values[SL_PAIRS_CPU][round] = counts ? sl_run_cpu_us(result) : nothing;
+    target->values[SL_PAIRS_P50][round] = counts ? p50 : nothing;
+    target->values[SL_PAIRS_P99][round] = counts ? p99 : nothing;
+    target->values[SL_PAIRS_RATE][round] = counts ? result->rate : nothing;
+    target->requests += result->load.requests;
+    target->errors += sl_load_errors_sum(&result->load);
+    target->invalid_count += !result->is_valid;
+    if (!pairs->keeps) return;
+    if (result->jitter != NULL) sl_hdr_merge(pairs->jitter, result->jitter);
+    if (!counts) return;
+    sl_hdr_merge(target->latency, latency);
+    sl_hdr_merge(target->late, result->load.late);
 }
 
 static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
@@ -85,7 +116,7 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
     config.warmup_ns = pairs->settle_ns;
     config.duration_ns = pairs->slot_ns;
     config.count = UINT64_MAX;
-    config.jitter = false;
+    config.jitter = pairs->keeps;
     config.progress = false;
     int err = sl_run(&config, &result, reterr);
     if (err == 0 && result.load.requests == 0 && !result.is_stopped) {
@@ -93,16 +124,7 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
                           target->name);
         err = -ENODATA;
     }
-    if (err == 0) {
-        const struct sl_hdr *latency = result.load.latency;
-        target->values[SL_PAIRS_CPU][round] = sl_run_cpu_us(&result);
-        target->values[SL_PAIRS_P50][round] = (double)sl_hdr_percentile(latency, 50) / 1e3;
-        target->values[SL_PAIRS_P99][round] = (double)sl_hdr_percentile(latency, 99) / 1e3;
-        target->values[SL_PAIRS_RATE][round] = result.rate;
-        target->requests += result.load.requests;
-        target->errors += sl_load_errors_sum(&result.load);
-        target->invalid_count += !result.is_valid;
-    }
+    if (err == 0) slot_keep(pairs, target, round, &result);
     sl_run_result_fini(&result);
     return err;
 }

@@ -24,9 +24,12 @@ struct sl_pairs_target {
     const char *name;
     const struct sl_run_config *config; /* borrowed; duration and warm-up are set from the slots */
     double *values[SL_PAIRS_METRICS_COUNT]; /* arrays of rounds; NaN: not measured; owned */
+    struct sl_hdr *latency; /* of all valid slots, if the pairs keep them; else NULL; owned */
+    struct sl_hdr *late;    /* the generator's lateness in the same slots */
     uint64_t requests;
     uint64_t errors;
-    uint32_t invalid_count; /* slots in which the generator was late */
+    uint32_t
+        invalid_count; /* slots in which the generator was late: left out unless `keeps_late` */
 };
 
 struct sl_pairs {
@@ -35,8 +38,11 @@ struct sl_pairs {
     uint32_t rounds;     /* wanted */
     uint32_t done_count; /* whole rounds */
     uint64_t slot_ns;
-    uint64_t settle_ns; /* at the begin of a slot, not measured */
-    bool rotates;       /* begin each round with another target, so that no place is special */
+    uint64_t settle_ns;    /* at the begin of a slot, not measured */
+    struct sl_hdr *jitter; /* of all slots, if `keeps`; owned */
+    bool keeps;            /* keep histograms, and look at the machine's jitter */
+    bool keeps_late;       /* slots in which the generator was late count too */
+    bool rotates;          /* begin each round with another target, so that no place is special */
     bool progress;
 };
 

@@ -26,12 +26,17 @@ static double quantile(const double *sorted, size_t count, double share)
     return sorted[low] + (sorted[high] - sorted[low]) * (at - (double)low);
 }
 
-static double *sorted_copy(const double *values, size_t count)
+/* Sorted, without those that were not measured (NaN). The caller frees. */
+static double *sorted_copy(const double *values, size_t count, size_t *ret_count)
 {
     double *sorted = malloc((count + 1) * sizeof(*sorted));
+    size_t measured = 0;
     sl_assert(sorted != NULL);
-    memcpy(sorted, values, count * sizeof(*sorted));
-    qsort(sorted, count, sizeof(*sorted), compare_doubles);
+    for (size_t i = 0; i < count; i++) {
+        if (!isnan(values[i])) sorted[measured++] = values[i];
+    }
+    qsort(sorted, measured, sizeof(*sorted), compare_doubles);
+    *ret_count = measured;
     return sorted;
 }
 
@@ -39,9 +44,8 @@ double sl_stats_quantile(const double *values, size_t count, double share)
 {
     sl_assert(share >= 0);
     sl_assert(share <= 1);
-    if (count == 0) return NAN;
-    double *sorted = sorted_copy(values, count);
-    double value = quantile(sorted, count, share);
+    double *sorted = sorted_copy(values, count, &count);
+    double value = count > 0 ? quantile(sorted, count, share) : (double)NAN;
     free(sorted);
     return value;
 }
@@ -53,11 +57,7 @@ double sl_stats_median(const double *values, size_t count)
 
 double sl_stats_spread(const double *values, size_t count)
 {
-    if (count == 0) return NAN;
-    double *sorted = sorted_copy(values, count);
-    double spread = quantile(sorted, count, 0.75) - quantile(sorted, count, 0.25);
-    free(sorted);
-    return spread;
+    return sl_stats_quantile(values, count, 0.75) - sl_stats_quantile(values, count, 0.25);
 }
 
 /* Mean of the middle half. Sorts in place. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The little statistics that honest comparison needs. Pure functions. */
+/*
+ * The little statistics that honest comparison needs. Pure functions. A NaN is a value that was not
+ * measured: it is left out.
+ */
 #pragma once
 
 #include <stdbool.h>

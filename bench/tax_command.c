@@ -14,78 +14,12 @@
 #include "bench/command.h"
 #include "bench/endpoint.h"
 #include "bench/html.h"
+#include "bench/known.h"
 #include "bench/pairs.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
 enum { SERVERS_MAX = SL_PAIRS_TARGETS_MAX / 2, MODES_COUNT = 2, PIPELINE_DEPTH = 16 };
-
-/* A server that tax knows. */
-struct known {
-    const char *name;
-    const char *title;
-    const char *needs; /* files or programs that must be there, separated by blanks */
-    const char *command;
-    const char *files[SL_SPAWN_FILES_MAX];
-    bool echoes; /* takes part in the echo scenario */
-};
-
-#define NGINX(conf)  "exec nginx -p {dir} -e {dir}/error.log -c {dir}/" conf
-#define SLUICE(file) "exec {bin}/sluice start --data {dir}/data --cores {core} {dir}/" file
-
-static const struct known KNOWN[] = {
-    {"floor",
-     "floor: bare io_uring, parses nothing",
-     "",
-     "exec {bin}/sluice-bench floor --port {port}",
-     {NULL},
-     true},
-    {"sluice",
-     "sluice: listener, router, text",
-     "{bin}/sluice",
-     SLUICE("sluice-text.yaml"),
-     {"sluice-text.yaml"},
-     false},
-    {"sluice-js",
-     "sluice: listener, router, JavaScript",
-     "{bin}/sluice",
-     SLUICE("sluice-js.yaml"),
-     {"sluice-js.yaml"},
-     true},
-    {"sluice-lua",
-     "sluice: listener, router, Lua",
-     "{bin}/sluice",
-     SLUICE("sluice-lua.yaml"),
-     {"sluice-lua.yaml"},
-     true},
-    {"nginx", "nginx: return 200", "nginx", NGINX("nginx.conf"), {"nginx.conf"}, true},
-    {"nginx-lua",
-     "nginx with LuaJIT",
-     "nginx {modules}/ngx_http_lua_module.so",
-     NGINX("nginx-lua.conf"),
-     {"nginx-lua.conf"},
-     true},
-    {"nginx-njs",
-     "nginx with njs",
-     "nginx {modules}/ngx_http_js_module.so",
-     NGINX("nginx-njs.conf"),
-     {"nginx-njs.conf", "nginx-njs.js"},
-     true},
-    {"haproxy",
-     "HAProxy: return 200",
-     "haproxy",
-     "exec haproxy -f {dir}/haproxy.cfg",
-     {"haproxy.cfg"},
-     false},
-    {"haproxy-lua",
-     "HAProxy with a Lua service",
-     "haproxy",
-     "exec haproxy -f {dir}/haproxy-lua.cfg",
-     {"haproxy-lua.cfg", "haproxy-lua.lua"},
-     false},
-};
-
-enum { KNOWN_COUNT = sizeof(KNOWN) / sizeof(KNOWN[0]) };
 
 struct tax_values {
     struct sl_job_values job;
@@ -180,30 +114,6 @@ static bool list_has(const char *list, const char *name)
     return false;
 }
 
-/* Is everything there that a known server needs? */
-static bool needs_met(const char *needs)
-{
-    char buf[512];
-    char bin[512];
-    sl_spawn_bin_dir(bin, sizeof(bin));
-    while (*needs != '\0') {
-        size_t size = strcspn(needs, " ");
-        if (strncmp(needs, "{bin}", 5) == 0) {
-            (void)snprintf(buf, sizeof(buf), "%.400s%.*s", bin, (int)size - 5, needs + 5);
-            if (access(buf, X_OK) != 0) return false;
-        } else if (strncmp(needs, "{modules}", 9) == 0) {
-            (void)snprintf(buf, sizeof(buf), "/usr/lib/nginx/modules%.*s", (int)size - 9,
-                           needs + 9);
-            if (access(buf, R_OK) != 0) return false;
-        } else {
-            (void)snprintf(buf, sizeof(buf), "%.*s", (int)size, needs);
-            if (!sl_spawn_has_program(buf)) return false;
-        }
-        needs += size + (needs[size] == ' ');
-    }
-    return true;
-}
-
 /* Open the server that was put at the end of the list; leave it out if it does not start. */
 static int server_open(struct tax *tax, const struct tax_values *values, struct sl_diag *reterr)
 {
@@ -228,14 +138,14 @@ static void skipped_print(const char *name, const char *why)
     (void)fprintf(stderr, "left out: %s: %s\n", name, why);
 }
 
-static int known_open(struct tax *tax, const struct tax_values *values, const struct known *known,
-                      struct sl_diag *reterr)
+static int known_open(struct tax *tax, const struct tax_values *values,
+                      const struct sl_known_server *known, struct sl_diag *reterr)
 {
-    bool is_floor = known == &KNOWN[0];
+    bool is_floor = strcmp(known->name, "floor") == 0;
     bool is_echo = strcmp(values->scenario, "echo") == 0;
     if (!is_floor && values->only != NULL && !list_has(values->only, known->name)) return 0;
     if (is_echo && !known->echoes) return 0;
-    if (!needs_met(known->needs)) {
+    if (!sl_known_is_installed(known)) {
         skipped_print(known->name, "not installed");
         return 0;
     }
@@ -272,8 +182,10 @@ static int asked_open(struct tax *tax, const struct tax_values *values, const ch
 static int servers_open(struct tax *tax, const struct tax_values *values, struct sl_diag *reterr)
 {
     int err = 0;
-    for (int i = 0; err == 0 && i < KNOWN_COUNT; i++) {
-        err = known_open(tax, values, &KNOWN[i], reterr);
+    size_t known_count;
+    const struct sl_known_server *known = sl_known_servers(&known_count);
+    for (size_t i = 0; err == 0 && i < known_count; i++) {
+        err = known_open(tax, values, &known[i], reterr);
     }
     if (err == 0 && values->workflow != NULL) {
         char command[SL_ENDPOINT_TEXT_SIZE];

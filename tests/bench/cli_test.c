@@ -108,7 +108,13 @@ static void usage_mistakes_exit_2_with_a_hint(void **state)
                            "tax --scenario none",
                            "floor --port 99999",
                            "hdr /nowhere",
-                           "proof --stall 2s"};
+                           "proof --stall 2s",
+                           "tail",
+                           "tail --at 5x {url}",
+                           "tail --rate 5k {url}",
+                           "tail --of most {url}",
+                           "tail --goal p99 {url}",
+                           "tail nginxx"};
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         assert_int_equal(bench(lines[i]), 2);
         assert_non_null(strstr(output, "error: "));
@@ -126,7 +132,7 @@ static void no_server_exits_3(void **state)
 static void help_of_every_command_exits_0_with_examples(void **state)
 {
     (void)state;
-    const char *commands[] = {"http", "compare", "tax", "floor", "hdr", "proof"};
+    const char *commands[] = {"http", "compare", "tail", "tax", "floor", "hdr", "proof"};
     assert_int_equal(bench("--help"), 0);
     char list[sizeof(output)];
     memcpy(list, output, sizeof(list));
@@ -187,6 +193,33 @@ static void compare_same_server_prints_ratios(void **state)
     assert_null(strstr(output, "\"different\": true"));
 }
 
+/* On a busy machine the generator may be late in every slot: then the exit code says so. */
+static void tail_prints_percentiles_of_each_rate(void **state)
+{
+    char args[512];
+    char page[128];
+    (void)state;
+    (void)snprintf(page, sizeof(page), "%s/tail.html", floor_server.dir);
+    (void)snprintf(args, sizeof(args),
+                   "tail -q --at 200,400 --rounds 2 --slot 60ms --settle 10ms -c 4 --keep-late "
+                   "--html %s --format json a={url}",
+                   page);
+    int code = bench(args);
+    assert_true(code == 0 || code == 4);
+    const char *keys[] = {"\"rounds\": 2",    "\"at\": \"200\"",   "\"at\": \"400\"",
+                          "\"p50\": ",        "\"p99_99\": ",      "\"late_us\": {",
+                          "\"jitter_us\": {", "\"rate_s\": 400.0", "\"name\": \"a\""};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        assert_non_null(strstr(output, keys[i]));
+    }
+    FILE *in = fopen(page, "re");
+    assert_non_null(in);
+    size_t size = fread(output, 1, sizeof(output) - 1, in);
+    output[size] = '\0';
+    fclose(in);
+    assert_non_null(strstr(output, "Latency by percentile at 400"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +230,7 @@ int main(void)
         cmocka_unit_test(help_of_every_command_exits_0_with_examples),
         cmocka_unit_test(baseline_and_page_are_written_and_read),
         cmocka_unit_test(compare_same_server_prints_ratios),
+        cmocka_unit_test(tail_prints_percentiles_of_each_rate),
     };
     return cmocka_run_group_tests_name("bench_cli", tests, group_setup, group_teardown);
 }

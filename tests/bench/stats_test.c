@@ -39,6 +39,17 @@ static void median_odd_even_and_empty(void **state)
     assert_true(sl_stats_spread(values, 4) > 0);
 }
 
+static void median_not_measured_is_left_out(void **state)
+{
+    (void)state;
+    const double values[] = {(double)NAN, 1, (double)NAN, 3, 2};
+    assert_true(sl_stats_median(values, 5) == 2);
+    assert_true(sl_stats_quantile(values, 5, 0) == 1);
+    assert_true(sl_stats_quantile(values, 5, 1) == 3);
+    assert_true(isnan(sl_stats_median(values, 1)));
+    assert_true(isnan(sl_stats_spread(values, 1)));
+}
+
 static void ratio_same_server_is_no_difference(void **state)
 {
     (void)state;
@@ -107,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(median_odd_even_and_empty),
+        cmocka_unit_test(median_not_measured_is_left_out),
         cmocka_unit_test(ratio_same_server_is_no_difference),
         cmocka_unit_test(ratio_three_percent_is_found),
         cmocka_unit_test(ratio_disturbed_pairs_do_not_count),
