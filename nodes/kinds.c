@@ -14,6 +14,7 @@
 #include "nodes/script/cel/cel.h"
 #include "nodes/script/engine.h"
 #include "nodes/script/js/js.h"
+#include "nodes/script/lua/lua.h"
 #include "nodes/system/native.h"
 
 static const struct sl_kind *const kinds[] = {
@@ -25,6 +26,9 @@ static const struct sl_engine *const engines[] = {
     &sl_engine_cel,
 #ifdef SL_HAVE_JS
     &sl_engine_js,   &sl_engine_ts,
+#endif
+#ifdef SL_HAVE_LUA
+    &sl_engine_lua,
 #endif
     &sl_engine_json, &sl_engine_text, &sl_engine_yaml,
 };
