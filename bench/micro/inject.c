@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,7 @@
 
 #include "core/base/assertion.h"
 #include "core/base/list.h"
+#include "io/sock/waker.h"
 
 enum {
     LISTEN_FD = 1 << 20,     /* no descriptor of the process is so high */
@@ -46,7 +48,7 @@ struct inject {
     uint64_t replies; /* of the window */
     uint64_t bytes_out;
     uint64_t cpu_begin_ns;
-    int wake_fd;
+    struct sl_waker waker; /* as the real pollers: no system call while we are awake */
 };
 
 static struct inject *inject_of(struct sl_poller *poller)
@@ -291,9 +293,11 @@ static uint32_t requests_give(struct inject *inject)
 static void rest(struct inject *inject, uint64_t deadline_ns)
 {
     if (deadline_ns == 0) return;
-    struct pollfd fd = {.fd = inject->wake_fd, .events = POLLIN};
+    struct pollfd fd = {.fd = inject->waker.fd, .events = POLLIN};
     uint64_t value;
-    if (poll(&fd, 1, REST_MS) > 0) (void)eventfd_read(inject->wake_fd, &value);
+    sl_waker_announce(&inject->waker);
+    if (sl_waker_is_pending(&inject->waker)) return;
+    if (poll(&fd, 1, REST_MS) > 0) (void)eventfd_read(inject->waker.fd, &value);
 }
 
 static uint32_t inject_wait(struct sl_poller *poller, uint64_t deadline_ns)
@@ -301,6 +305,7 @@ static uint32_t inject_wait(struct sl_poller *poller, uint64_t deadline_ns)
     struct inject *inject = inject_of(poller);
     bool idle = inject->feed != NULL && inject->order == SL_INJECT_REST && inject->done_count == 0;
     if (idle) rest(inject, deadline_ns);
+    sl_waker_rise(&inject->waker);
     if (poller->woken != NULL) poller->woken(poller);
     if (inject->feed == NULL) return 0;
     order_follow(inject);
@@ -321,13 +326,13 @@ static bool inject_is_ready(struct sl_poller *poller)
 
 static void inject_wake(struct sl_poller *poller)
 {
-    (void)eventfd_write(inject_of(poller)->wake_fd, 1);
+    sl_waker_wake(&inject_of(poller)->waker);
 }
 
 static void inject_free(struct sl_poller *poller)
 {
     struct inject *inject = inject_of(poller);
-    if (inject->wake_fd >= 0) (void)close(inject->wake_fd);
+    sl_waker_fini(&inject->waker);
     free(inject->conns);
     free(inject->done);
     free(inject->bufs);
@@ -356,13 +361,13 @@ static const struct sl_poller_ops INJECT_OPS = {
 struct sl_poller *sl_inject_new(struct sl_inject_feed *feed, struct sl_clock *clock)
 {
     sl_assert(clock != NULL);
-    struct inject *inject = calloc(1, sizeof(*inject));
+    struct inject *inject = aligned_alloc(alignof(struct inject), sizeof(*inject));
     if (inject == NULL) return NULL;
+    *inject = (struct inject){.feed = NULL};
     inject->base.ops = &INJECT_OPS;
     inject->base.clock = clock;
     inject->feed = feed;
-    inject->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    bool ok = inject->wake_fd >= 0;
+    bool ok = sl_waker_init(&inject->waker) == 0;
     if (feed != NULL) {
         sl_assert(feed->connections <= SL_INJECT_CONNS_MAX);
         inject->conns = calloc(feed->connections, sizeof(*inject->conns));

@@ -10,6 +10,7 @@
  * Figures are of the round trip; one way is half of it.
  */
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,8 @@ struct pair {
     enum way way;
     int core; /* of the other thread */
     pthread_t thread;
-    _Atomic int step; /* written by main */
-    _Atomic int done; /* written by the other thread */
+    alignas(128) _Atomic int step; /* written by main, seldom; read by the other at every turn */
+    alignas(128) _Atomic int done; /* written by the other thread */
 };
 
 static void answered(struct sl_reply *reply, struct sl_value answer)
@@ -127,7 +128,7 @@ static int pair_setup(struct sl_micro_run *run)
         run->why = "needs two cores (--cores)";
         return SL_MICRO_SKIPPED;
     }
-    struct pair *pair = aligned_alloc(64, (sizeof(*pair) + 63) / 64 * 64);
+    struct pair *pair = aligned_alloc(alignof(struct pair), sizeof(*pair));
     sl_assert(pair != NULL);
     memset(pair, 0, sizeof(*pair));
     pair->way = way;

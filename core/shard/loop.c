@@ -144,8 +144,9 @@ void sl_loop_turn(struct sl_loop *loop, uint64_t deadline_ns)
 
     uint64_t until = wait_deadline(loop, deadline_ns);
     if (loop->stall_ns != 0) {
-        uint64_t busy = sl_clock_now_ns(loop->clock) - loop->waited_ns;
-        if (busy > loop->stall_ns) turn_stalled(loop, busy);
+        uint64_t now_ns = sl_loop_fast_ns(loop);
+        uint64_t busy = now_ns > loop->waited_ns ? now_ns - loop->waited_ns : 0;
+        if (__builtin_expect(busy > loop->stall_ns, 0)) turn_stalled(loop, busy);
     }
     loop->sleeping = until != 0;
     if (loop->sleeping && loop->offline != NULL) loop->offline(loop);
