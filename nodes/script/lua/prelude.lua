@@ -9,7 +9,8 @@
 --   * a function that works on all keys finishes a lazy table first (N.finish);
 --   * whatever catches an error gives it to N.caught, which raises it again once the call is over.
 --
--- Wrappers end in a tail call, so that an error names the author's line and not one of these.
+-- Wrappers end in a tail call, so that an error of what they wrap names the author's line and not
+-- one of these; errors of their own are raised at level 2.
 
 local N = ...
 
@@ -30,7 +31,7 @@ local finish, caught, charge, stopped = N.finish, N.caught, N.charge, N.stopped
 local contents = setmetatable({}, {__mode = 'k'}) -- read-only table → what it shows
 
 local function refuse()
-    return error('this table is read-only', 2)
+    error('this table is read-only', 2)
 end
 
 local function freeze(from, call)
@@ -123,7 +124,7 @@ local function setmetatable_(t, meta)
     if is_ours(kind) then
         N.thaw(t)
     elseif kind == FROZEN or kind == GLOBALS then
-        return error('cannot change a protected metatable', 2)
+        error('cannot change a protected metatable', 2)
     end
     return setmetatable(t, meta)
 end
@@ -207,10 +208,10 @@ end
 
 local function sort(t, before)
     if type(t) ~= 'table' then
-        return error("bad argument #1 to 'sort' (table expected, got " .. type(t) .. ')', 2)
+        error("bad argument #1 to 'sort' (table expected, got " .. type(t) .. ')', 2)
     end
     if before ~= nil and type(before) ~= 'function' then
-        return error("bad argument #2 to 'sort' (function expected, got " .. type(before) .. ')', 2)
+        error("bad argument #2 to 'sort' (function expected, got " .. type(before) .. ')', 2)
     end
     if getmetatable(t) == FROZEN then return refuse() end
     before = before or less
@@ -368,10 +369,10 @@ local function random(low, high)
     if low == nil then return value end
     if high == nil then low, high = 1, low end
     if type(low) ~= 'number' or type(high) ~= 'number' then
-        return error("bad argument to 'random' (number expected)", 2)
+        error("bad argument to 'random' (number expected)", 2)
     end
     low, high = floor(low), floor(high)
-    if low > high then return error("bad argument to 'random' (interval is empty)", 2) end
+    if low > high then error("bad argument to 'random' (interval is empty)", 2) end
     return low + floor(value * (high - low + 1))
 end
 
