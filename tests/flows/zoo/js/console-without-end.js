@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => { for (;;) console.log('x') }

@@ -1,2 +1,0 @@
-/* inline: error deadline; process: error */
-export default () => (function* () {}).constructor('for (;;);')().next()

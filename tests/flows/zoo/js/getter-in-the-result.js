@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => ({ get a() { for (;;); } })

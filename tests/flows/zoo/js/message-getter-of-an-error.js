@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => { throw Object.defineProperty(new Error, 'message', { get() { for (;;); } }) }

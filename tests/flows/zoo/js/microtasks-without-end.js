@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => { const f = () => queueMicrotask(f); f(); return new Promise(() => {}) }

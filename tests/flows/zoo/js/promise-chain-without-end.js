@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline memory */
-export default () => { const f = () => Promise.resolve().then(f); return f() }

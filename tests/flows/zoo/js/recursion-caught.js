@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => { function f() { try { f() } finally { f() } } f() }

@@ -1,2 +1,0 @@
-/* inline: error memory deadline; process: error memory deadline */
-export default () => { let s = 'x'; for (let i = 0; i < 29; i++) s += s; return s }

@@ -1,2 +1,0 @@
-/* inline: deadline value; process: deadline value */
-export default () => ({ [Symbol.iterator]() { for (;;); }, a: 1 })

@@ -1,2 +1,0 @@
-/* inline: deadline; process: deadline */
-export default () => { const t = { then(f) { f(t) } }; return t }
