@@ -178,4 +178,5 @@ int cli_start(struct cli_args *args);
 
 /* True if `start` could run with these; what is wrong was printed. Nothing is started. */
 bool cli_start_check(struct cli_args *args);
+int cli_tune(struct cli_args *args);
 int cli_version(struct cli_args *args);

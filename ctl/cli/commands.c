@@ -195,6 +195,21 @@ static const struct cli_option eval_options[] = {
     {0},
 };
 
+static const struct cli_option tune_options[] = {
+    {"write", 0, "FILE", 0, NULL, "write what was chosen into this sluice.yaml, with the reasons"},
+    {"apply", 0, NULL, CLI_SWITCH, NULL, "set system settings now, until the machine restarts"},
+    {"persist", 0, "DIR", 0, NULL,
+     "write files that keep system settings below DIR (/ for this machine); - prints them"},
+    {"revert", 0, NULL, CLI_SWITCH, NULL, "restore everything that tune has changed"},
+    {"dry-run", 0, NULL, CLI_SWITCH, NULL, "show what would be done, change nothing"},
+    {"only", 0, "RULE", CLI_LIST, NULL, "only these proposals, proof or not"},
+    {"skip", 0, "RULE", CLI_LIST, NULL, "all but these"},
+    {"root", 0, "DIR", 0, NULL, "look at a copy of another machine's /proc and /sys"},
+    {"state", 0, "DIR", 0, NULL,
+     "where the journal is (/var/lib/sluice; without root ~/.local/state)"},
+    {0},
+};
+
 static const struct cli_option help_options[] = {
     {"man", 0, NULL, CLI_SWITCH, NULL, "print the manual page, for man -l -"},
     {0},
@@ -286,6 +301,19 @@ const struct cli_command cli_commands[] = {
      "  sluice bench --help\n"
      "  sluice bench http http://127.0.0.1:8000/ping --duration 5s\n",
      no_options, cli_bench, true},
+    {"tune", "fit the runtime to the machine", "[FILE…]",
+     "Reads cores, memory nodes, interrupts, limits, frequency and idle states, kernel and "
+     "network,\n"
+     "and says what it would set, why, what to expect, where it is set, and whether we may.\n"
+     "Without further options it changes nothing. Every change is kept in a journal first: "
+     "--revert\n"
+     "restores what was, also after a crash.\n",
+     "  sluice tune\n"
+     "  sluice tune --format json\n"
+     "  sluice tune --write sluice.yaml\n"
+     "  sluice tune --apply --persist / --dry-run\n"
+     "  sluice tune --revert\n",
+     tune_options, cli_tune, false},
     {"completion", "print the completion for a shell", "bash|zsh",
      "For bash: eval \"$(sluice completion bash)\" in ~/.bashrc.\n"
      "For zsh: eval \"$(sluice completion zsh)\" in ~/.zshrc, after compinit.\n",

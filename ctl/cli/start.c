@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/log.h"
@@ -315,10 +316,20 @@ bool cli_start_check(struct cli_args *args)
     return is_right;
 }
 
+/* A descriptor for each connection: what the hard limit allows is ours to take. */
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int cli_start(struct cli_args *args)
 {
     struct start start = {.args = args};
     if (!options_read(&start)) return CLI_USAGE;
+    descriptors_raise();
     struct sl_diag diag = {0};
     int r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
     sl_value_unref(start.cfg.environment);
