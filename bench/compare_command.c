@@ -10,6 +10,7 @@
 #include "bench/endpoint.h"
 #include "bench/html.h"
 #include "bench/pairs.h"
+#include "bench/spawn.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
@@ -21,6 +22,7 @@ struct compare_values {
     const char *server_core;
     const char *least;
     struct sl_option_list fail_if;
+    struct sl_option_list enter;
     uint64_t slot_ns;
     uint64_t settle_ns;
     uint32_t pairs;
@@ -38,6 +40,8 @@ static const struct sl_option OPTIONS[] = {
      offsetof(struct compare_values, least), SL_OPTION_STRING, 0},
     {"fail-if", "'M>R'", "exit 1 if a ratio to the first surely exceeds R: 'cpu_us>1.01'",
      offsetof(struct compare_values, fail_if), SL_OPTION_LIST, 0},
+    {"enter", "NAME='CMD'", "run this before the target starts and before each of its slots",
+     offsetof(struct compare_values, enter), SL_OPTION_LIST, 0},
     SL_JOB_OPTIONS_LOAD(struct compare_values, job),
     SL_JOB_OPTIONS_REQUEST(struct compare_values, job),
     {"Servers", NULL, NULL, 0, SL_OPTION_TITLE, 0},
@@ -145,6 +149,41 @@ static int values_check(const struct compare_values *values, const struct sl_opt
     return 0;
 }
 
+/* "NAME=COMMAND": the command if it is for the target of that name, else NULL. */
+static const char *enter_of(const char *item, const char *name)
+{
+    size_t size = strlen(name);
+    return strncmp(item, name, size) == 0 && item[size] == '=' ? item + size + 1 : NULL;
+}
+
+/* The command of --enter for a target, or NULL. */
+static const char *enter_find(const struct compare_values *values, const char *name)
+{
+    for (uint32_t i = 0; i < values->enter.count; i++) {
+        const char *command = enter_of(values->enter.items[i], name);
+        if (command != NULL) return command;
+    }
+    return NULL;
+}
+
+/* Each --enter belongs to a target. */
+static int enter_check(const struct comparison *comparison, const struct compare_values *values,
+                       struct sl_diag *reterr)
+{
+    const struct sl_pairs *pairs = &comparison->pairs;
+    for (uint32_t i = 0; i < values->enter.count; i++) {
+        bool is_known = false;
+        for (uint32_t t = 0; t < pairs->targets_count; t++) {
+            is_known |= enter_of(values->enter.items[i], pairs->targets[t].name) != NULL;
+        }
+        if (is_known) continue;
+        return sl_diag_set(reterr, "bad_value", (struct sl_pos){0, 0},
+                           "--enter \"%s\": expected NAME='COMMAND' with the name of a target",
+                           values->enter.items[i]);
+    }
+    return 0;
+}
+
 static int endpoints_open(struct comparison *comparison, const struct compare_values *values,
                           const struct sl_option_list *targets, struct sl_diag *reterr)
 {
@@ -154,15 +193,19 @@ static int endpoints_open(struct comparison *comparison, const struct compare_va
         struct sl_endpoint *endpoint = &comparison->endpoints[i];
         const char letter[] = {(char)('A' + i), '\0'};
         int err = sl_endpoint_parse(targets->items[i], letter, endpoint, reterr);
+        pairs->targets[i].name = endpoint->name;
+        pairs->targets[i].enter = enter_find(values, endpoint->name);
+        if (err == 0 && pairs->targets[i].enter != NULL) {
+            err = sl_spawn_run(pairs->targets[i].enter, reterr);
+        }
         if (err == 0) {
             err = sl_endpoint_open(endpoint, &values->job, values->path, comparison->server_core,
                                    NULL, reterr);
         }
         if (err < 0) return err;
-        pairs->targets[i].name = endpoint->name;
         pairs->targets[i].config = &endpoint->job.config;
     }
-    return 0;
+    return enter_check(comparison, values, reterr);
 }
 
 static void verdict_print(FILE *out, const struct comparison *comparison, uint32_t target,

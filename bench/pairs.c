@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/spawn.h"
 #include "core/base/assertion.h"
 
 static const struct {
@@ -118,6 +119,7 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
     config.count = UINT64_MAX;
     config.jitter = pairs->keeps;
     config.progress = false;
+    if (target->enter != NULL && sl_spawn_run(target->enter, reterr) < 0) return -EIO;
     int err = sl_run(&config, &result, reterr);
     if (err == 0 && result.load.requests == 0 && !result.is_stopped) {
         (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0}, "%s gave not one reply",

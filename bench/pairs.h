@@ -22,6 +22,7 @@ enum sl_pairs_metric {
 
 struct sl_pairs_target {
     const char *name;
+    const char *enter; /* a command to run before each of its slots, or NULL; borrowed */
     const struct sl_run_config *config; /* borrowed; duration and warm-up are set from the slots */
     double *values[SL_PAIRS_METRICS_COUNT]; /* arrays of rounds; NaN: not measured; owned */
     struct sl_hdr *latency; /* of all valid slots, if the pairs keep them; else NULL; owned */

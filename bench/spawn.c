@@ -251,6 +251,27 @@ int sl_spawn_start(const struct sl_spawn_config *config, struct sl_spawn *ret_sp
     return err;
 }
 
+int sl_spawn_run(const char *command, struct sl_diag *reterr)
+{
+    sl_assert(command != NULL);
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        (void)signal(SIGPIPE, SIG_DFL);
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (null < 0) _exit(127);
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) (void)dup2(null, fd);
+        (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    int status = -1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+    (void)sl_diag_set(reterr, "command_failed", NO_POS, "\"%s\" failed", command);
+    return -EIO;
+}
+
 static int entry_remove(const char *path, const struct stat *info, int type, struct FTW *ftw)
 {
     (void)info;

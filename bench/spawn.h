@@ -43,6 +43,12 @@ int sl_spawn_start(const struct sl_spawn_config *config, struct sl_spawn *ret_sp
 /* End it (TERM, then KILL for its group) and remove the folder. Harmless when not running. */
 void sl_spawn_stop(struct sl_spawn *spawn);
 
+/*
+ * Run a command to its end with /bin/sh, without input or output.
+ * 0; -EIO with a diagnostic if it did not exit with 0, or could not be run.
+ */
+int sl_spawn_run(const char *command, struct sl_diag *reterr);
+
 /* The folder of this program, without a slash at its end. */
 void sl_spawn_bin_dir(char *buf, size_t buf_size);
 

@@ -193,6 +193,36 @@ static void compare_same_server_prints_ratios(void **state)
     assert_null(strstr(output, "\"different\": true"));
 }
 
+/* The file has a letter for the start and each slot of a target: A B A B. */
+static void compare_enter_runs_before_the_start_and_each_slot(void **state)
+{
+    (void)state;
+    char args[640];
+    char path[128];
+    char targets[128];
+    char text[64] = "";
+    (void)snprintf(path, sizeof(path), "%s/entered", floor_server.dir);
+    (void)snprintf(targets, sizeof(targets), "x=http://127.0.0.1:%u/ y=http://127.0.0.1:%u/",
+                   floor_server.port, floor_server.port);
+    (void)snprintf(args, sizeof(args),
+                   "compare -q --pairs 2 --slot 50ms --settle 5ms -c 2 --enter x='printf x >>%s' "
+                   "--enter y='printf y >>%s' %s",
+                   path, path, targets);
+    assert_int_equal(bench(args), 0);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof(text), file));
+    (void)fclose(file);
+    assert_string_equal(text, "xyxyxy");
+    (void)snprintf(args, sizeof(args), "compare -q --pairs 1 --slot 50ms --enter x=false %s",
+                   targets);
+    assert_int_equal(bench(args), 3);
+    assert_non_null(strstr(output, "\"false\" failed"));
+    (void)snprintf(args, sizeof(args), "compare -q --pairs 1 --slot 50ms --enter z=true %s",
+                   targets);
+    assert_int_equal(bench(args), 2);
+}
+
 /* On a busy machine the generator may be late in every slot: then the exit code says so. */
 static void tail_prints_percentiles_of_each_rate(void **state)
 {
@@ -230,6 +260,7 @@ int main(void)
         cmocka_unit_test(help_of_every_command_exits_0_with_examples),
         cmocka_unit_test(baseline_and_page_are_written_and_read),
         cmocka_unit_test(compare_same_server_prints_ratios),
+        cmocka_unit_test(compare_enter_runs_before_the_start_and_each_slot),
         cmocka_unit_test(tail_prints_percentiles_of_each_rate),
     };
     return cmocka_run_group_tests_name("bench_cli", tests, group_setup, group_teardown);
