@@ -6,6 +6,7 @@
  *
  * Each returns the next instruction, or NULL after a failure; then the loop looks for a handler.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/assertion.h"
@@ -387,10 +388,17 @@ static const struct sl_cel_ins *op_merge(struct machine m, const struct sl_cel_i
     return target(m, ins->imm2);
 }
 
-static __attribute__((cold)) bool fail_call(struct machine m, const struct sl_cel_target *callee)
+static __attribute__((cold)) bool fail_call(struct machine m, const struct sl_cel_target *callee,
+                                            const struct sl_cel_val *const *args, uint32_t count)
 {
+    char types[128] = "";
     if (callee->name.data == NULL) return sl_cel_fail(m.eval, "unbound function");
-    return sl_cel_fail(m.eval, "no such overload: %.*s", SL_SLICE_FMT(callee->name));
+    for (uint32_t i = 0; i < count; i++) {
+        size_t used = strlen(types);
+        (void)snprintf(types + used, sizeof(types) - used, "%s%s", i > 0 ? ", " : "",
+                       sl_cel_type_name(args[i]));
+    }
+    return sl_cel_fail(m.eval, "no such overload: %.*s(%s)", SL_SLICE_FMT(callee->name), types);
 }
 
 /* The overload that takes these arguments, or NULL. */
@@ -421,7 +429,7 @@ static __attribute__((cold, noinline)) bool call_as_doubles(struct machine m,
     }
     const struct sl_cel_row *row = find_row(callee, args, count);
     if (row != NULL) return sl_cel_charge(m.eval, 1) && row->call(m.eval, args, ret);
-    return fail_call(m, callee);
+    return fail_call(m, callee, args, count);
 }
 
 static FORCED const struct sl_cel_ins *op_call(struct machine m, const struct sl_cel_ins *ins)
