@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
@@ -15,6 +16,7 @@ static sl_report_fn *receiver;
 
 struct report {
     struct sl_mail mail;
+    enum sl_log_level level;
     char text[SL_REPORT_TEXT_SIZE];
 };
 
@@ -27,23 +29,20 @@ static void report_tell(struct sl_mail *mail)
 {
     sl_assert(receiver != NULL);
     struct report *report = sl_container_of(mail, struct report, mail);
-    receiver(report->text);
+    receiver(report->level, report->text);
     free(report);
 }
 
 /* A bucket that holds a second's worth. */
-static bool may_report(struct sl_shard *shard)
+static bool may_report(struct sl_report_bucket *bucket, uint64_t now_ns)
 {
     uint64_t step_ns = SL_NS_PER_SEC / SL_REPORTS_PER_SECOND;
-    uint64_t now_ns = shard->loop.now_ns;
-    if (shard->report_next_ns + SL_NS_PER_SEC < now_ns) {
-        shard->report_next_ns = now_ns - SL_NS_PER_SEC;
-    }
-    if (shard->report_next_ns > now_ns) {
-        shard->reports_dropped++;
+    if (bucket->next_ns + SL_NS_PER_SEC < now_ns) bucket->next_ns = now_ns - SL_NS_PER_SEC;
+    if (bucket->next_ns > now_ns) {
+        bucket->dropped++;
         return false;
     }
-    shard->report_next_ns += step_ns;
+    bucket->next_ns += step_ns;
     return true;
 }
 
@@ -69,10 +68,9 @@ static struct sl_pos place_of(struct sl_value error, const struct sl_node *node)
     return (struct sl_pos){(uint32_t)line.cell->i64, (uint32_t)column.cell->i64};
 }
 
-static void text_make(char *text, struct sl_process *process, struct sl_value error,
-                      const char *origin)
+static void text_make(char *text, const struct sl_process *process, const struct sl_symbol *symbol,
+                      struct sl_value error, const char *origin)
 {
-    const struct sl_symbol *symbol = process->error_symbol;
     size_t used =
         (size_t)snprintf(text, SL_REPORT_TEXT_SIZE,
                          "namespace %s: %s:", process->instance->program->name_space, origin);
@@ -94,23 +92,33 @@ static void text_make(char *text, struct sl_process *process, struct sl_value er
         used = append(text, used, ": ", sl_value_slice(sl_error_part(at, SL_ERROR_MESSAGE)));
         before = "; caused by ";
     }
-    if (process->shard->reports_dropped > 0 && used < SL_REPORT_TEXT_SIZE) {
-        (void)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " (%llu more left out)",
-                       (unsigned long long)process->shard->reports_dropped);
-        process->shard->reports_dropped = 0;
-    }
 }
 
-void sl_report_error(struct sl_process *process, struct sl_value error, const char *origin)
+/* How many were left out since the last one. */
+static void text_add_dropped(char *text, struct sl_report_bucket *bucket)
+{
+    size_t used = strlen(text);
+    if (bucket->dropped == 0 || used + 1 >= SL_REPORT_TEXT_SIZE) return;
+    (void)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " (%llu more left out)",
+                   (unsigned long long)bucket->dropped);
+    bucket->dropped = 0;
+}
+
+void sl_report_error(struct sl_process *process, enum sl_log_level level,
+                     const struct sl_symbol *symbol, struct sl_value error, const char *origin)
 {
     sl_assert(process != NULL);
     sl_assert(origin != NULL);
     sl_assert(sl_value_is(error, SL_VALUE_ERROR));
     struct sl_shard *shard = process->shard;
-    if (receiver == NULL || shard->control == NULL || !may_report(shard)) return;
+    struct sl_report_bucket *bucket = &shard->reports[level == SL_LOG_ERROR];
+    if (receiver == NULL || shard->control == NULL) return;
+    if (!may_report(bucket, shard->loop.now_ns)) return;
     struct report *report = malloc(sizeof(*report));
     if (report == NULL) return;
     report->mail.fn = report_tell;
-    text_make(report->text, process, error, origin);
+    report->level = level;
+    text_make(report->text, process, symbol, error, origin);
+    text_add_dropped(report->text, bucket);
     sl_loop_post(shard->control, &report->mail);
 }

@@ -21,6 +21,12 @@
 struct sl_program;
 struct sl_diag;
 
+/* A limit on reports: when the next one may go, and what was left out since the last. */
+struct sl_report_bucket {
+    uint64_t next_ns;
+    uint64_t dropped;
+};
+
 struct sl_shard {
     struct sl_loop loop;           /* first: a loop of a shard is a shard */
     uint32_t index;                /* 0 … shards_count - 1 */
@@ -33,8 +39,7 @@ struct sl_shard {
     struct sl_list processes; /* struct sl_process of core/graph: all that live */
     uint32_t processes_count;
     uint64_t process_id_next;
-    uint64_t report_next_ns; /* core/graph/report.c: when the next report may go */
-    uint64_t reports_dropped;
+    struct sl_report_bucket reports[2]; /* core/graph/report.c: mistakes of clients, errors */
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;

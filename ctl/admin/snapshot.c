@@ -106,7 +106,7 @@ static void mail_take(struct sl_mail *mail)
     to->cpu = shard->cpu;
     to->processes = shard->processes_count;
     to->processes_begun = shard->process_id_next;
-    to->reports_dropped = shard->reports_dropped;
+    to->reports_dropped = shard->reports[0].dropped + shard->reports[1].dropped;
     to->loop = shard->loop.stats;
     poller_take(&shard->loop.poller->stats, &to->poller);
     sl_mem_stats_get(shard->loop.mem, &to->mem);

@@ -528,9 +528,9 @@ static void signals_close(struct sl_runtime *runtime)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-static void report_log(const char *text)
+static void report_log(enum sl_log_level level, const char *text)
 {
-    sl_log(SL_LOG_ERROR, "%s", text);
+    sl_log(level, "%s", text);
 }
 
 static void defaults_fill(struct sl_runtime_config *cfg)

@@ -200,6 +200,9 @@ struct sl_http_server *sl_http_request_server(const struct sl_http_request *requ
  */
 void sl_http_respond(struct sl_http_request *request, struct sl_value answer);
 
+/* The status that sl_http_respond sends for an answer (500 if its body cannot be written). */
+int sl_http_answer_status(struct sl_value answer);
+
 /* A field of a plain answer. Both slices are copied. */
 struct sl_http_field {
     struct sl_slice name;

@@ -101,6 +101,15 @@ static int error_status(struct sl_value error)
     return 500;
 }
 
+int sl_http_answer_status(struct sl_value answer)
+{
+    struct envelope envelope = {200, sl_value_none(), answer};
+    if (answer.cell == NULL) return 204;
+    if (sl_value_is(answer, SL_VALUE_ERROR)) return error_status(answer);
+    if (sl_value_is(answer, SL_VALUE_MAP)) (void)envelope_read(answer, &envelope);
+    return envelope.status;
+}
+
 void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
 {
     sl_assert(request != NULL);

@@ -147,28 +147,33 @@ struct listener_call {
     struct sl_http_request *request;
     struct sl_process *process;
     const struct sl_symbol *symbol;
-    bool catching; /* the answer of `out` was an error: this is the one of `error` */
+    bool catching;         /* the answer of `out` was an error: this is the one of `error` */
+    struct sl_value error; /* that error, counted; cell == NULL: none, or nobody waits */
+    const struct sl_symbol *error_symbol;
 };
+
+/* Why it was a 500, or a 400, for the log. Cold. */
+static __attribute__((cold)) void report(struct listener_call *call, int status)
+{
+    char origin[256];
+    enum sl_log_level level = status >= 500 ? SL_LOG_ERROR : SL_LOG_INFO;
+    (void)snprintf(origin, sizeof(origin), "%.*s %.*s: %d",
+                   SL_SLICE_FMT(sl_http_request_method(call->request)),
+                   SL_SLICE_FMT(sl_http_request_path(call->request)), status);
+    sl_report_error(call->process, level, call->error_symbol, call->error, origin);
+    sl_value_unref(call->error);
+}
 
 static void call_end(struct listener_call *call, struct sl_value answer)
 {
     struct sl_process *process = call->process;
     struct sl_mem *mem = process->shard->loop.mem;
+    if (__builtin_expect(call->error.cell != NULL, 0)) report(call, sl_http_answer_status(answer));
     call->request->user = NULL;
     sl_http_respond(call->request, answer);
     sl_value_unref(answer);
     sl_mem_give_fast(mem, call, sizeof(*call));
     sl_process_finish(process);
-}
-
-/* Why it was a 500, for the log. Cold. */
-static __attribute__((cold)) void report(struct listener_call *call, struct sl_value error)
-{
-    char origin[256];
-    (void)snprintf(origin, sizeof(origin), "%.*s %.*s",
-                   SL_SLICE_FMT(sl_http_request_method(call->request)),
-                   SL_SLICE_FMT(sl_http_request_path(call->request)));
-    sl_report_error(call->process, error, origin);
 }
 
 static void call_answered(struct sl_reply *reply, struct sl_value answer)
@@ -177,7 +182,10 @@ static void call_answered(struct sl_reply *reply, struct sl_value answer)
     if (__builtin_expect(sl_value_is(answer, SL_VALUE_ERROR), 0) && !call->catching) {
         struct sl_seat *seat = call->process->instance->seats[call->symbol->index];
         sl_counter_add(&seat->errors, 1);
-        if (!call->request->cancelled) report(call, answer);
+        if (!call->request->cancelled) {
+            call->error = sl_value_ref(answer);
+            call->error_symbol = call->process->error_symbol;
+        }
         if (call->symbol->error.edges_count > 0 && !call->process->cancelled) {
             call->catching = true;
             sl_process_send(call->process, call->symbol, SL_PORT_ERROR, answer, &call->reply);

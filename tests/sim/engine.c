@@ -118,8 +118,9 @@ static void on_published(void *ctx, uint64_t revision, int result, const struct 
     sim_trace(engine->sim, "published", revision, version);
 }
 
-static void on_report(const char *text)
+static void on_report(enum sl_log_level level, const char *text)
 {
+    (void)level;
     reporting->reports++;
     sim_trace(reporting->sim, "report", strlen(text), 0);
 }
