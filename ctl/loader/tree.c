@@ -49,7 +49,20 @@ static int edge_add(struct tree *tree, struct tree_edge edge)
 
 /* ---- vertices ------------------------------------------------------------------------------ */
 
-static int kind_unknown(struct tree *tree, const struct sl_spec *spec)
+static const struct sl_kind *kind_of(struct sl_slice name)
+{
+    char text[SL_SPEC_NAME_MAX + 1];
+    if (name.size > SL_SPEC_NAME_MAX) return NULL;
+    memcpy(text, name.data, name.size);
+    text[name.size] = '\0';
+    return sl_kind_get(text);
+}
+
+/*
+ * Report it. Returns the kind that was probably meant, or NULL: by it the rest of the spec is
+ * checked, so that all its mistakes are told at once.
+ */
+static const struct sl_kind *kind_unknown(struct tree *tree, const struct sl_spec *spec)
 {
     const char *names[SL_KINDS_MAX];
     size_t count;
@@ -59,16 +72,10 @@ static int kind_unknown(struct tree *tree, const struct sl_spec *spec)
     struct sl_diag *diag = sl_spec_error(tree->file, tree->diags, "unknown_kind", sl_value_pos(at),
                                          "unknown kind \"%.*s\"", SL_SLICE_FMT(spec->kind));
     sl_spec_hint_nearest(diag, spec->kind, names, count);
-    return -EINVAL;
-}
-
-static const struct sl_kind *kind_of(struct sl_slice name)
-{
     char text[SL_SPEC_NAME_MAX + 1];
-    if (name.size > SL_SPEC_NAME_MAX) return NULL;
-    memcpy(text, name.data, name.size);
-    text[name.size] = '\0';
-    return sl_kind_get(text);
+    (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(spec->kind));
+    const char *nearest = sl_diag_nearest(text, names, count);
+    return nearest != NULL ? sl_kind_get(nearest) : NULL;
 }
 
 /* "parent/name", or "parent/kind[2]" for the third child if that has no name. */
@@ -102,6 +109,8 @@ static int vertex_add(struct tree *tree, const struct sl_spec *spec, uint32_t pa
     if (r < 0) return r;
     struct tree_vertex vertex = {.spec = spec, .parent = parent, .node = TREE_NONE};
     vertex.kind = kind_of(spec->kind);
+    bool unknown = vertex.kind == NULL;
+    if (unknown) vertex.kind = kind_unknown(tree, spec);
     vertex.depth = parent == TREE_NONE ? 0 : tree->vertices[parent].depth + 1;
     vertex.path = path_make(tree, spec, parent, position);
     if (vertex.path == NULL) return -ENOMEM;
@@ -109,7 +118,7 @@ static int vertex_add(struct tree *tree, const struct sl_spec *spec, uint32_t pa
         vertex.node = tree->nodes_count++;
     }
     tree->vertices[tree->vertices_count++] = vertex;
-    return vertex.kind == NULL ? kind_unknown(tree, spec) : 0;
+    return unknown ? -EINVAL : 0;
 }
 
 static bool is_block(const struct tree_vertex *vertex)
