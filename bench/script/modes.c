@@ -7,6 +7,8 @@
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
+enum { TIMEOUT_MS = 10000 }; /* a busy machine must not end a call */
+
 struct inline_state {
     const struct sl_engine *engine;
     struct sl_script *script;

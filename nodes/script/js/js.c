@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@
 #include "nodes/script/js/js_private.h"
 #include "nodes/script/js/wrap.h"
 
-enum { PROBE_TIMEOUT_MS = 200 };
+enum { PROBE_TIMEOUT_MS = 200, CHECKS_PER_COLLECTION = 128 };
 
 /* For syntax checks; used by control threads, under the machine's own lock. */
 static pthread_once_t control_once = PTHREAD_ONCE_INIT;
@@ -25,11 +26,22 @@ static bool control_limits_work;
 /*
  * By default the machine interrupts compiled code with SIGUSR1 and a trap that it catches as SIGSEGV;
  * whoever handles that signal later (a crash reporter, a test runner) breaks it. Polling costs
- * nothing that can be measured and needs no signal. Read by the library when its first machine is made.
+ * nothing that can be measured and needs no signal.
+ *
+ * It also keeps the compiled form of the last 2,000 texts, 12 KiB each, in case one is evaluated again
+ * in the same machine: ours are evaluated once.
+ *
+ * And it looks only at young objects until much has grown old, so that scripts that were replaced stay
+ * for long: 3 KiB each, 30,000 of them took 80 MiB. Collections of everything run beside the scripts,
+ * and cost 0 to 10 % of a call where 200 scripts are loaded.
+ *
+ * All are read by the library when its first machine is made.
  */
 static void options_set(void)
 {
     (void)setenv("JSC_usePollingTraps", "1", 0);
+    (void)setenv("JSC_useCodeCache", "0", 0);
+    (void)setenv("JSC_useGenerationalGC", "0", 0);
 }
 
 static void control_open(void)
@@ -160,6 +172,19 @@ static int wrap(struct js_script *script, struct sl_slice output, struct sl_diag
     return diag_place(reterr, script);
 }
 
+/*
+ * The machine of the syntax checks collects only when it has allocated much, and checks leave little
+ * each: 3 KiB that would stay for ever.
+ */
+static void control_collect(void)
+{
+    /* Relaxed: a count; which thread collects does not matter. */
+    static atomic_uint checks;
+    if (atomic_fetch_add_explicit(&checks, 1, memory_order_relaxed) % CHECKS_PER_COLLECTION == 0) {
+        js_collect(control_ctx);
+    }
+}
+
 /* What the compiler lets pass and the machine does not: regular expressions, mostly. */
 static int syntax_check(const struct js_script *script, struct sl_diag *reterr)
 {
@@ -167,6 +192,7 @@ static int syntax_check(const struct js_script *script, struct sl_diag *reterr)
     JSValueRef exception = NULL;
     bool good = JSCheckScriptSyntax(control_ctx, code, NULL, 1, &exception);
     JSStringRelease(code);
+    control_collect();
     if (good) return 0;
     char text[SL_DIAG_TEXT_SIZE / 2] = "syntax error";
     struct sl_pos pos = {0, 0};

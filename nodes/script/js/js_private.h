@@ -120,6 +120,7 @@ struct js_limit {
     uint64_t rss_idle; /* bytes, of the process, sampled between calls */
     uint64_t rss_idle_ns;
     uint64_t faults_idle; /* minor faults of this thread at that time */
+    uint64_t tick_cpu_ns; /* processor time of this thread at the call's last tick; 0: none yet */
     size_t memory_max;    /* growth allowed to this call */
     enum js_stop stop;
     bool armed;
@@ -175,6 +176,8 @@ size_t js_utf16_to_utf8(const uint16_t *in, size_t count, uint8_t *out);
 void js_limit_open(struct js_shard *shard);
 void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, size_t memory_max);
 void js_limit_end(struct js_shard *shard);
+/* Collect all garbage of a machine now; it takes milliseconds. */
+void js_collect(JSContextRef ctx);
 /* True if a loop that never ends was ended: once per process, on a control thread. */
 bool js_limit_self_test(void);
 
