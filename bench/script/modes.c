@@ -24,7 +24,8 @@ static bool inline_open(struct sb_row *row)
     struct inline_state *state = calloc(1, sizeof(*state));
     struct sl_diag diag = {0};
     struct sl_script_source source = {.code = sl_slice_from_str(row->scenario->code[row->language]),
-                                      .name = "bench"};
+                                      .name = "bench",
+                                      .timeout_ms = TIMEOUT_MS};
     sl_assert(state != NULL);
     state->engine = sl_engine_get(sb_languages[row->language]);
     if (state->engine == NULL) {

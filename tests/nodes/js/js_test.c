@@ -409,6 +409,26 @@ static void platform_is_there_and_nothing_else(void **state)
         {"export default () => { try { new TextDecoder('utf-8', {fatal: true}).decode(new "
          "Uint8Array([255])) } catch (e) { return e.name } }",
          "\"TypeError\""},
+        {"export default () => { const d = new TextDecoder(), s = {stream: true}; const bytes = "
+         "new "
+         "TextEncoder().encode('\\ufeffa€😀z'); let t = ''; for (const b of bytes) t += "
+         "d.decode(new "
+         "Uint8Array([b]), s); return [t + d.decode(), d.decode(new Uint8Array([0xe2, 0x82]), s) + "
+         "d.decode(), d.decode(new Uint8Array([0xed, 0xa0]), s).length, d.decode()] }",
+         "[\"a€😀z\", \"\xef\xbf\xbd\", 2, \"\"]"},
+        {"export default () => [new TextDecoder('utf-8', {ignoreBOM: true}).decode(new "
+         "Uint8Array([239, 187, 191, 97])).length, new TextDecoder().decode(new "
+         "Uint8Array([239, 187, 191, 97])), new TextDecoder(' UTF8\\n').encoding]",
+         "[2, \"a\", \"utf-8\"]"},
+        {"export default () => ['a', 'ab===', '=', 'a=b', 'YQ=', 'Y\\u00e4=='].map((t) => { try { "
+         "return atob(t) } catch (e) { return e.name } })",
+         "[\"InvalidCharacterError\", \"InvalidCharacterError\", \"InvalidCharacterError\", "
+         "\"InvalidCharacterError\", \"InvalidCharacterError\", \"InvalidCharacterError\"]"},
+        {"export default () => [new Float32Array(1), new DataView(new ArrayBuffer(1)), new "
+         "Uint8Array(65537), 1].map((a) => { try { crypto.getRandomValues(a) } catch (e) { return "
+         "e.name } })",
+         "[\"TypeMismatchError\", \"TypeMismatchError\", \"QuotaExceededError\", "
+         "\"TypeError\"]"},
         {"export default () => "
          "/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/"
          ".test(crypto.randomUUID())",
