@@ -11,7 +11,8 @@ size_t simdjson_shim_write(void *shim);
 const char *simdjson_shim_name();
 }
 
-namespace {
+namespace
+{
 struct simdjson_shim {
     simdjson::dom::parser parser;
     simdjson::dom::element root; /* of the last text */

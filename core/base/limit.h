@@ -100,7 +100,7 @@ enum {
     SL_POLLER_ENTRIES_MAX = 32768,   /* submission queue; the kernel's own limit */
     SL_POLLER_BUFS_MAX = 32768,      /* receive buffers; the kernel's own limit */
     SL_POLLER_BUF_SIZE_MAX = 1024 * 1024,
-    SL_POLLER_BATCH_MAX = 65536,   /* completions of one turn */
+    SL_POLLER_BATCH_MAX = 65536, /* completions of one turn */
     SL_POLLER_SPIN_US_MAX = 1000000,
     SL_POLLER_BACKLOG_MAX = 65535,
     SL_POLLER_ACCEPT_PAUSE_MS = 10, /* accept again after EMFILE */

@@ -49,8 +49,8 @@ static void figure_get(struct sl_value target, const char *key, struct sl_tune_f
         figure.is_known = number_get(map, "ratio", &figure.ratio) &&
                           number_get(map, "ratio_low", &figure.low) &&
                           number_get(map, "ratio_high", &figure.high) && figure.ratio > 0;
-        figure.is_different = figure.is_known && sl_value_is(different, SL_VALUE_BOOL) &&
-                              different.cell->word != 0;
+        figure.is_different =
+            figure.is_known && sl_value_is(different, SL_VALUE_BOOL) && different.cell->word != 0;
     }
     *ret_figure = figure;
 }
@@ -131,8 +131,8 @@ double sl_tune_score(const struct sl_tune_measured *measured, enum sl_tune_goal 
     sl_assert(measured != NULL);
     for (int m = SL_TUNE_CPU; m <= SL_TUNE_P99; m++) {
         const struct sl_tune_figure *figure = &measured->figures[m];
-        bool counts = goal == SL_TUNE_GOAL_BALANCED ||
-                      (goal == SL_TUNE_GOAL_CPU) == (m == SL_TUNE_CPU);
+        bool counts =
+            goal == SL_TUNE_GOAL_BALANCED || (goal == SL_TUNE_GOAL_CPU) == (m == SL_TUNE_CPU);
         if (figure->is_known && counts) score *= figure->ratio;
     }
     return score;

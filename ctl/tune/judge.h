@@ -12,13 +12,7 @@
 #include "core/base/diag.h"
 
 /* In the order of the harness: CPU a request, p50, p99, requests a second. */
-enum sl_tune_metric {
-    SL_TUNE_CPU,
-    SL_TUNE_P50,
-    SL_TUNE_P99,
-    SL_TUNE_RATE,
-    SL_TUNE_METRICS_COUNT
-};
+enum sl_tune_metric { SL_TUNE_CPU, SL_TUNE_P50, SL_TUNE_P99, SL_TUNE_RATE, SL_TUNE_METRICS_COUNT };
 
 /* The ratio of B to A with its 95 % interval. */
 struct sl_tune_figure {

@@ -48,8 +48,8 @@ struct sl_tune_try_config {
     uint32_t pairs;
     uint32_t slot_ms;
     uint32_t settle_ms;
-    uint32_t time_max_ms; /* of all; fewer pairs are taken where needed */
-    double least;         /* the smallest difference that counts: 0.02 */
+    uint32_t time_max_ms;                      /* of all; fewer pairs are taken where needed */
+    double least;                              /* the smallest difference that counts: 0.02 */
     volatile sig_atomic_t *stop;               /* set by a signal; may be NULL */
     void (*told)(void *ctx, const char *text); /* a line of progress; may be NULL */
     void *ctx;
@@ -74,11 +74,11 @@ struct sl_tune_tried {
 };
 
 struct sl_tune_report {
-    char shards[64]; /* cores of the servers */
-    char load[64];   /* cores of the harness */
-    uint32_t pairs;  /* that were taken */
-    struct sl_tune_measured itself; /* the start against itself */
-    bool is_noisy;                  /* that differs already */
+    char shards[64];                               /* cores of the servers */
+    char load[64];                                 /* cores of the harness */
+    uint32_t pairs;                                /* that were taken */
+    struct sl_tune_measured itself;                /* the start against itself */
+    bool is_noisy;                                 /* that differs already */
     struct sl_tune_tried tried[SL_TUNE_TRIED_MAX]; /* array of tried_count */
     uint32_t tried_count;
     struct sl_tune_measured together;

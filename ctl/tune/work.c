@@ -73,7 +73,8 @@ static int64_t listener_find(const struct sl_specs *specs, const char *name)
     return -1;
 }
 
-static int file_put(const struct sl_tune_work *work, const char *name, const void *data, size_t size)
+static int file_put(const struct sl_tune_work *work, const char *name, const void *data,
+                    size_t size)
 {
     char path[PATH_SIZE];
     (void)snprintf(path, sizeof(path), "%s/%s", work->dir, name);
@@ -399,9 +400,9 @@ int sl_tune_work_measure(struct sl_tune_work *work, const struct sl_tune_value *
     (void)snprintf(texts[5], sizeof(texts[5]), "b=exec sh %s/b.sh {port} {dir}", work->dir);
     (void)snprintf(texts[6], sizeof(texts[6]), "a=sh %s/enter-a.sh", work->dir);
     (void)snprintf(texts[7], sizeof(texts[7]), "b=sh %s/enter-b.sh", work->dir);
-    const char *const words[] = {cfg->bench,  "compare",  "-q",       "--format", "json",  "--pairs",
-                                 texts[0],    "--slot",   texts[1],   "--settle", texts[2], "--least",
-                                 texts[3],    "--path",   cfg->path,  "--cores",  work->load};
+    const char *const words[] = {cfg->bench, "compare", "-q",      "--format", "json",    "--pairs",
+                                 texts[0],   "--slot",  texts[1],  "--settle", texts[2],  "--least",
+                                 texts[3],   "--path",  cfg->path, "--cores",  work->load};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) argv[argc++] = words[i];
     for (size_t i = 0; i < cfg->load_count; i++) argv[argc++] = cfg->load[i];
     const char *const hooks[] = {"--enter", texts[6], "--enter", texts[7]};

@@ -80,7 +80,7 @@ struct epoll {
     uint32_t buf_size;
     uint32_t backlog;
     uint64_t spin_ns;
-    int batch; /* events fetched a turn, at most */
+    int batch;           /* events fetched a turn, at most */
     bool kernel_skipped; /* the last wait did not ask the kernel */
     bool in_wait;
     pthread_t thread;
