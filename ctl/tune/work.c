@@ -17,6 +17,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "codecs/json/json.h"
 #include "core/base/assertion.h"
+#include "core/mem/out.h"
 #include "ctl/loader/source.h"
 
 enum {
