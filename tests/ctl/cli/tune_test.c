@@ -134,7 +134,8 @@ static void tune_dry_run_changes_nothing(void **state)
     free(dir_after);
 }
 
-/* No call of the kernel that could change a file, but writing to what is open already. */
+/* No call of the kernel that could change a file, but writing to what is open already. (The
+ * runtime of ThreadSanitizer makes and removes a file of its own before main.) */
 static void tune_dry_run_makes_no_changing_system_call(void **state)
 {
     struct fixture *fixture = *state;
@@ -150,7 +151,7 @@ static void tune_dry_run_makes_no_changing_system_call(void **state)
     assert_true(contains(fixture->run.out, "scaling_governor"));
     assert_int_equal(run(fixture,
                          "version >/dev/null; cat trace trace2 | grep -v '= -1 E' | grep -v "
-                         "'/dev/null' | grep -E "
+                         "-e '/dev/null' -e '/tsan.rodata' | grep -E "
                          "'O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|^[0-9]+ "
                          "+(rename|unlink|link|symlink|mkdir|rmdir|f?chmod|"
                          "f?chown|lchown|f?truncate|mknod|utime|futimes|l?setxattr|mount|flock)'"),
