@@ -89,11 +89,15 @@ static void *other_main(void *arg)
     return NULL;
 }
 
+/* The other thread sleeps in STEP_RUN alone; after STEP_END its poller may be gone at once. */
 static void step_do(struct pair *pair, enum step step)
 {
+    bool running = atomic_load_explicit(&pair->done, memory_order_relaxed) == STEP_RUN;
     atomic_store_explicit(&pair->step, (int)step, memory_order_release);
-    struct sl_poller *poller = pair->shards[1]->loop.poller;
-    if (pair->way == WAY_ASLEEP) poller->ops->wake(poller);
+    if (running && pair->way == WAY_ASLEEP) {
+        struct sl_poller *poller = pair->shards[1]->loop.poller;
+        poller->ops->wake(poller);
+    }
     while (atomic_load_explicit(&pair->done, memory_order_acquire) != (int)step) {
         (void)sched_yield();
     }
