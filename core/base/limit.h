@@ -132,6 +132,17 @@ enum {
     SL_SOCKET_PATH_MAX = 107,  /* bytes without the zero byte: sockaddr_un */
     SL_ADMIN_COLLECT_MS = 250, /* how long shards are waited for */
     SL_ADMIN_NODES_MAX = 200,  /* nodes with metrics of their own; the rest is "others" */
+
+    /* Traces. */
+    SL_TRACE_SLOTS = 16,                        /* requests of a shard that are traced at once */
+    SL_TRACE_TEXT_SIZE = 64 * 1024,             /* of one request on one shard, bytes */
+    SL_TRACE_PAYLOAD_SIZE = 1024,               /* default: shown of each payload, bytes */
+    SL_TRACE_PAYLOAD_SIZE_MAX = 16 * 1024,      /* bytes */
+    SL_TRACE_COUNT_MAX = 1000000,               /* requests of one call */
+    SL_TRACE_PARTS_MAX = 256,                   /* parts of other shards that wait for theirs */
+    SL_TRACE_UNREAD_SIZE_MAX = 4 * 1024 * 1024, /* bytes a reader may be behind */
+    SL_TRACE_TIMEOUT_MS = 60000,                /* default */
+    SL_TRACE_WHEN_TIMEOUT_MS = 5,               /* of one evaluation of --when */
 };
 
 /* Address space of the key-value store's map, bytes: at first, and where halving, doubling end. */

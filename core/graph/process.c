@@ -238,6 +238,19 @@ int sl_process_hook_add(struct sl_process *process, sl_process_hook_fn *fn, void
     return 0;
 }
 
+void sl_process_hook_remove(struct sl_process *process, sl_process_hook_fn *fn, void *ctx)
+{
+    sl_assert(process != NULL);
+    sl_assert(fn != NULL);
+    for (struct sl_process_hook **at = &process->hooks; *at != NULL; at = &(*at)->next) {
+        struct sl_process_hook *hook = *at;
+        if (hook->fn != fn || hook->ctx != ctx) continue;
+        *at = hook->next;
+        sl_mem_give(process->shard->loop.mem, hook, sizeof(*hook));
+        return;
+    }
+}
+
 static struct sl_process_local *local_of(const struct sl_process *process, const void *key)
 {
     for (struct sl_process_local *local = process->locals; local != NULL; local = local->next) {

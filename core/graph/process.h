@@ -29,6 +29,7 @@
 struct sl_instance;
 struct sl_port;
 struct sl_shard;
+struct sl_trace;
 
 enum sl_frame_type {
     SL_FRAME_REPLY = 1, /* the end of the way: struct sl_reply */
@@ -59,6 +60,7 @@ struct sl_frame {
     uint8_t type;          /* enum sl_frame_type */
     uint8_t status;        /* enum sl_frame_status */
     bool queued;           /* START: it waits, or has waited, in the node's queue */
+    uint8_t hop;           /* of a traced process: the one that it belongs to */
 };
 
 /* The kind's own part of a frame: frame_size bytes, zeroed before `run`. */
@@ -106,7 +108,8 @@ struct sl_process {
     struct sl_process_local *locals;
     sl_process_hook_fn *ended; /* told last, before the memory goes; may be NULL */
     void *ended_ctx;
-    void *request; /* of the source that made it; for traces and logs */
+    void *request;          /* of the source that made it; for traces and logs */
+    struct sl_trace *trace; /* core/graph/trace.h; NULL: it is not traced */
 };
 
 /*
@@ -147,6 +150,9 @@ void sl_frame_resume(struct sl_frame *frame, struct sl_value value);
 
 /* Call `fn` when the process ends, in reverse order of adding. 0, -ENOMEM, -E2BIG. */
 int sl_process_hook_add(struct sl_process *process, sl_process_hook_fn *fn, void *ctx);
+
+/* Take back a hook that was added and has not run; harmless if there is none. */
+void sl_process_hook_remove(struct sl_process *process, sl_process_hook_fn *fn, void *ctx);
 
 /* Storage of the process: own value of a key (an address that only its user knows), or NULL. */
 void *sl_process_local_get(struct sl_process *process, const void *key);

@@ -59,11 +59,20 @@ struct sl_node *sl_node_unref(struct sl_node *node)
             sl_value_unref(node->spec);
         }
     }
+    sl_value_unref(node->secrets);
     free(node->path);
     free(node->id);
     free(node->file);
     free(node);
     return NULL;
+}
+
+void sl_node_set_secrets(struct sl_node *node, struct sl_value secrets)
+{
+    sl_assert(node != NULL);
+    sl_assert(sl_value_is_none(node->secrets));
+    sl_assert(sl_value_is_none(secrets) || sl_value_is(secrets, SL_VALUE_LIST));
+    node->secrets = secrets;
 }
 
 /* What linking needs besides the program: links in order of their source, ports of each node. */
@@ -172,6 +181,44 @@ static int sources_collect(struct sl_program *program)
     return 0;
 }
 
+static int secret_compare(const void *a, const void *b)
+{
+    const struct sl_slice *one = a;
+    const struct sl_slice *other = b;
+    if (one->size != other->size) return one->size < other->size ? 1 : -1;
+    return one->size == 0 ? 0 : memcmp(one->data, other->data, one->size);
+}
+
+/* The longest first: one that holds another is looked for before it. */
+static int secrets_collect(struct sl_program *program)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < program->symbols_count; i++) {
+        struct sl_value own = program->symbols[i].node->secrets;
+        if (!sl_value_is_none(own)) total += sl_value_count(own);
+    }
+    if (total == 0) return 0;
+    program->secrets = calloc(total, sizeof(*program->secrets));
+    if (program->secrets == NULL) return -ENOMEM;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < program->symbols_count; i++) {
+        struct sl_value own = program->symbols[i].node->secrets;
+        if (sl_value_is_none(own)) continue;
+        for (uint32_t j = 0; j < sl_value_count(own); j++) {
+            program->secrets[count++] = sl_value_slice(sl_value_list_at(own, j));
+        }
+    }
+    qsort(program->secrets, count, sizeof(*program->secrets), secret_compare);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t last = program->secrets_count;
+        if (last > 0 && secret_compare(&program->secrets[i], &program->secrets[last - 1]) == 0) {
+            continue;
+        }
+        program->secrets[program->secrets_count++] = program->secrets[i];
+    }
+    return 0;
+}
+
 static int program_fill(struct sl_program *program, const char *name_space,
                         struct sl_node *const *nodes, uint32_t nodes_count,
                         const struct linking *linking)
@@ -196,7 +243,8 @@ static int program_fill(struct sl_program *program, const char *name_space,
         program->symbols_count++;
     }
     int r = symbols_link(program, linking);
-    return r < 0 ? r : sources_collect(program);
+    if (r == 0) r = sources_collect(program);
+    return r < 0 ? r : secrets_collect(program);
 }
 
 struct sl_program *sl_program_new(const char *name_space, uint64_t revision,
@@ -238,6 +286,7 @@ struct sl_program *sl_program_free(struct sl_program *program)
     for (uint32_t i = 0; i < program->symbols_count; i++) sl_node_unref(program->symbols[i].node);
     for (uint32_t i = 0; i < program->sources_count; i++) free(program->sources[i].key);
     free(program->sources);
+    free(program->secrets);
     free(program->symbols);
     free(program->ports);
     free(program->edges);

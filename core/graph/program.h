@@ -48,8 +48,10 @@ struct sl_node {
     char *file; /* origin, or "" */
     struct sl_pos pos;
     struct sl_value spec; /* immortal copy that the config borrows from */
-    uint64_t digest[2];   /* of the resolved configuration */
-    uint32_t refs;        /* programs; control thread */
+    /* List of what must never be shown: parts of the secrets that it is bound to; or none. */
+    struct sl_value secrets;
+    uint64_t digest[2]; /* of the resolved configuration */
+    uint32_t refs;      /* programs; control thread */
     enum sl_placement placement;
     uint32_t placement_core; /* shard number for SL_PLACEMENT_CORE */
     uint32_t shards_count;
@@ -109,6 +111,8 @@ struct sl_program {
     struct sl_program_source *sources; /* array of sources_count */
     struct sl_edge *edges;
     struct sl_port *ports;
+    struct sl_slice *secrets; /* array of secrets_count, the nodes': longest first, each once */
+    uint32_t secrets_count;
     uint32_t shards_count;
     uint64_t deadline_ns;            /* of a process, by default */
     struct sl_instance *instances[]; /* by shard */
@@ -134,6 +138,11 @@ struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char
                             const char *id, const char *file, struct sl_pos pos,
                             struct sl_value spec, uint32_t shards_count);
 struct sl_node *sl_node_ref(struct sl_node *node);
+/*
+ * Say what of the node's values must never be shown: a List of Strings, whose count moves in. Once,
+ * before the node is in a program.
+ */
+void sl_node_set_secrets(struct sl_node *node, struct sl_value secrets);
 /* Drop a reference; no seat may be left when the last one goes. NULL is fine; returns NULL. */
 struct sl_node *sl_node_unref(struct sl_node *node);
 

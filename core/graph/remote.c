@@ -9,6 +9,7 @@
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
+#include "core/graph/trace.h"
 #include "core/graph/walk.h"
 #include "core/mem/mem.h"
 #include "core/ring/ring_fast.h"
@@ -26,10 +27,11 @@ struct message {
     uint64_t cookie;  /* the caller's struct sl_frame: parked until the answer is back */
     uint64_t program; /* CALL: struct sl_program */
     uint64_t deadline_ns;
+    uint64_t trace; /* CALL: key of the caller's trace; 0: it is not traced */
     uint32_t symbol;
     uint32_t in;
-    uint32_t is_none; /* ANSWER: there is no packet */
-    uint32_t pad;
+    uint32_t is_none;   /* ANSWER: there is no packet */
+    uint32_t trace_hop; /* CALL: of that trace */
 };
 
 static_assert(sizeof(struct message) % 8 == 0, "the packet behind it stays aligned");
@@ -125,6 +127,10 @@ int sl_remote_call(struct sl_frame *frame, const struct sl_symbol *symbol, uint3
         .symbol = symbol->index,
         .in = in,
     };
+    if (process->trace != NULL) {
+        message.trace = process->trace->key;
+        message.trace_hop = frame->hop;
+    }
     int r = message_send(remote, symbol->placement_core, MESSAGE_CALL, &message, value);
     if (r < 0) {
         remote->stats.refused++;
@@ -225,6 +231,10 @@ static bool on_call(struct sl_remote *remote, uint32_t caller, const struct mess
     }
     job->process->ended = job_ended;
     job->process->ended_ctx = job;
+    if (message->trace != 0 && shard->tracer != NULL) {
+        shard->tracer->join(shard->tracer, job->process, message->trace,
+                            (uint8_t)message->trace_hop);
+    }
     sl_list_insert(&remote->jobs, &job->link);
     sl_process_call(job->process, &program->symbols[message->symbol], message->in, value,
                     &job->reply);

@@ -23,6 +23,7 @@
 #include "core/base/limit.h"
 #include "core/graph/program.h"
 #include "core/graph/remote.h"
+#include "core/graph/trace.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
 
@@ -36,6 +37,7 @@ struct walk {
     struct sl_frame *parent;        /* who gets the answer */
     uint32_t slot;
     bool its_turn; /* CALL: it has waited in the node's queue */
+    uint8_t hop;   /* of a traced process: the one that led here */
 };
 
 /* What stands behind the frame of a fan-out. */
@@ -149,6 +151,7 @@ static enum walk_state fan_out(struct walk *w, const struct sl_port *port)
     join->edges_count = port->edges_count;
     join->pending = port->edges_count;
     join->input = w->value;
+    frame->hop = w->hop;
     frame->parent = w->parent;
     frame->slot = w->slot;
     frame->status = SL_FRAME_WAITING;
@@ -276,6 +279,7 @@ static enum walk_state put_off(struct walk *w, enum sl_frame_status status)
     frame->parent = w->parent;
     frame->slot = w->slot;
     frame->status = (uint8_t)status;
+    frame->hop = w->hop;
     frame->queued = w->its_turn || status == SL_FRAME_QUEUED;
     w->its_turn = false;
     if (status == SL_FRAME_READY) sl_list_insert(&w->process->ready, &frame->ready);
@@ -312,8 +316,11 @@ static enum walk_state call_remote(struct walk *w)
     frame->parent = w->parent;
     frame->slot = w->slot;
     frame->status = SL_FRAME_PARKED;
+    struct sl_trace *trace = w->process->trace;
+    if (trace != NULL) frame->hop = sl_trace_remote(trace, w->hop, w->symbol, w->in, w->value);
     int r = sl_remote_call(frame, w->symbol, w->in, w->value);
     if (r < 0) {
+        if (trace != NULL) sl_trace_remote_end(trace, frame->hop, sl_value_none());
         sl_frame_free(frame);
         return answer_error(w, "overload", 503,
                             r == -EHOSTUNREACH ? "the shard of the node is not there"
@@ -324,7 +331,11 @@ static enum walk_state call_remote(struct walk *w)
     return WALK_PICK;
 }
 
-static enum walk_state state_call(struct walk *w)
+/*
+ * `traced` is a constant in both walks, so that the one which is not traced has nothing of it. Inline
+ * for that reason.
+ */
+static inline __attribute__((always_inline)) enum walk_state state_call(struct walk *w, bool traced)
 {
     struct sl_process *process = w->process;
     const struct sl_symbol *symbol = w->symbol;
@@ -362,7 +373,10 @@ static enum walk_state state_call(struct walk *w)
     call.process = process;
     call.shard = process->shard;
     call.mem = process->shard->loop.mem;
+    if (traced) w->hop = sl_trace_call(process->trace, w->hop, symbol, w->in, w->value);
     enum sl_step step = run_timed(symbol->run, &call, seat);
+    if (traced) sl_trace_step(process->trace, w->hop, step, &call);
+    if (traced && call.frame != NULL) call.frame->hop = w->hop;
     return take_step(w, step, &call);
 }
 
@@ -375,6 +389,8 @@ static enum walk_state deliver_join(struct walk *w, struct sl_frame *frame)
     if (--join->pending > 0) return WALK_PICK;
     w->value = sl_answers_join(w->process->shard->loop.mem, join->answers, join->edges_count);
     sl_value_unref(join->input);
+    struct sl_trace *trace = w->process->trace;
+    if (trace != NULL) w->hop = sl_trace_join(trace, frame->hop, w->value);
     w->parent = frame->parent;
     w->slot = frame->slot;
     sl_frame_free(frame);
@@ -411,11 +427,19 @@ static enum walk_state node_resume(struct walk *w, struct sl_frame *frame)
         .mem = process->shard->loop.mem,
     };
     frame->status = SL_FRAME_RUNNING;
+    struct sl_trace *trace = process->trace;
+    if (trace != NULL) w->hop = sl_trace_resume(trace, frame->hop, symbol, w->value);
     enum sl_step step = run_timed(symbol->kind->resume, &call, seat_of(process, symbol));
+    if (trace != NULL) {
+        sl_trace_step(trace, w->hop, step, &call);
+        frame->hop = w->hop;
+    }
     return take_step(w, step, &call);
 }
 
-static void deliver_reply(struct walk *w, struct sl_frame *frame)
+/* Inline, as state_deliver is: having two walks would cost each packet two calls more. */
+static inline __attribute__((always_inline)) void deliver_reply(struct walk *w,
+                                                                struct sl_frame *frame)
 {
     struct sl_process *process = w->process;
     struct sl_reply *reply = (struct sl_reply *)frame;
@@ -425,10 +449,13 @@ static void deliver_reply(struct walk *w, struct sl_frame *frame)
         sl_value_unref(process->error);
         process->error = sl_value_ref(w->value);
     }
+    if (__builtin_expect(process->trace != NULL, 0)) {
+        sl_trace_answer(process->trace, w->hop, w->value);
+    }
     reply->fn(reply, w->value);
 }
 
-static enum walk_state state_deliver(struct walk *w)
+static inline __attribute__((always_inline)) enum walk_state state_deliver(struct walk *w)
 {
     struct sl_frame *frame = w->parent;
     switch (frame->type) {
@@ -456,6 +483,7 @@ static enum walk_state pick_edge(struct walk *w)
     w->value = sl_value_ref(join->input);
     w->parent = frame;
     w->slot = index;
+    w->hop = frame->hop;
     return WALK_CALL;
 }
 
@@ -472,10 +500,13 @@ static enum walk_state pick_frame(struct walk *w)
         w->parent = frame->parent;
         w->slot = frame->slot;
         w->its_turn = frame->queued;
+        w->hop = frame->hop;
         sl_frame_free(frame);
         return WALK_CALL;
     }
     if (frame->type == SL_FRAME_REMOTE) {
+        if (process->trace != NULL) sl_trace_remote_end(process->trace, frame->hop, w->value);
+        w->hop = frame->hop;
         w->parent = frame->parent;
         w->slot = frame->slot;
         sl_frame_free(frame);
@@ -486,6 +517,7 @@ static enum walk_state pick_frame(struct walk *w)
         w->value = sl_value_ref(process->cancel_error);
         w->parent = frame->parent;
         w->slot = frame->slot;
+        w->hop = frame->hop;
         in_flight_add(seat_of(process, frame->symbol), -1);
         sl_frame_free(frame); /* the kind was told when the process was cancelled */
         return WALK_DELIVER;
@@ -493,11 +525,10 @@ static enum walk_state pick_frame(struct walk *w)
     return node_resume(w, frame);
 }
 
-static enum walk_state state_pick(struct walk *w)
+static enum walk_state pick(struct walk *w)
 {
     struct sl_process *process = w->process;
     if (!sl_list_is_empty(&process->joins)) return pick_edge(w);
-    if (sl_list_is_empty(&process->ready)) return WALK_LEAVE;
     if (process->turn_hops == 0 && !process->cancelled) {
         sl_loop_task_add(&process->shard->loop, &process->task);
         return WALK_LEAVE;
@@ -505,13 +536,22 @@ static enum walk_state state_pick(struct walk *w)
     return pick_frame(w);
 }
 
-static void walk(struct walk *w, enum walk_state state)
+/* Most packets leave nothing to go on with. */
+static inline enum walk_state state_pick(struct walk *w)
+{
+    const struct sl_process *process = w->process;
+    bool is_idle = sl_list_is_empty(&process->joins) && sl_list_is_empty(&process->ready);
+    return is_idle ? WALK_LEAVE : pick(w);
+}
+
+static inline __attribute__((always_inline)) void walk_on(struct walk *w, enum walk_state state,
+                                                          bool traced)
 {
     struct sl_process *process = w->process;
     process->walking++;
     for (;;) {
         switch (state) {
-        case WALK_CALL: state = state_call(w); break;
+        case WALK_CALL: state = state_call(w, traced); break;
         case WALK_DELIVER: state = state_deliver(w); break;
         case WALK_PICK: state = state_pick(w); break;
         case WALK_LEAVE:
@@ -522,10 +562,24 @@ static void walk(struct walk *w, enum walk_state state)
     }
 }
 
+static __attribute__((cold, noinline)) void walk_traced(struct walk *w, enum walk_state state)
+{
+    walk_on(w, state, true);
+}
+
+static void walk(struct walk *w, enum walk_state state)
+{
+    if (__builtin_expect(w->process->trace != NULL, 0)) {
+        walk_traced(w, state);
+        return;
+    }
+    walk_on(w, state, false);
+}
+
 void sl_walk_ready(struct sl_process *process)
 {
     process->turn_hops = SL_PROCESS_TURN_HOPS_MAX;
-    struct walk w = {.process = process};
+    struct walk w = {.process = process, .hop = SL_TRACE_NONE};
     walk(&w, WALK_PICK);
 }
 
@@ -545,9 +599,13 @@ void sl_process_send(struct sl_process *process, const struct sl_symbol *symbol,
     sl_assert(process != NULL);
     sl_assert(symbol != NULL);
     reply_init(process, reply);
-    struct walk w = {.process = process, .value = value, .parent = &reply->frame};
+    struct walk w = {
+        .process = process, .value = value, .parent = &reply->frame, .hop = SL_TRACE_NONE};
     const struct sl_port *out = port_of(symbol, port);
     enum walk_state state;
+    if (__builtin_expect(process->trace != NULL, 0)) {
+        w.hop = sl_trace_send(process->trace, symbol, port, value);
+    }
     if (out->edges_count == 0) {
         state = port == SL_PORT_ERROR ? WALK_DELIVER : answer_no_route(&w, symbol);
     } else {
@@ -562,7 +620,11 @@ void sl_process_call(struct sl_process *process, const struct sl_symbol *symbol,
     sl_assert(process != NULL);
     sl_assert(symbol != NULL);
     reply_init(process, reply);
-    struct walk w = {
-        .process = process, .symbol = symbol, .in = in, .value = value, .parent = &reply->frame};
+    struct walk w = {.process = process,
+                     .symbol = symbol,
+                     .in = in,
+                     .value = value,
+                     .parent = &reply->frame,
+                     .hop = SL_TRACE_NONE};
     walk(&w, WALK_CALL);
 }

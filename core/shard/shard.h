@@ -19,6 +19,7 @@
 #include "core/shard/loop.h"
 
 struct sl_program;
+struct sl_tracer;
 struct sl_diag;
 
 /* A limit on reports: when the next one may go, and what was left out since the last. */
@@ -43,8 +44,9 @@ struct sl_shard {
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;
-    void *access;  /* nodes/net/access.c: records of the access log, or NULL */
-    void *workers; /* nodes/script/worker: its pool of processes, or NULL */
+    void *access;             /* nodes/net/access.c: records of the access log, or NULL */
+    void *workers;            /* nodes/script/worker: its pool of processes, or NULL */
+    struct sl_tracer *tracer; /* core/graph/trace.h: somebody traces requests, or NULL */
     void (*ended)(struct sl_shard *shard);
     pthread_t thread;
     bool has_thread;

@@ -5,12 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/limit.h"
 #include "core/graph/process.h"
+#include "core/graph/trace.h"
 #include "tests/core/graph/ask.h"
 #include "tests/core/graph/bench_shard.h"
 #include "tests/core/graph/nap.h"
@@ -158,11 +160,43 @@ static void bench_close(struct bench *bench)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
+/* All tests run twice: as they are, and with every process traced. */
+static bool traced;
+
+struct traced_process {
+    struct sl_trace trace;
+    struct sl_trace_hop hops[SL_TRACE_HOPS_MAX];
+};
+
+/* Every hop refers to one before it, and a lost one was counted. */
+static void trace_end(struct sl_process *process, void *ctx)
+{
+    struct traced_process *own = ctx;
+    assert_ptr_equal(process->trace, &own->trace);
+    for (uint32_t i = 0; i < own->trace.hops_count; i++) {
+        uint8_t cause = own->hops[i].cause;
+        assert_true(cause == SL_TRACE_NONE || cause < i);
+    }
+    assert_true(own->trace.hops_lost == 0 || own->trace.hops_count == own->trace.hops_cap);
+    sl_trace_clear(&own->trace);
+    free(own);
+}
+
+static void trace_new(struct sl_process *process)
+{
+    struct traced_process *own = calloc(1, sizeof(*own));
+    own->trace = (struct sl_trace){
+        .process = process, .hops = own->hops, .hops_cap = SL_TRACE_HOPS_MAX, .key = 1};
+    assert_int_equal(sl_process_hook_add(process, trace_end, own), 0);
+    process->trace = &own->trace;
+}
+
 static struct sl_process *begin(struct bench *bench)
 {
     struct sl_process *process =
         sl_process_new(bench->shard, sl_instance_current(bench->shard), NULL, 0);
     assert_non_null(process);
+    if (traced) trace_new(process);
     return process;
 }
 
@@ -526,6 +560,128 @@ static void walk_random_graph_answers_every_packet_once(void **state)
     }
 }
 
+/* ---- traces ---------------------------------------------------------------------------------- */
+
+struct expected_hop {
+    enum sl_trace_event event;
+    int node; /* number, or -1 */
+    int cause;
+    enum sl_step step; /* CALL and RESUME */
+};
+
+static void trace_is(const struct sl_trace *trace, const struct bench *bench,
+                     const struct expected_hop *expected, uint32_t count)
+{
+    assert_int_equal(trace->hops_count, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sl_trace_hop *hop = &trace->hops[i];
+        assert_int_equal(hop->event, expected[i].event);
+        assert_int_equal(hop->cause == SL_TRACE_NONE ? -1 : hop->cause, expected[i].cause);
+        assert_ptr_equal(hop->symbol,
+                         expected[i].node < 0 ? NULL : &bench->program->symbols[expected[i].node]);
+        if (hop->event == SL_TRACE_CALL || hop->event == SL_TRACE_RESUME) {
+            assert_int_equal(hop->step, expected[i].step);
+            assert_true(hop->end_ns >= hop->begin_ns);
+        }
+    }
+}
+
+static void trace_of_a_walk_has_every_hop_with_its_cause(void **state)
+{
+    struct bench bench;
+    struct sl_trace_hop hops[16];
+    (void)state;
+    if (traced) return; /* it brings its own */
+    bench_init(&bench, 1);
+    uint32_t top = node(&bench, &kind_add, 1);
+    uint32_t nap = node(&bench, &kind_nap, 5);
+    uint32_t pipe = node(&bench, &kind_pipe, 0);
+    uint32_t inner = node(&bench, &kind_add, 10);
+    uint32_t last = node(&bench, &kind_add, 100);
+    edge(&bench, top, 0, nap);
+    edge(&bench, top, 0, pipe);
+    edge(&bench, pipe, 0, inner);
+    edge(&bench, pipe, 1, last);
+    bench_open(&bench);
+    struct ask ask = {.reply.fn = asked};
+    struct sl_process *process = begin(&bench);
+    struct sl_trace trace = {.process = process, .hops = hops, .hops_cap = 16, .key = 1};
+    process->trace = &trace;
+    sl_process_call(process, &bench.program->symbols[top], 0,
+                    sl_value_new_int(bench.shard->loop.mem, 1), &ask.reply);
+    for (int i = 0; i < 100 && ask.answers == 0; i++) {
+        sl_loop_turn(&bench.shard->loop, UINT64_MAX);
+    }
+    const struct expected_hop expected[] = {
+        {SL_TRACE_CALL, 0, -1, SL_STEP_EMIT},  {SL_TRACE_CALL, 1, 0, SL_STEP_PARK},
+        {SL_TRACE_CALL, 2, 0, SL_STEP_CALL},   {SL_TRACE_CALL, 3, 2, SL_STEP_EMIT},
+        {SL_TRACE_RESUME, 2, 2, SL_STEP_EMIT}, {SL_TRACE_CALL, 4, 4, SL_STEP_EMIT},
+        {SL_TRACE_RESUME, 1, 1, SL_STEP_EMIT}, {SL_TRACE_JOIN, -1, 0, 0},
+        {SL_TRACE_ANSWER, -1, 7, 0},
+    };
+    trace_is(&trace, &bench, expected, sizeof(expected) / sizeof(expected[0]));
+    assert_int_equal(hops[6].begin_ns - hops[1].end_ns, 5 * SL_NS_PER_MS);
+    assert_int_equal(int_of(hops[5].output), 112);
+    assert_ptr_equal(hops[8].output.cell, ask.answer.cell);
+    process->trace = NULL;
+    sl_trace_clear(&trace);
+    sl_process_finish(process);
+    sl_value_unref(ask.answer);
+    bench_close(&bench);
+}
+
+static void trace_that_is_full_counts_what_it_lost(void **state)
+{
+    struct bench bench;
+    struct sl_trace_hop hops[3];
+    (void)state;
+    if (traced) return;
+    bench_init(&bench, 1);
+    for (uint32_t i = 0; i < 5; i++) {
+        (void)node(&bench, &kind_add, 1);
+        if (i > 0) edge(&bench, i - 1, 0, i);
+    }
+    bench_open(&bench);
+    struct ask ask = {.reply.fn = asked};
+    struct sl_process *process = begin(&bench);
+    struct sl_trace trace = {.process = process, .hops = hops, .hops_cap = 3, .key = 1};
+    process->trace = &trace;
+    sl_process_call(process, &bench.program->symbols[0], 0,
+                    sl_value_new_int(bench.shard->loop.mem, 1), &ask.reply);
+    assert_int_equal(trace.hops_count, 3);
+    assert_int_equal(trace.hops_lost, 3); /* two calls and the answer */
+    assert_int_equal(int_of(ask.answer), 6);
+    process->trace = NULL;
+    sl_trace_clear(&trace);
+    sl_process_finish(process);
+    sl_value_unref(ask.answer);
+    bench_close(&bench);
+}
+
+static void hook_count(struct sl_process *process, void *ctx)
+{
+    (void)process;
+    ++*(uint32_t *)ctx;
+}
+
+static void hook_that_is_removed_does_not_run(void **state)
+{
+    struct bench bench;
+    uint32_t ran = 0;
+    (void)state;
+    bench_init(&bench, 1);
+    (void)node(&bench, &kind_add, 1);
+    bench_open(&bench);
+    struct sl_process *process = begin(&bench);
+    assert_int_equal(sl_process_hook_add(process, hook_count, &ran), 0);
+    assert_int_equal(sl_process_hook_add(process, hook_count, bench.nodes), 0);
+    sl_process_hook_remove(process, hook_count, bench.nodes);
+    sl_process_hook_remove(process, hook_count, bench.nodes);
+    sl_process_finish(process);
+    assert_int_equal(ran, 1);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +700,11 @@ int main(void)
         cmocka_unit_test(process_cancel_takes_its_children_along),
         cmocka_unit_test(process_local_is_found_by_children_and_freed_at_the_end),
         cmocka_unit_test(walk_random_graph_answers_every_packet_once),
+        cmocka_unit_test(trace_of_a_walk_has_every_hop_with_its_cause),
+        cmocka_unit_test(trace_that_is_full_counts_what_it_lost),
+        cmocka_unit_test(hook_that_is_removed_does_not_run),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("walk", tests, NULL, NULL);
+    traced = true;
+    return failed + cmocka_run_group_tests_name("walk, traced", tests, NULL, NULL);
 }
