@@ -10,6 +10,7 @@
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/spec/template.h"
+#include "ctl/loader/secret.h"
 #include "ctl/loader/tree.h"
 
 enum { CODE_FIELDS_MAX = 16 };
@@ -290,6 +291,21 @@ static int placement_decode(const struct sl_unit_source *source, const struct tr
     return 0;
 }
 
+/* Tell a node what of its values must never be shown. */
+static int secrets_note(struct sl_node *node, struct sl_value secrets)
+{
+    if (sl_value_is_none(secrets) || sl_value_count(secrets) == 0) return 0;
+    struct sl_builder b;
+    struct sl_value texts;
+    sl_builder_init(&b, NULL, 8, 256);
+    sl_build_list_begin(&b);
+    loader_secret_texts(&b, secrets);
+    sl_build_list_end(&b);
+    int r = sl_builder_finish(&b, &texts);
+    if (r == 0) sl_node_set_secrets(node, texts);
+    return r;
+}
+
 static int node_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
                      struct sl_value identity, struct sl_node **ret_node, struct sl_diags *diags)
 {
@@ -319,8 +335,10 @@ static int node_make(const struct sl_unit_source *source, const struct tree_vert
     }
     node->placement = placement;
     node->placement_core = core;
+    r = secrets_note(node, vertex->secrets);
+    if (r < 0) node = sl_node_unref(node);
     *ret_node = node;
-    return 0;
+    return r;
 }
 
 /* Bind and compile one leaf; in check_only nothing is kept. */
