@@ -12,6 +12,7 @@
 #include "core/base/list.h"
 #include "core/graph/swap.h"
 #include "ctl/admin/internal.h"
+#include "ctl/admin/trace_request.h"
 #include "io/http/http.h"
 
 enum { ADMIN_STEP_MS = 10, ADMIN_STOP_MS = 1000, ADMIN_CONNECTIONS_MAX = 64 };
@@ -44,6 +45,7 @@ struct sl_admin {
     struct sl_collector *collector;
     struct sl_list waiting; /* for the round under way */
     struct sl_list next;    /* came while it was: for the one after */
+    struct admin_trace trace;
     uint64_t started_ns;
     bool drained;
 };
@@ -188,6 +190,10 @@ static void on_request(void *ctx, struct sl_http_request *request)
         respond_state(admin, request, strcmp(state, "serving") == 0 ? 200 : 503);
         return;
     }
+    if (sl_slice_eq_str(path, "/trace")) {
+        admin_trace_request(&admin->trace, request);
+        return;
+    }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
         if (!sl_slice_eq_str(path, routes[i].path)) continue;
         request_wait(admin, request, &routes[i]);
@@ -195,7 +201,8 @@ static void on_request(void *ctx, struct sl_http_request *request)
     }
     respond_text(
         request, 404,
-        SL_SLICE("there are /health /status /shards /nodes /top /metrics, and POST /drain\n"));
+        SL_SLICE(
+            "there are /health /status /shards /nodes /top /metrics /trace, and POST /drain\n"));
 }
 
 static void on_drained(void *ctx, struct sl_http_server *server)
@@ -205,7 +212,14 @@ static void on_drained(void *ctx, struct sl_http_server *server)
     admin->drained = true;
 }
 
-static const struct sl_http_handler admin_handler = {.request = on_request, .drained = on_drained};
+static void on_cancel(void *ctx, struct sl_http_request *request)
+{
+    struct sl_admin *admin = ctx;
+    admin_trace_cancel(&admin->trace, request);
+}
+
+static const struct sl_http_handler admin_handler = {
+    .request = on_request, .cancel = on_cancel, .drained = on_drained};
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -214,8 +228,11 @@ static int admin_open(struct sl_admin *admin, struct sl_diag *reterr)
     const struct sl_admin_config *cfg = &admin->cfg;
     struct sl_http_server_config server_cfg = {.connections_max = ADMIN_CONNECTIONS_MAX};
     admin->collector = sl_collector_new(cfg->control, cfg->shards, cfg->shards_count);
+    admin->trace.traces = sl_traces_new(cfg->control, cfg->shards, cfg->shards_count);
     admin->server = sl_http_server_new(cfg->control, &server_cfg, &admin_handler, admin);
-    if (admin->collector == NULL || admin->server == NULL) return -ENOMEM;
+    if (admin->collector == NULL || admin->server == NULL || admin->trace.traces == NULL) {
+        return -ENOMEM;
+    }
     int fd = sl_admin_path_listen(&cfg->path, reterr);
     if (fd < 0) return fd;
     int r = sl_http_server_adopt(admin->server, fd);
@@ -241,6 +258,7 @@ int sl_admin_new(const struct sl_admin_config *cfg, struct sl_admin **ret_admin,
     if (r < 0) {
         admin->server = sl_http_server_free(admin->server);
         admin->collector = sl_collector_free(admin->collector);
+        admin->trace.traces = sl_traces_free(admin->trace.traces);
         free(admin);
         return r;
     }
@@ -258,10 +276,12 @@ struct sl_admin *sl_admin_free(struct sl_admin *admin)
     if (admin == NULL) return NULL;
     struct sl_loop *control = admin->cfg.control;
     (void)unlink(admin->cfg.path.text);
+    sl_traces_stop(admin->trace.traces);
     sl_http_server_drain(admin->server);
     uint64_t abort_ns = control->now_ns + ADMIN_STOP_MS * SL_NS_PER_MS;
     bool aborted = false;
-    while (!admin->drained || sl_collector_is_busy(admin->collector)) {
+    while (!admin->drained || sl_collector_is_busy(admin->collector) ||
+           sl_traces_is_busy(admin->trace.traces)) {
         sl_loop_turn(control, control->now_ns + ADMIN_STEP_MS * SL_NS_PER_MS);
         if (aborted || control->now_ns < abort_ns) continue;
         sl_http_server_abort(admin->server);
@@ -269,6 +289,7 @@ struct sl_admin *sl_admin_free(struct sl_admin *admin)
     }
     admin->server = sl_http_server_free(admin->server);
     admin->collector = sl_collector_free(admin->collector);
+    admin->trace.traces = sl_traces_free(admin->trace.traces);
     free(admin);
     return NULL;
 }

@@ -6,6 +6,7 @@
  *   GET  /status    what runs, in short              GET /shards   what each core does
  *   GET  /nodes     every specification and node     GET /top      counters for the live view
  *   GET  /metrics   the same for Prometheus          POST /drain   end gracefully
+ *   GET  /trace     the next requests, hop by hop: ctl/admin/trace_request.h
  *
  *   curl --unix-socket DIR/default.sock http://sluice/status
  *

@@ -170,6 +170,21 @@ static const struct cli_option top_options[] = {
     {0},
 };
 
+static const struct cli_option trace_options[] = {
+    OPTION_NAMESPACE("of which runtime"),
+    OPTION_DATA,
+    OPTION_CONTROL,
+    {"count", 0, "N", 0, "10", "how many requests"},
+    {"node", 0, "NAME", 0, NULL,
+     "only requests that reach this node: \"block\" or \"block/child\""},
+    {"when", 'w', "CEL", 0, NULL, "only requests for which this holds; self is the request"},
+    {"payload", 0, "BYTES", 0, "1024", "how much is shown of each payload; 0: none"},
+    {"unmask", 0, NULL, CLI_SWITCH, NULL,
+     "show authorization, cookie, password and the like; secrets stay hidden"},
+    {"timeout", 0, "DURATION", 0, "60s", "how long to wait for them; 0: for ever"},
+    {0},
+};
+
 static const struct cli_option drain_options[] = {
     OPTION_NAMESPACE("of which runtime"),
     OPTION_DATA,
@@ -284,6 +299,14 @@ const struct cli_command cli_commands[] = {
      "  sluice top --once --sort p99\n"
      "  sluice top --once --format json\n",
      top_options, cli_top, false},
+    {"trace", "follow the next requests through their nodes", "",
+     "Each request hop by hop: when it came to a node, how long that took, where it went on, what\n"
+     "it carried. Values that nodes are bound to as secrets are never shown. Costs nothing while\n"
+     "nobody traces. Exit code 4 if the time was up first.\n",
+     "  sluice trace --count 1 --data /var/lib/sluice\n"
+     "  sluice trace --node router --when 'self.method == \"POST\"'\n"
+     "  sluice trace --count 100 --payload 0 --format json > traces.ndjson\n",
+     trace_options, cli_trace, false},
     {"drain", "end a runtime gracefully", "",
      "Listeners stop accepting, requests in flight end, then the runtime exits; as SIGTERM does.\n"
      "Comes back when it has ended.\n",

@@ -15,7 +15,12 @@
 #include "core/base/assertion.h"
 #include "ctl/admin/path.h"
 
-enum { CONTROL_TIMEOUT_S = 10, CONTROL_SIZE_MAX = 256 * 1024 * 1024, CONTROL_STEP = 65536 };
+enum {
+    CONTROL_TIMEOUT_S = 10,
+    CONTROL_SIZE_MAX = 256 * 1024 * 1024,
+    CONTROL_STEP = 65536,
+    CONTROL_REQUEST_SIZE = 12 * 1024, /* below what the server takes for a head */
+};
 
 static int control_connect(const char *path)
 {
@@ -32,15 +37,16 @@ static int control_connect(const char *path)
     return r;
 }
 
-static int control_send(int fd, const char *method, const char *path)
+/* `version` 1.0: the answer is not cut into chunks. */
+static int control_send(int fd, const char *method, const char *path, const char *version)
 {
-    char text[512];
+    char text[CONTROL_REQUEST_SIZE];
     int size = snprintf(text, sizeof(text),
-                        "%s %s HTTP/1.1\r\nHost: sluice\r\nContent-Length: 0\r\n"
+                        "%s %s HTTP/%s\r\nHost: sluice\r\nContent-Length: 0\r\n"
                         "Connection: close\r\n\r\n",
-                        method, path);
+                        method, path, version);
     sl_assert(size > 0);
-    sl_assert((size_t)size < sizeof(text));
+    if ((size_t)size >= sizeof(text)) return -E2BIG;
     for (int sent = 0; sent < size;) {
         ssize_t got = send(fd, text + sent, (size_t)(size - sent), MSG_NOSIGNAL);
         if (got < 0 && errno == EINTR) continue;
@@ -113,7 +119,7 @@ int cli_control_ask(struct cli_args *args, const char *method, const char *path,
     int r = control_path(args, &socket_path);
     if (r < 0) return r;
     int fd = control_connect(socket_path.text);
-    r = fd < 0 ? fd : control_send(fd, method, path);
+    r = fd < 0 ? fd : control_send(fd, method, path, "1.1");
     if (r == 0) r = control_receive(fd, ret_answer);
     if (r == 0) r = answer_cut(ret_answer);
     if (fd >= 0) (void)close(fd);
@@ -128,6 +134,118 @@ void cli_control_fini(struct cli_answer *answer)
 {
     free(answer->body);
     *answer = (struct cli_answer){0};
+}
+
+/* An answer that is read line by line. */
+struct stream {
+    int fd;
+    uint8_t *data; /* array of cap */
+    size_t size;
+    size_t cap;
+    int status; /* 0: the head is not there yet */
+};
+
+/* More bytes; 0 at the end. */
+static int64_t stream_read(struct stream *stream)
+{
+    if (stream->cap - stream->size < CONTROL_STEP) {
+        size_t cap = stream->cap * 2 + 2 * CONTROL_STEP;
+        uint8_t *more = cap <= CONTROL_SIZE_MAX ? realloc(stream->data, cap) : NULL;
+        if (more == NULL) return -E2BIG;
+        stream->data = more;
+        stream->cap = cap;
+    }
+    for (;;) {
+        ssize_t got = recv(stream->fd, stream->data + stream->size, CONTROL_STEP, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        stream->size += (size_t)got;
+        return got;
+    }
+}
+
+static void stream_skip(struct stream *stream, size_t size)
+{
+    stream->size -= size;
+    memmove(stream->data, stream->data + size, stream->size);
+}
+
+/* The head; afterwards the body begins at the front. */
+static int stream_head(struct stream *stream)
+{
+    struct sl_http1_response head;
+    const struct timeval never = {0};
+    while (stream->status == 0) {
+        int64_t got = stream_read(stream);
+        if (got <= 0) return got < 0 ? (int)got : -ECONNRESET;
+        int64_t size = sl_http1_parse_response(stream->data, stream->size, 0, CONTROL_STEP,
+                                               SL_HTTP1_METHOD_GET, &head);
+        if (size < 0) return -EBADMSG;
+        if (size == 0) continue;
+        stream->status = head.status;
+        stream_skip(stream, (size_t)size);
+    }
+    (void)setsockopt(stream->fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
+    return 0;
+}
+
+static int stream_lines(struct stream *stream, int (*line)(void *ctx, struct sl_slice text),
+                        void *ctx)
+{
+    for (;;) {
+        const uint8_t *end = stream->size > 0 ? memchr(stream->data, '\n', stream->size) : NULL;
+        if (end != NULL) {
+            size_t size = (size_t)(end - stream->data);
+            int r = line(ctx, sl_slice_make(stream->data, size));
+            if (r < 0) return r;
+            stream_skip(stream, size + 1);
+            continue;
+        }
+        int64_t got = stream_read(stream);
+        if (got <= 0) return (int)got;
+    }
+}
+
+/* What the runtime said was wrong. */
+static int print_refusal(void *ctx, struct sl_slice text)
+{
+    struct sl_value value;
+    (void)ctx;
+    if (sl_json_parse(text, NULL, NULL, 0, &value, NULL) < 0) {
+        cli_error("the runtime refused: %.*s", SL_SLICE_FMT(text));
+        return 0;
+    }
+    struct sl_value error =
+        sl_value_is(value, SL_VALUE_MAP) ? sl_value_get_str(value, "error") : sl_value_none();
+    if (sl_value_is(error, SL_VALUE_MAP)) {
+        cli_error("%.*s", SL_SLICE_FMT(cli_text(error, "message")));
+    }
+    sl_value_unref(value);
+    return 0;
+}
+
+int cli_control_lines(struct cli_args *args, const char *path,
+                      int (*line)(void *ctx, struct sl_slice text), void *ctx)
+{
+    struct sl_admin_path socket_path;
+    sl_assert(line != NULL);
+    int r = control_path(args, &socket_path);
+    if (r < 0) return r;
+    struct stream stream = {.fd = control_connect(socket_path.text)};
+    r = stream.fd < 0 ? stream.fd : control_send(stream.fd, "GET", path, "1.0");
+    if (r == 0) r = stream_head(&stream);
+    if (r < 0) {
+        print_unreachable(socket_path.text, r);
+    } else if (stream.status == 200) {
+        r = line(ctx, (struct sl_slice){NULL, 0});
+        if (r == 0) r = stream_lines(&stream, line, ctx);
+    } else {
+        (void)stream_lines(&stream, print_refusal, NULL);
+        r = -EPROTO;
+    }
+    if (stream.fd >= 0) (void)close(stream.fd);
+    free(stream.data);
+    return r;
 }
 
 int cli_control_get(struct cli_args *args, const char *path, struct sl_value *ret_value)

@@ -26,6 +26,7 @@
 #include "core/graph/process.h"
 #include "core/graph/program.h"
 #include "core/graph/report.h"
+#include "core/graph/trace.h"
 #include "core/mem/mem_fast.h"
 #include "core/shard/shard.h"
 #include "io/http/http.h"
@@ -230,6 +231,7 @@ static void on_request(void *ctx, struct sl_http_request *request)
     request->user = call;
     process->request = request;
     sl_counter_add(&instance->seats[symbol->index]->calls, 1);
+    sl_trace_begin(process, symbol, request->payload);
     sl_process_send(process, symbol, 0, sl_value_ref(request->payload), &call->reply);
 }
 

@@ -157,6 +157,23 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     return process_prepare(c, fields, &source, ret_use);
 }
 
+int sl_script_use_make(const char *language, const struct sl_script_source *source,
+                       struct sl_script_use *ret_use, struct sl_diag *reterr)
+{
+    sl_assert(source != NULL);
+    sl_assert(ret_use != NULL);
+    uint32_t index = 0;
+    const struct sl_engine *engine = engine_find(sl_slice_from_str(language), &index);
+    if (engine == NULL) return -ENOENT;
+    struct sl_script *script = NULL;
+    int r = engine->compile(source, &script, reterr);
+    if (r < 0) return r;
+    uint64_t timeout_ns = source->timeout_ms * SL_NS_PER_MS;
+    *ret_use = (struct sl_script_use){
+        .engine = engine, .engine_index = index, .timeout_ns = timeout_ns, .script = script};
+    return 0;
+}
+
 void sl_script_use_fini(struct sl_script_use *use)
 {
     if (use->script != NULL) use->engine->script_free(use->script);

@@ -46,6 +46,13 @@ struct sl_script_fields {
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use);
 
+/*
+ * The same for a text that is in no spec: `source` says all about it. Faults go to reterr. 0,
+ * -EINVAL, -ENOMEM, or -ENOENT: the language was not built in. Control thread.
+ */
+int sl_script_use_make(const char *language, const struct sl_script_source *source,
+                       struct sl_script_use *ret_use, struct sl_diag *reterr);
+
 /* Free what the use holds; empty is fine. Control thread. */
 void sl_script_use_fini(struct sl_script_use *use);
 
