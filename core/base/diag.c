@@ -108,30 +108,32 @@ static size_t min3(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* Levenshtein's distance with one row; names beyond NEAREST_NAME_MAX are never near. */
+/* Optimal string alignment (Damerau 1964): what is inserted, removed, replaced, or swapped with its
+ * neighbour counts one. Three rows; names beyond NEAREST_NAME_MAX are never near. */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t a_size = strlen(a);
     size_t b_size = strlen(b);
     if (a_size > NEAREST_NAME_MAX || b_size > NEAREST_NAME_MAX) return SIZE_MAX;
-    size_t row[NEAREST_NAME_MAX + 1];
-    for (size_t j = 0; j <= b_size; j++) row[j] = j;
+    size_t rows[3][NEAREST_NAME_MAX + 1];
+    for (size_t j = 0; j <= b_size; j++) rows[0][j] = j;
     for (size_t i = 1; i <= a_size; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i - 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_size; j++) {
-            size_t above = row[j];
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
+            row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped) row[j] = min3(row[j], rows[(i - 2) % 3][j - 2] + 1, SIZE_MAX);
         }
     }
-    return row[b_size];
+    return rows[a_size % 3][b_size];
 }
 
 const char *sl_diag_nearest(const char *name, const char *const *names, size_t count)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(name) / 3 + 1;
+    size_t best_distance = strlen(name) / 4 + 1; /* one slip in "tow", two in "lisener" */
     for (size_t i = 0; i < count; i++) {
         size_t distance = edit_distance(name, names[i]);
         if (distance <= best_distance && (best == NULL || distance < best_distance)) {

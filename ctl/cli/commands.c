@@ -201,7 +201,7 @@ static const struct cli_option eval_options[] = {
     {"lua", 0, "CODE", 0, NULL, "run Lua: \"return function(self) … end\", or an expression"},
     {"self", 's', "FILE", 0, NULL,
      "the value of self: JSON, or YAML (*.yaml); - is standard input"},
-    {"bind", 'b', "NAME=JSON", CLI_LIST, NULL, "a variable (CEL), or a member of env"},
+    {"bind", 'b', "NAME=JSON", CLI_LIST, NULL, "self, a variable (CEL), or a member of env"},
     {"json", 0, "FILE", 0, NULL, "parse JSON and print it"},
     {"yaml", 0, "FILE", 0, NULL, "parse YAML and print it as JSON"},
     {"cases", 0, "FILE", CLI_LIST, NULL, "run a file of CEL test cases; more may follow"},

@@ -79,16 +79,34 @@ static bool is_name(const char *text, size_t size)
     return size > 0;
 }
 
+/* The place of a name: after all others where it is new; false if it has a value already. */
+static bool place_find(struct eval *eval, const char *text, size_t size, size_t *ret_at)
+{
+    size_t at = 0;
+    while (at < eval->count &&
+           (strlen(eval->names[at]) != size || strncmp(eval->names[at], text, size) != 0)) {
+        at++;
+    }
+    *ret_at = at;
+    return at == eval->count || (at == 0 && cli_get(eval->args, "self") == NULL &&
+                                 sl_value_is(eval->values[0], SL_VALUE_NULL));
+}
+
 /* "NAME=JSON" */
 static bool bind_add(struct eval *eval, const char *text)
 {
+    size_t at;
     const char *equals = strchr(text, '=');
     struct sl_diag diag = {0};
     if (equals == NULL || !is_name(text, (size_t)(equals - text))) {
         cli_error("\"--bind %s\": expected NAME=JSON", text);
         return false;
     }
-    if (eval->count > EVAL_BINDS_MAX) {
+    if (!place_find(eval, text, (size_t)(equals - text), &at)) {
+        cli_error("\"--bind %s\": the name has a value already", text);
+        return false;
+    }
+    if (at > EVAL_BINDS_MAX) {
         cli_error("more than %d names are bound", EVAL_BINDS_MAX);
         return false;
     }
@@ -97,8 +115,8 @@ static bool bind_add(struct eval *eval, const char *text)
         cli_error("\"--bind %s\": column %u of the JSON: %s", text, diag.pos.column, diag.text);
         return false;
     }
-    eval->names[eval->count] = strndup(text, (size_t)(equals - text));
-    eval->values[eval->count++] = value;
+    eval->values[at] = value;
+    if (at == eval->count) eval->names[eval->count++] = strndup(text, (size_t)(equals - text));
     return true;
 }
 

@@ -128,6 +128,7 @@ static void nearest_far_or_too_long_name_is_none(void **state)
     (void)state;
     static const char *const names[] = {"port", "protocol"};
     assert_null(sl_diag_nearest("language", names, 2));
+    assert_null(sl_diag_nearest("pot", (const char *const[]){"ports"}, 1));
     assert_null(sl_diag_nearest("port", names, 0));
     char text[200];
     memset(text, 'p', sizeof(text));

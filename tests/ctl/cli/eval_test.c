@@ -34,6 +34,8 @@ static void eval_cel_with_names_and_self_prints_json(void **state)
     struct fixture *fixture = *state;
     file_put(fixture, "self.json", "{\"age\": 20, \"big\": 9223372036854775807}");
     file_put(fixture, "self.yaml", "age: 17\n");
+    assert_int_equal(run(fixture, "eval 'self.n + 1' --bind 'self={\"n\": 1}'"), 0);
+    assert_string_equal(fixture->run.out, "2\n");
     assert_int_equal(run(fixture, "eval --cel 'a + b' --bind a=1 --bind b=2"), 0);
     assert_string_equal(fixture->run.out, "3\n");
     assert_int_equal(run(fixture, "eval 'self.age >= 18' --self self.json"), 0);
@@ -57,6 +59,8 @@ static void eval_mistakes_exit_1_with_their_place(void **state)
     assert_true(contains(fixture->run.out, "\"code\": \"cel_error\""));
     assert_int_equal(run(fixture, "eval 1 --bind 'a b=1'"), 2);
     assert_int_equal(run(fixture, "eval 1 --bind 'a={'"), 2);
+    assert_int_equal(run(fixture, "eval a --bind a=1 --bind a=2"), 2);
+    assert_int_equal(run(fixture, "eval self --bind self=1 --bind self=2"), 2);
     assert_int_equal(run(fixture, "eval 1 --self nowhere.json"), 2);
     assert_int_equal(run(fixture, "eval --language cobol x"), 1);
     assert_true(contains(fixture->run.err, "was not built in"));
