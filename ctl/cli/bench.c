@@ -21,6 +21,19 @@ static bool beside(char *path, size_t path_size)
     return access(path, X_OK) == 0;
 }
 
+bool cli_bench_find(char *buf, size_t buf_size)
+{
+    if (beside(buf, buf_size)) return true;
+    const char *path = getenv("PATH");
+    while (path != NULL && *path != '\0') {
+        size_t size = strcspn(path, ":");
+        (void)snprintf(buf, buf_size, "%.*s/%s", (int)size, path, bench_name);
+        if (size > 0 && access(buf, X_OK) == 0) return true;
+        path += size + (path[size] == ':');
+    }
+    return false;
+}
+
 int cli_bench(struct cli_args *args)
 {
     char path[4096];

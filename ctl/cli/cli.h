@@ -23,6 +23,7 @@ enum cli_exit {
     CLI_USAGE = 2,       /* the command line or the configuration is wrong */
     CLI_UNREACHABLE = 3, /* no runtime, no registry, an address in use */
     CLI_TIMEOUT = 4,
+    CLI_INTERRUPTED = 130, /* by ^C, and everything was cleaned up */
 };
 
 enum cli_option_flags {
@@ -179,4 +180,7 @@ int cli_start(struct cli_args *args);
 /* True if `start` could run with these; what is wrong was printed. Nothing is started. */
 bool cli_start_check(struct cli_args *args);
 int cli_tune(struct cli_args *args);
+
+/* The path of sluice-bench: beside this program, or in PATH. False if it is not there. */
+bool cli_bench_find(char *buf, size_t buf_size);
 int cli_version(struct cli_args *args);

@@ -211,6 +211,26 @@ static const struct cli_option eval_options[] = {
 };
 
 static const struct cli_option tune_options[] = {
+    {"try", 0, NULL, CLI_SWITCH, NULL,
+     "measure each proposal on the workflow in FILE…, keep what wins twice beyond the noise"},
+    {"path", 0, "/PATH", 0, "/", "what to ask for"},
+    {"listener", 0, "NAME", 0, NULL, "which listener to load (the first)"},
+    {"goal", 0, "balanced|latency|cpu", 0, "balanced",
+     "what counts: balanced keeps what makes nothing worse"},
+    {"connections", 0, "COUNT", 0, "64", "of the load"},
+    {"pipeline", 0, "COUNT", 0, NULL, "requests in flight on a connection"},
+    {"rate", 0, "R", 0, NULL,
+     "requests a second, on a schedule; else as fast as they are answered"},
+    {"method", 0, "NAME", 0, NULL, "of the requests"},
+    {"body", 0, "TEXT", 0, NULL, "of the requests"},
+    {"header", 0, "'NAME: VALUE'", CLI_LIST, NULL, "of the requests"},
+    {"pairs", 0, "COUNT", 0, "30", "pairs of slots in a comparison; fewer if --time is short"},
+    {"slot", 0, "DURATION", 0, "500ms", "how long each is measured"},
+    {"least", 0, "SHARE", 0, "0.02", "the smallest difference that counts"},
+    {"time", 0, "DURATION", 0, "30m", "how long all of it may take"},
+    {"namespace", 'n', "NAME", CLI_CONFIG, "default", "of the workflow"},
+    {"env", 'e', "NAME=VALUE", CLI_LIST | CLI_CONFIG, NULL, "a value for {{ .NAME }} in specs"},
+    {"from-secrets", 0, "FILE", CLI_LIST, NULL, "secrets of the workflow"},
     {"write", 0, "FILE", 0, NULL, "write what was chosen into this sluice.yaml, with the reasons"},
     {"apply", 0, NULL, CLI_SWITCH, NULL, "set system settings now, until the machine restarts"},
     {"persist", 0, "DIR", 0, NULL,
@@ -333,6 +353,8 @@ const struct cli_command cli_commands[] = {
      "restores what was, also after a crash.\n",
      "  sluice tune\n"
      "  sluice tune --format json\n"
+     "  sluice tune --try --path /ping docs/examples/ping.yaml --write sluice.yaml\n"
+     "  sluice tune --try --goal latency --connections 1 --only spin --path /ping ping.yaml\n"
      "  sluice tune --write sluice.yaml\n"
      "  sluice tune --apply --persist / --dry-run\n"
      "  sluice tune --revert\n",

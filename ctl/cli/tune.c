@@ -29,6 +29,7 @@ struct tune {
     struct sl_tune_machine *machine;
     struct sl_tune_plan *plan;
     struct sl_tune_choices choices;
+    struct sl_tune_report report; /* of --try */
 };
 
 /* ---- where the journal is -------------------------------------------------------------------- */
@@ -175,13 +176,17 @@ static bool list_check(const struct tune *tune, const char *option)
     return true;
 }
 
-static bool is_wanted(const struct tune *tune, const struct sl_tune_proposal *proposal)
+static bool is_wanted(void *ctx, const struct sl_tune_proposal *proposal)
 {
+    const struct tune *tune = ctx;
     if (list_has(tune->args, "skip", proposal->rule)) return false;
     return !cli_is_set(tune->args, "only") || list_has(tune->args, "only", proposal->rule);
 }
 
-/* By reason alone; what needs proof only if it was named. */
+/*
+ * By reason alone; what needs proof only if it was named. With --try this is for what no load on
+ * this machine can show; the rest has to win.
+ */
 static void choices_make(struct tune *tune)
 {
     tune->choices.count = 0;
@@ -189,6 +194,8 @@ static void choices_make(struct tune *tune)
         const struct sl_tune_proposal *proposal = &tune->plan->proposals[i];
         if (!is_wanted(tune, proposal)) continue;
         if (proposal->needs_proof && !list_has(tune->args, "only", proposal->rule)) continue;
+        bool is_tried = proposal->measure != SL_TUNE_MEASURE_NONE;
+        if (is_tried && cli_is_set(tune->args, "try")) continue;
         sl_tune_choices_add(&tune->choices, proposal, proposal->want, "");
     }
 }
@@ -347,6 +354,8 @@ static void report(struct tune *tune)
 {
     if (!cli_is_json(tune->args)) {
         cli_tune_print_plan(tune->plan);
+        cli_tune_print_report(&tune->report);
+        if (tune->report.pairs > 0) cli_tune_print_choices(&tune->choices);
         return;
     }
     struct sl_builder b;
@@ -354,11 +363,28 @@ static void report(struct tune *tune)
     sl_builder_init(&b, NULL, 512, 8192);
     sl_build_map_begin(&b);
     cli_tune_build_plan(&b, tune->plan);
+    cli_tune_build_report(&b, &tune->report);
     cli_tune_build_choices(&b, &tune->choices);
     sl_build_map_end(&b);
     if (sl_builder_finish(&b, &value) < 0) return;
     cli_print_json(value);
     sl_value_unref(value);
+}
+
+static int tune_try(struct tune *tune)
+{
+    struct sl_tune_journal *journal = NULL;
+    if (tune->root != NULL) {
+        cli_error("tune: --try needs this machine, and --root is another's");
+        return CLI_USAGE;
+    }
+    if (!tune->dry && journal_open(tune, &tune->machine->tree, TRY_NAME, &journal) < 0) {
+        return CLI_FAILED;
+    }
+    int r = cli_tune_try(tune->args, tune->plan, journal, is_wanted, tune, &tune->report,
+                         &tune->choices);
+    (void)sl_tune_journal_close(journal);
+    return r;
 }
 
 static int tune_run(struct tune *tune)
@@ -367,13 +393,16 @@ static int tune_run(struct tune *tune)
     if (r != CLI_OK) return r;
     if (!list_check(tune, "only") || !list_check(tune, "skip")) return CLI_USAGE;
     choices_make(tune);
+    if (cli_is_set(tune->args, "try")) r = tune_try(tune);
+    if (r == CLI_USAGE || r == CLI_UNREACHABLE) return r;
     report(tune);
-    return tune_change(tune);
+    return r == CLI_OK ? tune_change(tune) : r;
 }
 
 int cli_tune(struct cli_args *args)
 {
-    struct tune tune = {
+    static struct tune tune; /* too large for a stack */
+    tune = (struct tune){
         .args = args, .root = cli_get(args, "root"), .dry = cli_is_set(args, "dry-run")};
     if (!state_find(&tune)) return CLI_USAGE;
     int r = cli_is_set(args, "revert") ? tune_revert(&tune) : tune_run(&tune);

@@ -153,7 +153,6 @@ struct sl_tune_plan *sl_tune_plan_new(const struct sl_tune_machine *machine,
         sl_assert(plan->proposals_count <= count + RULE_PROPOSALS_MAX);
     }
     rule_running = NULL;
-    plan->option = NULL;
     return plan;
 }
 

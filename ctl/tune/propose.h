@@ -101,7 +101,7 @@ struct sl_tune_plan {
  * Apply all rules.
  *
  * machine   borrowed for the life of the plan
- * option    value of a key of sluice.yaml as it is now (never NULL); borrowed during the call
+ * option    value of a key of sluice.yaml as it is now (never NULL), for the life of the plan
  * returns   owned by the caller; NULL for no memory
  */
 struct sl_tune_plan *sl_tune_plan_new(const struct sl_tune_machine *machine,

@@ -40,9 +40,10 @@ struct sl_tune_try_config {
     size_t files_count;
     const char *const *flags; /* of every server: "-e", "NAME=VALUE", …: array of flags_count */
     size_t flags_count;
-    const char *const *load; /* of the harness: "--connections", "64", …: array of load_count */
+    const char *const *load; /* of the harness: "--pipeline", "16", …: array of load_count */
     size_t load_count;
     const char *path;     /* to ask for: "/ping" */
+    uint32_t connections; /* of the harness */
     const char *listener; /* name of the one to load; NULL: the first */
     enum sl_tune_goal goal;
     uint32_t pairs;
@@ -95,8 +96,12 @@ uint64_t sl_tune_try_time(const struct sl_tune_try_config *cfg,
                           const struct sl_tune_proposal *const *proposals, uint32_t count,
                           uint32_t *ret_pairs);
 
-/* Which cores the servers and the harness get: apart if there are two. */
-void sl_tune_try_cores(const struct sl_tune_plan *plan, cpu_set_t *ret_shards, cpu_set_t *ret_load);
+/*
+ * Which cores the servers and the harness get: apart if there are two.
+ * load_max  the harness needs no more than that: a thread a core, a connection a thread
+ */
+void sl_tune_try_cores(const struct sl_tune_plan *plan, uint32_t load_max, cpu_set_t *ret_shards,
+                       cpu_set_t *ret_load);
 
 /*
  * Try.

@@ -386,7 +386,7 @@ int sl_tune_work_measure(struct sl_tune_work *work, const struct sl_tune_value *
     sl_assert(work->dir[0] != '\0');
     sl_assert(work->cfg->load_count <= SL_TUNE_WORDS_MAX);
     const struct sl_tune_try_config *cfg = work->cfg;
-    char texts[8][PATH_SIZE + 32];
+    char texts[9][PATH_SIZE + 32];
     const char *argv[ARGV_MAX];
     size_t argc = 0;
     bool has_system = false;
@@ -401,9 +401,11 @@ int sl_tune_work_measure(struct sl_tune_work *work, const struct sl_tune_value *
     (void)snprintf(texts[5], sizeof(texts[5]), "b=exec sh %s/b.sh {port} {dir}", work->dir);
     (void)snprintf(texts[6], sizeof(texts[6]), "a=sh %s/enter-a.sh", work->dir);
     (void)snprintf(texts[7], sizeof(texts[7]), "b=sh %s/enter-b.sh", work->dir);
-    const char *const words[] = {cfg->bench, "compare", "-q",      "--format", "json",    "--pairs",
-                                 texts[0],   "--slot",  texts[1],  "--settle", texts[2],  "--least",
-                                 texts[3],   "--path",  cfg->path, "--cores",  work->load};
+    (void)snprintf(texts[8], sizeof(texts[8]), "%u", cfg->connections);
+    const char *const words[] = {
+        cfg->bench, "compare", "-q",       "--format",      "json",    "--pairs", texts[0],
+        "--slot",   texts[1],  "--settle", texts[2],        "--least", texts[3],  "--path",
+        cfg->path,  "--cores", work->load, "--connections", texts[8]};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) argv[argc++] = words[i];
     for (size_t i = 0; i < cfg->load_count; i++) argv[argc++] = cfg->load[i];
     const char *const hooks[] = {"--enter", texts[6], "--enter", texts[7]};
@@ -432,7 +434,7 @@ int sl_tune_work_init(struct sl_tune_work *work, const struct sl_tune_try_config
         work->dir[0] = '\0';
         return failed(reterr, "no folder for the trial", -errno);
     }
-    sl_tune_try_cores(plan, &shards, &load);
+    sl_tune_try_cores(plan, cfg->connections, &shards, &load);
     sl_tune_cpus_format(&shards, work->shards, sizeof(work->shards));
     sl_tune_cpus_format(&load, work->load, sizeof(work->load));
     int r = file_put(work, "sluice.yaml", "", 0);
