@@ -1,0 +1,2 @@
+/* inline: deadline error value; process: deadline error value memory */
+export default () => /^(a+)+$/.test('a'.repeat(40) + 'b')

@@ -1,0 +1,2 @@
+/* inline: error deadline; process: error */
+export default () => eval('for (;;);')

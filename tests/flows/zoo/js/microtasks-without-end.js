@@ -1,0 +1,2 @@
+/* inline: deadline; process: deadline */
+export default () => { const f = () => queueMicrotask(f); f(); return new Promise(() => {}) }

@@ -1,0 +1,3 @@
+/* inline: deadline; process: deadline */
+let first = env; const start = Date.now();
+export default () => { for (;;) if (Date.now() < start) return 1 }

@@ -1,0 +1,2 @@
+/* inline: deadline; process: deadline memory */
+export default () => { const f = () => Promise.resolve().then(f); return f() }

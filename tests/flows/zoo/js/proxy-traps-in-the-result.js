@@ -1,0 +1,2 @@
+/* inline: deadline; process: deadline */
+export default () => new Proxy({}, { ownKeys() { for (;;); } })

@@ -1,0 +1,2 @@
+/* inline: deadline; process: deadline */
+export default () => { function f() { try { f() } finally { f() } } f() }

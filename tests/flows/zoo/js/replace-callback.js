@@ -1,0 +1,2 @@
+/* inline: deadline; process: deadline */
+export default () => 'x'.replace(/x/, () => { for (;;); })

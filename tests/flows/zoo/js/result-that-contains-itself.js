@@ -1,0 +1,2 @@
+/* inline: error deadline; process: error */
+export default () => { const a = {}; a.b = [a]; return a }

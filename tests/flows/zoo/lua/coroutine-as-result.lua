@@ -1,0 +1,4 @@
+-- inline: error deadline; process: error
+return function(self)
+  return {a = coroutine.create(print)}
+end

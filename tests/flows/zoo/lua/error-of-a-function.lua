@@ -1,0 +1,4 @@
+-- inline: error deadline; process: error
+return function(self)
+  error(function() end)
+end

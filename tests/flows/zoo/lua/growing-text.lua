@@ -1,0 +1,4 @@
+-- inline: memory deadline; process: memory deadline
+return function(self)
+  local s = '' while true do s = s .. 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' end
+end

@@ -1,0 +1,4 @@
+-- inline: deadline; process: deadline
+return function(self)
+  while true do print('x') end
+end

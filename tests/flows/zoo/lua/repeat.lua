@@ -1,0 +1,4 @@
+-- inline: deadline; process: deadline
+return function(self)
+  repeat until false
+end

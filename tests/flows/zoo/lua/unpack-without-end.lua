@@ -1,0 +1,4 @@
+-- inline: error value deadline; process: error value
+return function(self)
+  return {unpack({}, 1, 2 ^ 31)}
+end

@@ -1,0 +1,4 @@
+-- inline: error deadline; process: error
+return function(self)
+  coroutine.yield(1)
+end
