@@ -121,6 +121,25 @@ struct metric_point {
       m->shard->access.records)                                                                    \
     X(access_dropped, "access_log_dropped_total", COUNTER, SHARD,                                  \
       "Requests missing in the access log: its writer did not keep up.", m->shard->access.dropped) \
+    X(workers, "workers", GAUGE, SHARD, "Worker processes of scripts that live, spares included.", \
+      m->shard->workers.alive)                                                                     \
+    X(workers_busy, "workers_busy", GAUGE, SHARD, "Of these, with a call.",                        \
+      m->shard->workers.busy)                                                                      \
+    X(workers_queued, "workers_queued", GAUGE, SHARD, "Calls that wait for a worker.",             \
+      m->shard->workers.queued)                                                                    \
+    X(worker_calls, "worker_calls_total", COUNTER, SHARD, "Calls given to a worker.",              \
+      m->shard->workers.calls)                                                                     \
+    X(workers_spawned, "workers_spawned_total", COUNTER, SHARD, "Worker processes started.",       \
+      m->shard->workers.spawned)                                                                   \
+    X(workers_killed, "workers_killed_total", COUNTER, SHARD,                                      \
+      "Workers killed: a call did not end, or they said what cannot be.",                          \
+      m->shard->workers.killed)                                                                    \
+    X(workers_crashed, "workers_crashed_total", COUNTER, SHARD,                                    \
+      "Workers that died by themselves.", m->shard->workers.crashed)                               \
+    X(worker_failures, "worker_failures_total", COUNTER, SHARD,                                    \
+      "Workers that could not be started.", m->shard->workers.failures)                            \
+    X(worker_overload, "worker_overload_total", COUNTER, SHARD, "Calls refused: too many waited.", \
+      m->shard->workers.overload)                                                                  \
     X(requests, "http_requests_total", COUNTER, LISTENER, "Requests that reached the listener.",   \
       m->stats->requests)                                                                          \
     X(responses, "http_responses_total", COUNTER, CLASS, "Answers by class of status.",            \

@@ -112,6 +112,7 @@ static void mail_take(struct sl_mail *mail)
     sl_mem_stats_get(shard->loop.mem, &to->mem);
     if (shard->remote != NULL) sl_remote_stats_get(shard, &to->remote);
     sl_access_stats_get(shard, &to->access);
+    sl_worker_stats_get(shard, &to->workers);
     sources_take(shard, to);
     mail->fn = mail_taken;
     sl_loop_post(part->collector->control, mail);

@@ -21,6 +21,7 @@
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
 #include "nodes/net/access.h"
+#include "nodes/script/worker/worker.h"
 
 enum { SL_ADMIN_KEY_SIZE = 160 };
 
@@ -61,6 +62,7 @@ struct sl_admin_shard {
     struct sl_mem_stats mem;
     struct sl_remote_stats remote;
     struct sl_access_stats access;
+    struct sl_worker_stats workers;
     struct sl_admin_source *sources; /* array of sources_count */
     uint32_t sources_count;
     uint32_t sources_cap;
