@@ -6,6 +6,8 @@
  * with /dev/null as 0, 1 and 2), and is killed when the *thread* that started it ends (prctl(2),
  * PR_SET_PDEATHSIG): whoever starts children lives as long as they may.
  *
+ * It begins with all signals blocked, so that no handler of the parent runs in between.
+ *
  * Nothing of the parent is copied: its memory is shared until the exec, which takes the starting
  * thread about a millisecond. So not on a shard.
  */

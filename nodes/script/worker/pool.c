@@ -346,6 +346,8 @@ int sl_worker_attach(struct sl_shard *shard, const struct sl_worker_load *load,
     if (script == NULL) return -ENOMEM;
     *script = (struct sl_worker_script){.pool = pool, .load = load, .id = ++pool->script_id_next};
     if (pool->scripts_count++ == 0) {
+        pool->failures = 0; /* of another time */
+        pool->retry_ns = 0;
         sl_timer_start(&shard->loop.timers, &pool->timer,
                        shard->loop.now_ns + TRIM_MS * SL_NS_PER_MS);
     }
