@@ -243,7 +243,9 @@ static struct sl_value answer_value(struct sl_worker *worker, const struct wire_
     *ret_bad = false;
     switch (answer->outcome) {
     case WIRE_VALUE: return packet_open(worker, data, size, ret_bad);
-    case WIRE_NO_MEMORY: return sl_error_no_memory();
+    case WIRE_NO_MEMORY:
+        return sl_value_new_error(mem, "script_memory", 0,
+                                  "the worker process of the script has no memory for its result");
     case WIRE_TOO_LARGE:
         return sl_value_new_error(mem, "script_too_large", 0,
                                   "the script's result is larger than %d bytes",
