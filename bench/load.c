@@ -49,6 +49,7 @@ struct sl_load *sl_load_new(const struct sl_load_config *config, struct sl_wire 
     for (uint32_t id = 0; id < config->connections; id++) {
         load->conns[id].flights = load->flights + (size_t)id * config->pipeline;
         load->conns[id].check = &load->config.check;
+        load->conns[id].load = load;
         sl_response_reset(&load->conns[id].response, false);
     }
     return load;

@@ -56,11 +56,25 @@ struct sl_load_check {
     size_t body_size;
 };
 
+/*
+ * Told of connections, bodies and replies, on the generator's thread `worker`; `id` is the
+ * connection's number there.
+ */
+struct sl_load_probe {
+    void *ctx;
+    void (*opened)(void *ctx, uint32_t worker, uint32_t id);
+    /* A part of a body, borrowed for the call. */
+    void (*body)(void *ctx, uint32_t worker, uint32_t id, const uint8_t *data, size_t size);
+    /* A reply is whole. False: it counts as one with a wrong body. */
+    bool (*reply)(void *ctx, uint32_t worker, uint32_t id, uint16_t status, uint64_t now_ns);
+};
+
 struct sl_load_config {
     const struct sl_requests *requests;
     const struct sl_bench_addr *addr;
     const struct sl_schedule *schedule; /* NULL: closed loop */
     struct sl_load_check check;
+    const struct sl_load_probe *probe; /* borrowed; NULL: none. Then check.body is not compared */
     uint64_t warmup_ns;
     uint64_t duration_ns; /* of the window; UINT64_MAX: until `count` */
     uint64_t count;       /* requests of the window, this worker's share; UINT64_MAX: no limit */

@@ -197,6 +197,15 @@ static void body_compare(void *ctx, const uint8_t *data, size_t size)
     conn->body_at += size;
 }
 
+static void body_probe(void *ctx, const uint8_t *data, size_t size)
+{
+    const struct conn *conn = ctx;
+    const struct sl_load *load = conn->load;
+    const struct sl_load_probe *probe = load->config.probe;
+    uint32_t id = (uint32_t)(conn - load->conns);
+    probe->body(probe->ctx, load->config.worker, id, data, size);
+}
+
 /* Ask again on a new connection for what the server left unanswered when it closed in order. */
 static void conn_resend(struct sl_load *load, uint32_t id)
 {
@@ -213,6 +222,11 @@ static bool reply_done(struct sl_load *load, uint32_t id)
 {
     struct conn *conn = &load->conns[id];
     bool keep = conn->response.keep_alive && !load->config.close;
+    const struct sl_load_probe *probe = load->config.probe;
+    if (probe != NULL) {
+        conn->body_differs = !probe->reply(probe->ctx, load->config.worker, id,
+                                           conn->response.status, sl_wire_now_ns(load->wire));
+    }
     sl_load_note_reply(load, conn, flight_at(load, conn, 0)->from_ns);
     flight_pop(load, conn);
     conn->body_at = 0;
@@ -288,6 +302,10 @@ void sl_load_on_event(void *ctx, uint32_t id, enum sl_wire_event event, int res,
         load->opening_count--;
         conn->response.body = load->config.check.body != NULL ? body_compare : NULL;
         conn->response.body_ctx = conn;
+        if (load->config.probe != NULL) {
+            conn->response.body = body_probe;
+            load->config.probe->opened(load->config.probe->ctx, load->config.worker, id);
+        }
         sl_load_conn_flush(load, id);
         break;
     case SL_WIRE_SENT:

@@ -80,6 +80,7 @@ static enum sl_load_error reply_check(const struct sl_load *load, const struct c
     const struct sl_load_check *check = &load->config.check;
     uint16_t status = conn->response.status;
     if (status < check->status_min || status > check->status_max) return SL_LOAD_STATUS;
+    if (load->config.probe != NULL) return conn->body_differs ? SL_LOAD_BODY : SL_LOAD_ERRORS_COUNT;
     if (check->body != NULL && (conn->body_differs || conn->body_at != check->body_size)) {
         return SL_LOAD_BODY;
     }

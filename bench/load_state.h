@@ -32,6 +32,7 @@ struct out {
 struct conn {
     struct sl_response response;
     const struct sl_load_check *check;
+    struct sl_load *load;
     struct flight *flights; /* ring of `pipeline`, in the order of sending; part of one block */
     struct out out;         /* gathered while a send is under way */
     struct out out_sending; /* the wire reads this one */
@@ -43,7 +44,7 @@ struct conn {
     enum conn_state state;
     bool is_sending;
     bool is_idle;
-    bool body_differs;
+    bool body_differs; /* or the probe does not like the reply */
 };
 
 struct sl_load {

@@ -155,6 +155,7 @@ static void worker_setup(struct run *run, uint32_t index)
         .addr = config->addr,
         .schedule = config->rate_from > 0 ? &run->schedule : NULL,
         .check = config->check,
+        .probe = config->probe,
         .warmup_ns = config->warmup_ns,
         .duration_ns = config->duration_ns,
         .count = config->count,
@@ -293,6 +294,9 @@ static void watch_run(struct run *run, struct sl_run_result *result)
         if (atomic_load_explicit(&run->ended_count, memory_order_acquire) == config->threads) break;
         if (sl_run_is_stopped()) {
             result->is_stopped = true;
+            stop_all(run);
+        }
+        if (config->stop != NULL && atomic_load_explicit(config->stop, memory_order_acquire)) {
             stop_all(run);
         }
         if (config->progress && now >= progress_ns + SL_NS_PER_SEC) {

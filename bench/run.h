@@ -22,8 +22,10 @@ struct sl_run_config {
     const struct sl_requests *requests;
     const struct sl_bench_addr *addr;
     struct sl_load_check check;
-    double rate_from; /* requests a second; 0: closed loop */
-    double rate_to;   /* at the end of the window */
+    const struct sl_load_probe *probe; /* borrowed; NULL: none */
+    const _Atomic bool *stop;          /* set by another thread: end soon, in order; NULL: nobody */
+    double rate_from;                  /* requests a second; 0: closed loop */
+    double rate_to;                    /* at the end of the window */
     uint64_t warmup_ns;
     uint64_t duration_ns; /* UINT64_MAX: until `count` */
     uint64_t count;       /* UINT64_MAX: no limit */

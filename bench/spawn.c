@@ -226,7 +226,7 @@ int sl_spawn_start(const struct sl_spawn_config *config, struct sl_spawn *ret_sp
 {
     sl_assert(config->command != NULL);
     memset(ret_spawn, 0, sizeof(*ret_spawn));
-    const char *tmp = getenv("TMPDIR");
+    const char *tmp = config->parent_dir != NULL ? config->parent_dir : getenv("TMPDIR");
     if (tmp == NULL || strlen(tmp) > 32) tmp = "/tmp";
     (void)snprintf(ret_spawn->dir, sizeof(ret_spawn->dir), "%s/sluice-bench-XXXXXX", tmp);
     if (mkdtemp(ret_spawn->dir) == NULL) {

@@ -24,6 +24,7 @@ struct sl_spawn_config {
     const char
         *files[SL_SPAWN_FILES_MAX]; /* of the peers' folder, copied with placeholders filled */
     const char *peers_dir;          /* NULL when `files` is empty */
+    const char *parent_dir;         /* of the temporary folder; NULL: TMPDIR or /tmp */
     int core;                       /* -1: not pinned */
 };
 

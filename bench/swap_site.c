@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/swap_site.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/response.h"
+#include "core/base/assertion.h"
+
+enum { ASK_TIMEOUT_S = 30, HEAD_SIZE_MAX = 512 };
+
+static const char ADMIN_SPACE[] = "sluice-bench";
+
+/* Run `sluice …` and wait. Its exit code, or 127. */
+static int sluice_run(const char *arguments)
+{
+    char bin[512];
+    char command[2048];
+    sl_spawn_bin_dir(bin, sizeof(bin));
+    (void)snprintf(command, sizeof(command), "exec '%s/sluice' %s </dev/null >/dev/null 2>&1", bin,
+                   arguments);
+    int status = system(command);
+    return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+}
+
+static int site_connect(const struct sl_swap_site *site)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons(site->admin.port),
+                               .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
+    int one = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0) return fd;
+    int err = -errno;
+    (void)close(fd);
+    return err;
+}
+
+struct answer {
+    char *text;
+    size_t size;
+    size_t cap;
+};
+
+static void answer_body(void *ctx, const uint8_t *data, size_t size)
+{
+    struct answer *answer = ctx;
+    size_t room = answer->cap > 0 ? answer->cap - 1 - answer->size : 0;
+    if (size > room) size = room;
+    if (size == 0) return;
+    memcpy(answer->text + answer->size, data, size);
+    answer->size += size;
+    answer->text[answer->size] = '\0';
+}
+
+static int bytes_send(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) return -EPIPE;
+        data += sent;
+        size -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* The reply to what was sent: its status, or -errno. */
+static int reply_read(int fd, struct answer *answer)
+{
+    uint8_t buf[4096];
+    struct sl_response response = {.body = answer_body, .body_ctx = answer};
+    int err = 0;
+    while (err == 0 && response.state != SL_RESPONSE_DONE) {
+        size_t used;
+        ssize_t size = recv(fd, buf, sizeof(buf), 0);
+        if (size < 0 && errno == EINTR) continue;
+        err = size <= 0 ? -EPIPE : sl_response_feed(&response, buf, (size_t)size, &used);
+    }
+    int status = response.status;
+    sl_response_fini(&response);
+    return err < 0 ? err : status;
+}
+
+int sl_swap_site_update(struct sl_swap_site *site, const char *json, char *ret_text,
+                        size_t text_size)
+{
+    char head[HEAD_SIZE_MAX];
+    struct answer answer = {ret_text, 0, ret_text != NULL ? text_size : 0};
+    if (answer.cap > 0) ret_text[0] = '\0';
+    if (site->fd < 0) site->fd = site_connect(site);
+    if (site->fd < 0) return site->fd;
+    (void)snprintf(head, sizeof(head),
+                   "POST /update HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
+                   "Content-Length: %zu\r\n\r\n",
+                   strlen(json));
+    int result = bytes_send(site->fd, head, strlen(head));
+    if (result == 0) result = bytes_send(site->fd, json, strlen(json));
+    if (result == 0) result = reply_read(site->fd, &answer);
+    if (result < 0) {
+        (void)close(site->fd);
+        site->fd = -1;
+    }
+    return result;
+}
+
+/* Both in one: registry and server of our own, in memory-backed files. */
+static int server_start(struct sl_swap_site *site, const struct sl_swap_site_config *config,
+                        const char *peers_dir, struct sl_diag *reterr)
+{
+    char command[512];
+    (void)snprintf(command, sizeof(command),
+                   "exec {bin}/sluice start -n %.100s --data {dir}/data --cores %.100s "
+                   "{dir}/swap.yaml",
+                   config->name_space, config->server_cores);
+    struct sl_spawn_config spawn = {.name = "sluice",
+                                    .command = command,
+                                    .files = {"swap.yaml"},
+                                    .peers_dir = peers_dir,
+                                    .parent_dir = "/dev/shm",
+                                    .core = -1};
+    int err = sl_spawn_start(&spawn, &site->server, reterr);
+    if (err < 0) return err;
+    site->port = site->server.port;
+    (void)snprintf(site->data_dir, sizeof(site->data_dir), "%s/data", site->server.dir);
+    return 0;
+}
+
+/*
+ * Into a server that runs: the workflow is applied to its registry; a folder with a free port is all
+ * that a spawned `sluice apply` leaves, and the port answers when the server has published it.
+ */
+static int workflow_apply(struct sl_swap_site *site, const char *peers_dir, struct sl_diag *reterr)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof(command),
+                   "{bin}/sluice apply --wait -n %.100s --data '%.200s' {dir}/swap.yaml && exec "
+                   "sleep 1000000",
+                   site->name_space, site->data_dir);
+    struct sl_spawn_config spawn = {.name = "sluice apply",
+                                    .command = command,
+                                    .files = {"swap.yaml"},
+                                    .peers_dir = peers_dir,
+                                    .core = -1};
+    struct sl_spawn holder;
+    site->is_applied = true;
+    int err = sl_spawn_start(&spawn, &holder, reterr);
+    if (err < 0) return err;
+    site->port = holder.port;
+    sl_spawn_stop(&holder);
+    return 0;
+}
+
+static int admin_start(struct sl_swap_site *site, const char *peers_dir, struct sl_diag *reterr)
+{
+    char command[1024];
+    (void)snprintf(command, sizeof(command),
+                   "exec {bin}/sluice start -n %s --data '%.200s' --cores 0 {dir}/swap-admin.yaml",
+                   ADMIN_SPACE, site->data_dir);
+    struct sl_spawn_config spawn = {.name = "sluice (admin)",
+                                    .command = command,
+                                    .files = {"swap-admin.yaml"},
+                                    .peers_dir = peers_dir,
+                                    .core = -1};
+    return sl_spawn_start(&spawn, &site->admin, reterr);
+}
+
+int sl_swap_site_open(struct sl_swap_site *site, const struct sl_swap_site_config *config,
+                      struct sl_diag *reterr)
+{
+    char peers_dir[600];
+    sl_assert(site != NULL);
+    sl_assert(config->name_space != NULL);
+    *site = (struct sl_swap_site){.fd = -1, .name_space = config->name_space};
+    if (sl_spawn_peers_dir(peers_dir, sizeof(peers_dir)) < 0) {
+        return sl_diag_set(reterr, "no_peers", (struct sl_pos){0, 0},
+                           "the folder bench/peers is not there");
+    }
+    int err;
+    if (config->data_dir != NULL) {
+        (void)snprintf(site->data_dir, sizeof(site->data_dir), "%.200s", config->data_dir);
+        err = workflow_apply(site, peers_dir, reterr);
+    } else {
+        err = server_start(site, config, peers_dir, reterr);
+    }
+    return err < 0 ? err : admin_start(site, peers_dir, reterr);
+}
+
+void sl_swap_site_close(struct sl_swap_site *site)
+{
+    char arguments[512];
+    if (site->fd >= 0) (void)close(site->fd);
+    site->fd = -1;
+    sl_spawn_stop(&site->admin);
+    if (site->is_applied) {
+        (void)snprintf(arguments, sizeof(arguments),
+                       "delete nodes sluice-bench-web sluice-bench-first sluice-bench-second "
+                       "--ignore-missing -n '%.100s' --data '%.200s'",
+                       site->name_space, site->data_dir);
+        (void)sluice_run(arguments);
+        (void)snprintf(arguments, sizeof(arguments), "delete nodes --all -n %s --data '%.200s'",
+                       ADMIN_SPACE, site->data_dir);
+        (void)sluice_run(arguments);
+    }
+    sl_spawn_stop(&site->server);
+    site->is_applied = false;
+}
