@@ -17,6 +17,7 @@ typedef int sl_command_fn(int argc, char **argv);
 sl_command_fn sl_command_http;    /* http_command.c */
 sl_command_fn sl_command_compare; /* compare_command.c */
 sl_command_fn sl_command_tail;    /* tail_command.c */
+sl_command_fn sl_command_swap;    /* swap_command.c */
 sl_command_fn sl_command_tax;     /* tax_command.c */
 sl_command_fn sl_command_hdr;     /* hdr_command.c */
 sl_command_fn sl_command_proof;   /* proof_command.c */

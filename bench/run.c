@@ -147,6 +147,7 @@ static void worker_setup(struct run *run, uint32_t index)
     if (config->duration_ns != UINT64_MAX) {
         if (config->duration_ns <= SHORT_NS) interval = SL_NS_PER_SEC / 4;
         uint64_t least = config->duration_ns / SL_RUN_INTERVALS_MAX;
+        if (config->interval_ns > 0) interval = config->interval_ns;
         while (interval < least) interval *= 2;
         intervals = (uint32_t)((config->duration_ns + interval - 1) / interval);
     }
@@ -296,9 +297,6 @@ static void watch_run(struct run *run, struct sl_run_result *result)
             result->is_stopped = true;
             stop_all(run);
         }
-        if (config->stop != NULL && atomic_load_explicit(config->stop, memory_order_acquire)) {
-            stop_all(run);
-        }
         if (config->progress && now >= progress_ns + SL_NS_PER_SEC) {
             progress_print(run, now, &progress_ns, &progress_done, false);
         }
@@ -422,7 +420,11 @@ static int run_threads(struct run *run, struct sl_run_result *result, struct sl_
     }
     result->started_wall_ns = sl_clock_system()->wall_ns(sl_clock_system());
     run->start_ns = now_ns() + START_DELAY_NS;
+    result->window_start_ns = run->start_ns + run->config->warmup_ns;
     (void)pthread_barrier_wait(&run->started);
+    if (err == 0 && run->config->begins != NULL) {
+        run->config->begins(run->config->begins_ctx, result->window_start_ns);
+    }
     if (err == 0) watch_run(run, result);
     (void)pthread_barrier_wait(&run->connected);
     for (uint32_t i = 0; i < run->config->threads; i++) {

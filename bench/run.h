@@ -23,9 +23,9 @@ struct sl_run_config {
     const struct sl_bench_addr *addr;
     struct sl_load_check check;
     const struct sl_load_probe *probe; /* borrowed; NULL: none */
-    const _Atomic bool *stop;          /* set by another thread: end soon, in order; NULL: nobody */
     double rate_from;                  /* requests a second; 0: closed loop */
     double rate_to;                    /* at the end of the window */
+    uint64_t interval_ns;              /* of the time line; 0: chosen by the duration */
     uint64_t warmup_ns;
     uint64_t duration_ns; /* UINT64_MAX: until `count` */
     uint64_t count;       /* UINT64_MAX: no limit */
@@ -41,6 +41,9 @@ struct sl_run_config {
     bool close;
     bool jitter;   /* measure an idle thread's wake-up lateness beside the run */
     bool progress; /* lines on stderr */
+    /* Called once by the caller of sl_run when the run has its times; NULL: nobody. */
+    void (*begins)(void *ctx, uint64_t window_start_ns);
+    void *begins_ctx;
 };
 
 struct sl_run_result {
@@ -50,6 +53,7 @@ struct sl_run_result {
     uint64_t usage_requests;    /* replies between its two readings */
     uint64_t usage_ns;          /* time between them */
     uint64_t interval_ns;       /* of the time line */
+    uint64_t window_start_ns;   /* monotonic clock */
     double rate;                /* replies a second */
     double client_share;        /* CPU of the generator, of one core per thread */
     int64_t started_wall_ns;

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bench/response.h"
 #include "core/base/assertion.h"
 
-enum { ASK_TIMEOUT_S = 30, HEAD_SIZE_MAX = 512 };
+enum { ASK_TIMEOUT_S = 10, HEAD_SIZE_MAX = 512, STATUS_SIZE = 64 * 1024 };
 
 static const char ADMIN_SPACE[] = "sluice-bench";
 
@@ -31,21 +32,37 @@ static int sluice_run(const char *arguments)
     return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 127;
 }
 
-static int site_connect(const struct sl_swap_site *site)
+/* A connection whose reads end in time, or -errno. */
+static int addr_connect(const struct sockaddr *addr, socklen_t size)
+{
+    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
+    int one = 1;
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -errno;
+    if (addr->sa_family == AF_INET) {
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    if (connect(fd, addr, size) == 0) return fd;
+    int err = -errno;
+    (void)close(fd);
+    return err;
+}
+
+static int admin_connect(const struct sl_swap_site *site)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons(site->admin.port),
                                .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0) return fd;
-    int err = -errno;
-    (void)close(fd);
-    return err;
+    return addr_connect((const struct sockaddr *)&addr, sizeof(addr));
+}
+
+static int control_connect(const struct sl_swap_site *site)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    static_assert(sizeof(site->control) <= sizeof(addr.sun_path), "the path fits");
+    memcpy(addr.sun_path, site->control, sizeof(site->control));
+    return addr_connect((const struct sockaddr *)&addr, sizeof(addr));
 }
 
 struct answer {
@@ -100,7 +117,7 @@ int sl_swap_site_update(struct sl_swap_site *site, const char *json, char *ret_t
     char head[HEAD_SIZE_MAX];
     struct answer answer = {ret_text, 0, ret_text != NULL ? text_size : 0};
     if (answer.cap > 0) ret_text[0] = '\0';
-    if (site->fd < 0) site->fd = site_connect(site);
+    if (site->fd < 0) site->fd = admin_connect(site);
     if (site->fd < 0) return site->fd;
     (void)snprintf(head, sizeof(head),
                    "POST /update HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
@@ -114,6 +131,39 @@ int sl_swap_site_update(struct sl_swap_site *site, const char *json, char *ret_t
         site->fd = -1;
     }
     return result;
+}
+
+/* The number behind `"key": ` at or after `text`; 0: there is none. */
+static uint64_t number_find(const char *text, const char *key)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "\"%s\": ", key);
+    const char *at = text != NULL ? strstr(text, name) : NULL;
+    return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+int sl_swap_site_status(const struct sl_swap_site *site, struct sl_swap_status *ret_status)
+{
+    static const char ask[] = "GET /status HTTP/1.1\r\nHost: sluice\r\n\r\n";
+    sl_assert(site != NULL);
+    sl_assert(ret_status != NULL);
+    int fd = control_connect(site);
+    if (fd < 0) return fd;
+    struct answer answer = {calloc(1, STATUS_SIZE), 0, STATUS_SIZE};
+    int result = answer.text == NULL ? -ENOMEM : bytes_send(fd, ask, strlen(ask));
+    if (result == 0) result = reply_read(fd, &answer);
+    (void)close(fd);
+    if (result == 200) {
+        const char *programs = strstr(answer.text, "\"programs\"");
+        *ret_status = (struct sl_swap_status){
+            .pid = (pid_t)number_find(answer.text, "pid"),
+            .programs_alive = number_find(programs, "alive"),
+            .programs_published = number_find(programs, "published"),
+            .programs_refused = number_find(programs, "refused"),
+        };
+    }
+    free(answer.text);
+    return result == 200 ? 0 : result < 0 ? result : -EPROTO;
 }
 
 /* Both in one: registry and server of our own, in memory-backed files. */
@@ -135,7 +185,33 @@ static int server_start(struct sl_swap_site *site, const struct sl_swap_site_con
     if (err < 0) return err;
     site->port = site->server.port;
     (void)snprintf(site->data_dir, sizeof(site->data_dir), "%s/data", site->server.dir);
+    (void)snprintf(site->control, sizeof(site->control), "%s/%.32s.sock", site->data_dir,
+                   config->name_space);
     return 0;
+}
+
+/* Somebody's server: it must be there before anything is stored for it. */
+static int server_find(struct sl_swap_site *site, const struct sl_swap_site_config *config,
+                       struct sl_diag *reterr)
+{
+    struct sl_swap_status status;
+    struct sl_pos none = {0, 0};
+    int size = config->control != NULL
+                   ? snprintf(site->control, sizeof(site->control), "%s", config->control)
+                   : snprintf(site->control, sizeof(site->control), "%s/%s.sock", config->data_dir,
+                              config->name_space);
+    if (size < 0 || (size_t)size >= sizeof(site->control) ||
+        strlen(config->data_dir) >= sizeof(site->data_dir) - 1) {
+        return sl_diag_set(reterr, "bad_value", none, "the path of the control socket is too long");
+    }
+    (void)snprintf(site->data_dir, sizeof(site->data_dir), "%s", config->data_dir);
+    int err = sl_swap_site_status(site, &status);
+    if (err == 0) return 0;
+    (void)sl_diag_set(reterr, "no_server", none, "no server answers on %s: %s", site->control,
+                      strerror(-err));
+    sl_diag_hint(reterr, "start it: sluice start -n %s --data %s", config->name_space,
+                 config->data_dir);
+    return err;
 }
 
 /*
@@ -167,7 +243,8 @@ static int admin_start(struct sl_swap_site *site, const char *peers_dir, struct 
 {
     char command[1024];
     (void)snprintf(command, sizeof(command),
-                   "exec {bin}/sluice start -n %s --data '%.200s' --cores 0 {dir}/swap-admin.yaml",
+                   "exec {bin}/sluice start -n %s --data '%.200s' --cores 0 --control none "
+                   "{dir}/swap-admin.yaml",
                    ADMIN_SPACE, site->data_dir);
     struct sl_spawn_config spawn = {.name = "sluice (admin)",
                                     .command = command,
@@ -190,8 +267,8 @@ int sl_swap_site_open(struct sl_swap_site *site, const struct sl_swap_site_confi
     }
     int err;
     if (config->data_dir != NULL) {
-        (void)snprintf(site->data_dir, sizeof(site->data_dir), "%.200s", config->data_dir);
-        err = workflow_apply(site, peers_dir, reterr);
+        err = server_find(site, config, reterr);
+        if (err == 0) err = workflow_apply(site, peers_dir, reterr);
     } else {
         err = server_start(site, config, peers_dir, reterr);
     }

@@ -132,7 +132,7 @@ static void no_server_exits_3(void **state)
 static void help_of_every_command_exits_0_with_examples(void **state)
 {
     (void)state;
-    const char *commands[] = {"http", "compare", "tail", "tax", "floor", "hdr", "proof"};
+    const char *commands[] = {"http", "compare", "tail", "swap", "tax", "floor", "hdr", "proof"};
     assert_int_equal(bench("--help"), 0);
     char list[sizeof(output)];
     memcpy(list, output, sizeof(list));
