@@ -7,6 +7,7 @@
 #include "codecs/json/stream.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "codecs/flat/flat_build_fast.h"
 #include "codecs/json/json.h"
@@ -85,7 +86,11 @@ static bool fail_builder(struct sl_json_stream *stream, const struct piece *piec
     if (stream->builder.depth_max == SL_PAYLOAD_DEPTH_MAX) {
         return fail(stream, off, error, "json_too_deep", "nested too deep");
     }
-    return fail(stream, off, error, "json_too_large", "too many values or too much text");
+    char text[96];
+    (void)snprintf(text, sizeof(text),
+                   "too large: a payload has at most %d values and keys, and %d bytes of text",
+                   SL_PAYLOAD_CELLS_MAX, SL_PAYLOAD_BYTES_MAX);
+    return fail(stream, off, error, "json_too_large", text);
 }
 
 void sl_json_stream_init(struct sl_json_stream *stream, struct sl_mem *mem, uint32_t flags)

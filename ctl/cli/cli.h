@@ -143,14 +143,20 @@ bool cli_log_setup(struct cli_args *args);
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void cli_print_diag(struct cli_args *args, const struct sl_diag *diag);
 
+/* The same with the line of `text` that it is about, and a caret under the column. */
+void cli_print_diag_in(struct cli_args *args, const char *text, const struct sl_diag *diag);
+
 /* All of them: text to stderr, or one JSON document to stdout. Returns the number of errors. */
 /* Append the keys "errors" and "diagnostics" to a map. */
 void cli_diags_build(const struct sl_diags *diags, struct sl_builder *b);
 
 size_t cli_print_diags(struct cli_args *args, const struct sl_diags *diags);
 
-/* A value as JSON on stdout. */
+/* A value as JSON on stdout, pretty. */
 void cli_print_json(struct sl_value value);
+
+/* The same, pretty or on one line. False when it could not be written, which was printed. */
+bool cli_print_value(struct sl_value value, bool compact);
 
 void cli_print_help(FILE *out, const struct cli_command *command);
 void cli_print_overview(FILE *out);

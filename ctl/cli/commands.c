@@ -204,6 +204,7 @@ static const struct cli_option eval_options[] = {
     {"bind", 'b', "NAME=JSON", CLI_LIST, NULL, "self, a variable (CEL), or a member of env"},
     {"json", 0, "FILE", 0, NULL, "parse JSON and print it"},
     {"yaml", 0, "FILE", 0, NULL, "parse YAML and print it as JSON"},
+    {"compact", 0, NULL, CLI_SWITCH, NULL, "print JSON on one line instead of indented"},
     {"cases", 0, "FILE", CLI_LIST, NULL, "run a file of CEL test cases; more may follow"},
     {"language", 'l', "NAME", 0, "cel", "of an expression without an option, and of the prompt"},
     {"timeout", 't', "DURATION", 0, "5s", "how long a run may take"},
@@ -333,10 +334,11 @@ const struct cli_command cli_commands[] = {
      "  sluice drain -n default --data /var/lib/sluice\n", drain_options, cli_drain, false},
     {"eval", "evaluate an expression or run a script", "[EXPRESSION]",
      "Without an expression each line of standard input is one. A result is printed as JSON; an\n"
-     "error exits with 1.\n",
+     "error names its place, shows it with a caret, and exits with 1.\n",
      "  sluice eval 'self.age >= 18' --self person.json\n"
      "  sluice eval --cel 'a + b' --bind a=1 --bind b=2\n"
      "  sluice eval --js '({double: self * 2})' --self - <<< 21\n"
+     "  sluice eval --json body.json --compact\n"
      "  sluice eval --cases tests.json\n",
      eval_options, cli_eval, false},
     {"bench", "measure an HTTP server", "ARGUMENT…",

@@ -17,6 +17,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "codecs/json/json.h"
 #include "codecs/yaml/yaml.h"
+#include "core/base/limit.h"
 #include "core/mem/mem.h"
 #include "ctl/cli/store.h"
 #include "nodes/script/cel/cases.h"
@@ -45,26 +46,40 @@ static bool ends_with(const char *text, const char *end)
     return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
+/* Say that keys stood twice: `what` names the text. */
+static void duplicates_print(const char *what, uint32_t count)
+{
+    if (count == 0) return;
+    (void)fprintf(stderr, "%s: warning: %u duplicate key%s: the last value won\n", what, count,
+                  count == 1 ? "" : "s");
+}
+
 /* Read a file of JSON, or of YAML. Prints what is wrong. */
 static bool file_value(struct cli_args *args, const char *path, bool is_yaml,
                        struct sl_value *ret_value)
 {
     size_t size = 0;
+    uint32_t duplicates = 0;
     struct sl_diag diag = {0};
-    char *text = cli_read_file(path, &size);
+    size_t size_max = is_yaml ? SL_SPEC_FILE_SIZE_MAX : SL_PAYLOAD_BYTES_MAX;
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    char *text = cli_read_file(path, size_max, &size, &diag);
     if (text == NULL) {
-        cli_error("cannot read %s: %s", path, strerror(errno));
+        cli_print_diag(args, &diag);
         return false;
     }
     struct sl_slice slice = sl_slice_make(text, size);
     int r = is_yaml ? sl_yaml_parse_one(slice, NULL, 0, ret_value, &diag)
-                    : sl_json_parse(slice, NULL, NULL, 0, ret_value, &diag);
+                    : sl_json_parse_counted(slice, NULL, NULL, 0, ret_value, &duplicates, &diag);
     free(text);
-    if (r == 0) return true;
+    if (r == 0) {
+        duplicates_print(name, duplicates);
+        return true;
+    }
     if (diag.text[0] == '\0') {
         (void)sl_diag_set(&diag, "limit", (struct sl_pos){0, 0}, "%s", strerror(-r));
     }
-    sl_diag_file(&diag, strcmp(path, "-") == 0 ? "standard input" : path);
+    sl_diag_file(&diag, name);
     cli_print_diag(args, &diag);
     return false;
 }
@@ -111,12 +126,15 @@ static bool bind_add(struct eval *eval, const char *text)
         return false;
     }
     struct sl_value value;
-    if (sl_json_parse(sl_slice_from_str(equals + 1), NULL, NULL, 0, &value, &diag) < 0) {
+    uint32_t duplicates = 0;
+    if (sl_json_parse_counted(sl_slice_from_str(equals + 1), NULL, NULL, 0, &value, &duplicates,
+                              &diag) < 0) {
         cli_error("\"--bind %s\": column %u of the JSON: %s", text, diag.pos.column, diag.text);
         return false;
     }
     eval->values[at] = value;
     if (at == eval->count) eval->names[eval->count++] = strndup(text, (size_t)(equals - text));
+    duplicates_print(eval->names[at], duplicates);
     return true;
 }
 
@@ -138,14 +156,28 @@ static bool values_read(struct eval *eval)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-static void error_print(struct sl_value error)
+static uint32_t error_number(struct sl_value data, const char *key)
+{
+    struct sl_value number =
+        sl_value_is(data, SL_VALUE_MAP) ? sl_value_get_str(data, key) : sl_value_none();
+    return sl_value_is(number, SL_VALUE_INT) ? (uint32_t)number.cell->word : 0;
+}
+
+/* An error as a mistake at its place in `text`, if it has one. */
+static void error_print(struct eval *eval, const char *text, struct sl_value error)
 {
     struct sl_slice code = sl_value_slice(sl_error_part(error, SL_ERROR_CODE));
     struct sl_slice message = sl_value_slice(sl_error_part(error, SL_ERROR_MESSAGE));
-    (void)fprintf(stderr, "error: %.*s (%.*s)\n", SL_SLICE_FMT(message), SL_SLICE_FMT(code));
+    struct sl_value data = sl_error_part(error, SL_ERROR_DATA);
+    struct sl_diag diag;
+    struct sl_pos pos = {error_number(data, "line"), error_number(data, "column")};
+    (void)sl_diag_set(&diag, "error", pos, "%.*s (%.*s)", SL_SLICE_FMT(message),
+                      SL_SLICE_FMT(code));
+    cli_print_diag_in(eval->args, text, &diag);
 }
 
-static int result_print(struct eval *eval, struct sl_value result)
+/* `text` is what was run. */
+static int result_print(struct eval *eval, const char *text, struct sl_value result)
 {
     if (sl_value_is_none(result)) {
         cli_error("out of memory");
@@ -153,9 +185,9 @@ static int result_print(struct eval *eval, struct sl_value result)
     }
     bool failed = sl_value_is(result, SL_VALUE_ERROR);
     if (failed && !cli_is_json(eval->args)) {
-        error_print(result);
-    } else {
-        cli_print_json(result);
+        error_print(eval, text, result);
+    } else if (!cli_print_value(result, cli_is_set(eval->args, "compact"))) {
+        failed = true;
     }
     sl_value_unref(result);
     return failed ? CLI_FAILED : CLI_OK;
@@ -184,13 +216,13 @@ static int cel_run(struct eval *eval, const char *text)
     if (eval->cel == NULL) eval->cel = sl_cel_shard_new();
     if (eval->cel == NULL) return CLI_FAILED;
     if (sl_cel_compile(&source, &options, &program, &diag) < 0) {
-        cli_print_diag(eval->args, &diag);
+        cli_print_diag_in(eval->args, text, &diag);
         return CLI_FAILED;
     }
     int r = CLI_FAILED;
     if (sl_cel_instance_new(program, eval->cel, &instance) == 0) {
         struct sl_script_call call = call_make(eval);
-        r = result_print(eval, sl_cel_run(instance, eval->values, &call));
+        r = result_print(eval, text, sl_cel_run(instance, eval->values, &call));
     }
     instance = sl_cel_instance_free(instance);
     program = sl_cel_program_free(program);
@@ -228,19 +260,20 @@ static struct sl_value env_make(const struct eval *eval)
     return sl_builder_finish(&b, &env) < 0 ? sl_value_none() : env;
 }
 
-static int instance_run(struct eval *eval, const struct sl_engine *engine, struct sl_script *script)
+static int instance_run(struct eval *eval, const struct sl_engine *engine, struct sl_script *script,
+                        const char *text)
 {
     void *state = NULL;
     void *instance = NULL;
     struct sl_diag diag = {0};
     int r = CLI_FAILED;
     if (script->constant.cell != NULL) {
-        r = result_print(eval, sl_value_ref(script->constant));
+        r = result_print(eval, text, sl_value_ref(script->constant));
     } else if (engine->attach != NULL && engine->attach(script, &state, &instance, &diag) < 0) {
         cli_print_diag(eval->args, &diag);
     } else {
         struct sl_script_call call = call_make(eval);
-        r = result_print(eval, engine->run(script, instance, &call));
+        r = result_print(eval, text, engine->run(script, instance, &call));
         if (engine->detach != NULL) engine->detach(script, state, instance);
     }
     if (engine->shard_fini != NULL) engine->shard_fini(state);
@@ -269,9 +302,9 @@ static int script_run(struct eval *eval, const char *language, const char *text)
     };
     int r = CLI_FAILED;
     if (engine->compile(&source, &script, &diag) < 0) {
-        cli_print_diag(eval->args, &diag);
+        cli_print_diag_in(eval->args, text, &diag);
     } else {
-        r = instance_run(eval, engine, script);
+        r = instance_run(eval, engine, script, text);
         engine->script_free(script);
     }
     sl_value_unref(env);
@@ -368,9 +401,9 @@ int cli_eval(struct cli_args *args)
     const char *yaml = cli_get(args, "yaml");
     if (json != NULL || yaml != NULL) {
         if (!file_value(args, json != NULL ? json : yaml, json == NULL, &value)) return CLI_FAILED;
-        cli_print_json(value);
+        bool printed = cli_print_value(value, cli_is_set(args, "compact"));
         sl_value_unref(value);
-        return CLI_OK;
+        return printed ? CLI_OK : CLI_FAILED;
     }
     struct eval eval = {.args = args, .clock = sl_clock_system(), .timeout_ms = EVAL_TIMEOUT_MS};
     if (!cli_get_duration_ms(args, "timeout", &eval.timeout_ms)) return CLI_USAGE;

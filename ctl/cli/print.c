@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What commands print: help, mistakes, values. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 #include "core/base/log.h"
 #include "core/mem/out.h"
 #include "ctl/cli/cli.h"
+
+/* Of a line that is shown with a caret: bytes on each side of it. */
+enum { PLACE_BEFORE_MAX = 60, PLACE_AFTER_MAX = 20 };
 
 void cli_error(const char *fmt, ...)
 {
@@ -66,6 +70,50 @@ void cli_print_diag(struct cli_args *args, const struct sl_diag *diag)
     (void)sl_diags_push(&diags, diag);
     (void)cli_print_diags(args, &diags);
     sl_diags_fini(&diags);
+}
+
+/* Bytes that begin a character; the others continue one. */
+static bool is_char_begin(char c)
+{
+    return ((uint8_t)c & 0xc0) != 0x80;
+}
+
+/* The line of `pos` in `text`, cut to what is near the column, and a caret under it. */
+static void place_print(const char *text, struct sl_pos pos)
+{
+    const char *line = text;
+    for (uint32_t i = 1; i < pos.line; i++) {
+        line = strchr(line, '\n');
+        if (line == NULL) return;
+        line++;
+    }
+    size_t size = strcspn(line, "\r\n");
+    size_t at = pos.column - 1 < size ? pos.column - 1 : size;
+    size_t from = at > PLACE_BEFORE_MAX ? at - PLACE_BEFORE_MAX : 0;
+    size_t to = size - at > PLACE_AFTER_MAX ? at + PLACE_AFTER_MAX : size;
+    while (from < at && !is_char_begin(line[from])) from++;
+    while (to < size && !is_char_begin(line[to])) to++;
+    (void)fprintf(stderr, "  %s%.*s%s\n  %s", from > 0 ? "…" : "", (int)(to - from), line + from,
+                  to < size ? "…" : "", from > 0 ? " " : "");
+    for (size_t i = from; i < at; i++) {
+        if (is_char_begin(line[i])) (void)fputc(line[i] == '\t' ? '\t' : ' ', stderr);
+    }
+    (void)fputs("^\n", stderr);
+}
+
+void cli_print_diag_in(struct cli_args *args, const char *text, const struct sl_diag *diag)
+{
+    if (cli_is_json(args) || diag->pos.line == 0 || diag->pos.column == 0) {
+        cli_print_diag(args, diag);
+        return;
+    }
+    char said[2048];
+    struct sl_diag head = *diag;
+    head.hint[0] = '\0';
+    (void)sl_diag_format(&head, said, sizeof(said));
+    (void)fputs(said, stderr);
+    place_print(text, diag->pos);
+    if (diag->hint[0] != '\0') (void)fprintf(stderr, "  hint: %s\n", diag->hint);
 }
 
 void cli_diags_build(const struct sl_diags *diags, struct sl_builder *b)
@@ -126,15 +174,22 @@ size_t cli_print_diags(struct cli_args *args, const struct sl_diags *diags)
     return diags->errors_count;
 }
 
-void cli_print_json(struct sl_value value)
+bool cli_print_value(struct sl_value value, bool compact)
 {
     struct sl_out out;
     sl_out_init(&out, NULL);
-    if (sl_json_write(value, SL_JSON_PRETTY, &out) == 0) {
-        (void)fwrite(out.data, 1, out.size, stdout);
-        (void)fputc('\n', stdout);
-    }
+    out.max = SIZE_MAX / 2; /* indents may make a payload's text longer than a payload may be */
+    int r = sl_json_write(value, compact ? 0 : SL_JSON_PRETTY, &out);
+    bool written = r == 0 && fwrite(out.data, 1, out.size, stdout) == out.size &&
+                   fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+    if (!written) cli_error("cannot print the value: %s", strerror(r < 0 ? -r : errno));
     sl_out_fini(&out);
+    return written;
+}
+
+void cli_print_json(struct sl_value value)
+{
+    (void)cli_print_value(value, false);
 }
 
 bool cli_log_setup(struct cli_args *args)

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "codecs/yaml/yaml.h"
 #include "core/base/limit.h"
 #include "ctl/loader/loader.h"
+
+enum { READ_SIZE_FIRST = 64 * 1024 };
 
 const char *cli_author(void)
 {
@@ -91,24 +94,69 @@ int cli_store_specs(struct sl_registry *registry, const struct cli_store *store,
     return r;
 }
 
-char *cli_read_file(const char *path, size_t *ret_size)
+/* Bytes of a regular file; 0 of anything else. */
+static size_t regular_size(FILE *file)
 {
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    if (file == NULL) return NULL;
-    size_t cap = 65536;
-    size_t size = 0;
-    char *text = malloc(cap);
-    while (text != NULL && size < SL_SPEC_FILE_SIZE_MAX) {
-        size_t got = fread(text + size, 1, cap - size, file);
-        if (got == 0) break;
-        size += got;
-        if (size < cap) continue;
-        cap *= 2;
-        char *more = realloc(text, cap);
-        if (more == NULL) free(text);
-        text = more;
+    struct stat info;
+    if (fstat(fileno(file), &info) < 0 || !S_ISREG(info.st_mode)) return 0;
+    return (size_t)info.st_size;
+}
+
+/* Say that a file has more than `size_max` bytes; how many, where that is known (else 0). */
+static void too_large(size_t size, size_t size_max, struct sl_diag *reterr)
+{
+    const struct sl_pos nowhere = {0, 0};
+    if (size > 0) {
+        (void)sl_diag_set(reterr, "file_too_large", nowhere,
+                          "this file has %zu bytes, and the limit is %zu (%zu MiB)", size, size_max,
+                          size_max >> 20);
+    } else {
+        (void)sl_diag_set(reterr, "file_too_large", nowhere,
+                          "this is longer than the limit of %zu bytes (%zu MiB)", size_max,
+                          size_max >> 20);
     }
-    if (file != stdin) (void)fclose(file);
+}
+
+/* Read to the end into `*text` (array of `*cap`), which grows. Bytes read, or SIZE_MAX: no memory. */
+static size_t read_all(FILE *file, size_t size_max, char **text, size_t *cap)
+{
+    size_t size = 0;
+    for (;;) {
+        size_t got = fread(*text + size, 1, *cap - size, file);
+        size += got;
+        if (got == 0 || size > size_max) return size;
+        if (size < *cap) continue;
+        char *more = realloc(*text, *cap * 2);
+        if (more == NULL) return SIZE_MAX;
+        *text = more;
+        *cap *= 2;
+    }
+}
+
+char *cli_read_file(const char *path, size_t size_max, size_t *ret_size, struct sl_diag *reterr)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    size_t cap = READ_SIZE_FIRST;
+    size_t size = 0;
+    char *text = file != NULL ? malloc(cap) : NULL;
+    int error = file == NULL ? errno : ENOMEM;
+    if (text != NULL) {
+        size = regular_size(file);
+        if (size <= size_max) size = read_all(file, size_max, &text, &cap);
+        error = size == SIZE_MAX ? ENOMEM : ferror(file) ? errno : 0; /* EISDIR among them */
+    }
+    if (error != 0) {
+        (void)sl_diag_set(reterr, "file_unreadable", (struct sl_pos){0, 0}, "cannot be read: %s",
+                          strerror(error));
+    }
+    if (error == 0 && size > size_max) too_large(regular_size(file), size_max, reterr);
+    if (error != 0 || size > size_max) {
+        free(text);
+        text = NULL;
+    }
+    sl_diag_file(reterr, is_stdin ? "standard input" : path);
+    if (file != NULL && !is_stdin) (void)fclose(file);
     *ret_size = size;
     return text;
 }
@@ -116,13 +164,11 @@ char *cli_read_file(const char *path, size_t *ret_size)
 int cli_read_secrets(const char *path, struct sl_value *ret_value, struct sl_diags *diags)
 {
     size_t size = 0;
-    char *text = cli_read_file(path, &size);
     struct sl_diag diag = {0};
+    char *text = cli_read_file(path, SL_SPEC_FILE_SIZE_MAX, &size, &diag);
     if (text == NULL) {
-        int r = sl_diag_set(&diag, "cannot_read", (struct sl_pos){0, 0}, "cannot read %s: %s", path,
-                            strerror(errno));
         (void)sl_diags_push(diags, &diag);
-        return r;
+        return -EINVAL;
     }
     int r = sl_yaml_parse_one(sl_slice_make(text, size), NULL, 0, ret_value, &diag);
     /* The text held secrets. */

@@ -16,8 +16,11 @@ struct cli_store {
     size_t deletes_count;
 };
 
-/* The text of a file ("-": standard input) on the heap, or NULL with errno. */
-char *cli_read_file(const char *path, size_t *ret_size);
+/*
+ * The text of a file ("-": standard input) of at most `size_max` bytes, on the heap. NULL with
+ * reterr (which has the file's name): it cannot be read, or is longer.
+ */
+char *cli_read_file(const char *path, size_t size_max, size_t *ret_size, struct sl_diag *reterr);
 
 /*
  * Store specs in one change set.

@@ -107,6 +107,112 @@ static void eval_json_and_yaml_are_parsed_and_printed(void **state)
     assert_true(contains(fixture->run.out, "16"));
 }
 
+static void eval_json_duplicate_keys_are_counted_on_stderr(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "twice.json", "{\"a\":1,\"b\":{\"c\":1,\"c\":2,\"c\":3},\"a\":4}");
+    file_put(fixture, "once.json", "{\"a\":{\"a\":1}}");
+    assert_int_equal(run(fixture, "eval --json twice.json --compact"), 0);
+    assert_string_equal(fixture->run.out, "{\"a\":4,\"b\":{\"c\":3}}\n");
+    assert_string_equal(fixture->run.err,
+                        "twice.json: warning: 3 duplicate keys: the last value won\n");
+    assert_int_equal(run(fixture, "eval --json once.json"), 0);
+    assert_string_equal(fixture->run.err, "");
+    assert_int_equal(run(fixture, "eval self.a --self - <twice.json"), 0);
+    assert_string_equal(fixture->run.out, "4\n");
+    assert_true(contains(fixture->run.err, "standard input: warning: 3 duplicate keys"));
+    assert_int_equal(run(fixture, "eval v.a --bind 'v={\"a\":1,\"a\":2}'"), 0);
+    assert_string_equal(fixture->run.out, "2\n");
+    assert_string_equal(fixture->run.err, "v: warning: 1 duplicate key: the last value won\n");
+}
+
+static void eval_compact_prints_one_line(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "a.json", "{ \"b\" : [ 1, {} , [ ] ] }");
+    assert_int_equal(run(fixture, "eval --json a.json --compact"), 0);
+    assert_string_equal(fixture->run.out, "{\"b\":[1,{},[]]}\n");
+    assert_int_equal(run(fixture, "eval '[1, {\"a\": 2}]' --compact"), 0);
+    assert_string_equal(fixture->run.out, "[1,{\"a\":2}]\n");
+}
+
+static void eval_files_that_cannot_be_read_say_why(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "eval --json ."), 1);
+    assert_string_equal(fixture->run.err, ".: error: cannot be read: Is a directory\n");
+    assert_int_equal(run(fixture, "eval --yaml ."), 1);
+    assert_true(contains(fixture->run.err, "Is a directory"));
+    assert_int_equal(run(fixture, "eval 1 --self ."), 2);
+    assert_true(contains(fixture->run.err, "Is a directory"));
+    assert_int_equal(run(fixture, "eval --json nowhere"), 1);
+    assert_true(contains(fixture->run.err, "nowhere: error: cannot be read: No such file"));
+    assert_int_equal(run(fixture, "eval --json - <."), 1);
+    assert_true(contains(fixture->run.err, "standard input: error: cannot be read: Is a dir"));
+}
+
+/* A file with holes costs no disk: 300 MiB of zero bytes, and 80 MiB of them as YAML. */
+static void eval_files_beyond_the_limit_are_refused_with_size_and_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "version >/dev/null; truncate -s 300M big.json big.yaml"), 0);
+    assert_int_equal(run(fixture, "eval --json big.json"), 1);
+    assert_string_equal(fixture->run.err, "big.json: error: this file has 314572800 bytes, and the "
+                                          "limit is 268435456 (256 MiB)\n");
+    assert_int_equal(run(fixture, "eval --yaml big.yaml"), 1);
+    assert_true(contains(fixture->run.err, "the limit is 67108864 (64 MiB)"));
+    assert_int_equal(
+        run(fixture, "version >/dev/null; cat big.json | %s eval --json -", fixture->program), 1);
+    assert_true(contains(fixture->run.err, "standard input: error: this is longer than the limit"));
+}
+
+/* 80 MiB of blanks around a number: longer than any spec may be, and read whole. */
+static void eval_json_larger_than_a_spec_is_read_whole(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(
+        run(fixture, "version >/dev/null; (head -c 83886080 /dev/zero | tr '\\0' ' '; echo 7) >a"),
+        0);
+    assert_int_equal(run(fixture, "eval --json a"), 0);
+    assert_string_equal(fixture->run.out, "7\n");
+}
+
+static void eval_errors_have_a_caret_under_the_place(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "lines", "1 + slef.a\n'ä' + (1 / 0 > 1 ? '' : '')\n");
+    assert_int_equal(run(fixture, "eval <lines"), 1);
+    assert_string_equal(fixture->run.err, "1:5: error: undeclared reference to 'slef'\n"
+                                          "  1 + slef.a\n"
+                                          "      ^\n"
+                                          "  hint: did you mean \"self\"?\n"
+                                          "1:11: error: divide by zero (cel_error)\n"
+                                          "  'ä' + (1 / 0 > 1 ? '' : '')\n"
+                                          "           ^\n");
+    assert_int_equal(run(fixture, "eval 'true &&\n\t1 / 0 == 0'"), 1);
+    assert_string_equal(fixture->run.err, "2:4: error: divide by zero (cel_error)\n"
+                                          "  \t1 / 0 == 0\n"
+                                          "  \t  ^\n");
+    assert_int_equal(run(fixture, "eval '1 +'"), 1);
+    assert_true(contains(fixture->run.err, "  1 +\n     ^\n"));
+    assert_int_equal(run(fixture, "eval '1 +' --format json"), 1);
+    assert_string_equal(fixture->run.err, "");
+}
+
+/* Of a long line only what is near the place is shown. */
+static void eval_error_in_a_long_line_is_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "eval \"$(printf '1 + %%.0s' $(seq 100))x$(printf ' + 1%%.0s' "
+                                  "$(seq 100))\""),
+                     1);
+    assert_true(contains(fixture->run.err, "1:401: error: undeclared reference to 'x'"));
+    char want[160];
+    (void)snprintf(want, sizeof(want), "\n   %60s^\n", "");
+    assert_true(contains(fixture->run.err, want));
+    assert_true(contains(fixture->run.err, "  …1 + 1 + "));
+}
+
 static void eval_cases_counts_and_exits_by_failures(void **state)
 {
     struct fixture *fixture = *state;
@@ -168,6 +274,13 @@ int main(int argc, char **argv)
         T(eval_lines_are_one_expression_each),
         T(eval_javascript_runs_expressions_and_modules),
         T(eval_json_and_yaml_are_parsed_and_printed),
+        T(eval_json_duplicate_keys_are_counted_on_stderr),
+        T(eval_compact_prints_one_line),
+        T(eval_files_that_cannot_be_read_say_why),
+        T(eval_files_beyond_the_limit_are_refused_with_size_and_limit),
+        T(eval_json_larger_than_a_spec_is_read_whole),
+        T(eval_errors_have_a_caret_under_the_place),
+        T(eval_error_in_a_long_line_is_cut),
         T(eval_cases_counts_and_exits_by_failures),
         T(help_of_every_command_has_usage_and_examples),
         T(completion_bash_is_accepted_and_completes),
