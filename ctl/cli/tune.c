@@ -237,6 +237,10 @@ static int yaml_write(struct tune *tune, struct sl_tune_journal *journal, const 
     size_t size = 0;
     (void)sl_tune_tree_init(&tree, NULL);
     char *old = sl_tune_read_all(&tree, path);
+    if (old == NULL && sl_tune_exists(&tree, path)) {
+        cli_error("tune: cannot read %s, so it is not written", path);
+        return -EACCES;
+    }
     int r = sl_tune_yaml(&tune->choices, tune->machine, old, old != NULL ? strlen(old) : 0, &text,
                          &size, &diag);
     free(old);
@@ -313,6 +317,7 @@ static int tune_change(struct tune *tune)
     bool apply = cli_is_set(tune->args, "apply");
     struct sl_tune_journal *journal = NULL;
     if (yaml == NULL && dir == NULL && !apply) return CLI_OK;
+    sl_assert(dir == NULL || strcmp(dir, "-") != 0 || !cli_is_json(tune->args));
     bool only_prints = yaml == NULL && !apply && strcmp(dir, "-") == 0;
     if (only_prints) return files_persist(tune, NULL, dir) == 0 ? CLI_OK : CLI_FAILED;
     int r = journal_open(tune, &tune->machine->tree, JOURNAL_NAME, &journal);
@@ -391,6 +396,11 @@ static int tune_run(struct tune *tune)
 {
     int r = plan_make(tune);
     if (r != CLI_OK) return r;
+    const char *dir = cli_get(tune->args, "persist");
+    if (dir != NULL && strcmp(dir, "-") == 0 && cli_is_json(tune->args)) {
+        cli_error("tune: --persist - prints files, and --format json something else: give a DIR");
+        return CLI_USAGE;
+    }
     if (!list_check(tune, "only") || !list_check(tune, "skip")) return CLI_USAGE;
     choices_make(tune);
     if (cli_is_set(tune->args, "try")) r = tune_try(tune);

@@ -13,32 +13,20 @@
 #include <unistd.h>
 
 #include "core/base/assertion.h"
+#include "ctl/tune/journal_text.h"
 
 enum { FILE_MODE = 0644, DIR_MODE = 0755, BACKUPS_MAX = 1000, JOURNAL_SIZE_MAX = 64 * 1024 * 1024 };
 
-static const char MAGIC[] = "sluice-tune-journal 1\n";
-static const char END[] = "end\n";
-
-enum kind { KIND_VALUE, KIND_FILE, KIND_FOLDER, KINDS_COUNT };
-
-static const char *const KIND_WORDS[] = {"value", "file", "folder"};
-
-struct entry {
-    enum kind kind;
-    char *path;
-    char *old;          /* value: its bytes. file: where it went, or "-". folder: "-" */
-    size_t old_size;    /* without the zero byte behind it */
-    uint64_t hashes[2]; /* file: of the bytes that we write, and wrote before that */
-};
+/* A name that is nobody's but ours: it is overwritten and removed. */
+static const char NEXT_SUFFIX[] = ".tune-new";
 
 struct sl_tune_journal {
     const struct sl_tune_tree *tree;
     char dir[SL_TUNE_PATH_SIZE];
     char path[SL_TUNE_PATH_SIZE];
     bool dry;
-    int lock_fd;           /* of the folder */
-    struct entry *entries; /* array of count, oldest first */
-    size_t count;
+    int lock_fd; /* of the folder */
+    struct sl_tune_entries list;
 };
 
 /* ---- steps ----------------------------------------------------------------------------------- */
@@ -99,15 +87,29 @@ static int folder_sync(const char *path)
     return r;
 }
 
+/* Owner and mode of the file that is replaced, before anything stands in the new one. */
+static int rights_take(const char *path, int fd)
+{
+    struct stat info;
+    if (stat(path, &info) < 0) return errno == ENOENT ? 0 : -errno;
+    /* Without root it stays ours: then at least nobody reads more of it than before. */
+    bool is_kept = info.st_uid == geteuid() && info.st_gid == getegid();
+    if (!is_kept) is_kept = fchown(fd, info.st_uid, info.st_gid) == 0;
+    mode_t mode = is_kept ? info.st_mode & 07777 : info.st_mode & 0700;
+    return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
 /* The whole file or the old one: new file, sync, rename, sync. */
 static int file_replace(const char *path, const char *data, size_t size)
 {
-    char next[SL_TUNE_PATH_SIZE + 8];
-    (void)snprintf(next, sizeof(next), "%s.new", path);
+    char next[SL_TUNE_PATH_SIZE + sizeof(NEXT_SUFFIX)];
+    (void)snprintf(next, sizeof(next), "%s%s", path, NEXT_SUFFIX);
     step();
-    int fd = open(next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+    (void)unlink(next); /* of a process that was killed */
+    int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
     if (fd < 0) return -errno;
-    int r = all_write(fd, data, size);
+    int r = rights_take(path, fd);
+    if (r == 0) r = all_write(fd, data, size);
     if (r == 0 && fsync(fd) < 0) r = -errno;
     if (close(fd) < 0 && r == 0) r = -errno;
     step();
@@ -139,185 +141,17 @@ static int folders_make(const char *path)
     return 0;
 }
 
-/* FNV-1a, to know our own bytes again; nothing depends on its strength. */
-static uint64_t bytes_hash(const char *data, size_t size)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < size; i++) {
-        hash = (hash ^ (uint8_t)data[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
-
-/* ---- the text -------------------------------------------------------------------------------- */
-
-static void text_put(FILE *out, const char *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)data[i];
-        if (isgraph(c) && c != '%') {
-            (void)fputc(c, out);
-        } else {
-            (void)fprintf(out, "%%%02x", c);
-        }
-    }
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* A word up to `end`, decoded; the caller frees. NULL: malformed. */
-static char *text_get(const char *at, const char *end, size_t *ret_size)
-{
-    char *data = malloc((size_t)(end - at) + 1);
-    size_t size = 0;
-    sl_assert(data != NULL);
-    while (at < end) {
-        if (*at != '%') {
-            data[size++] = *at++;
-            continue;
-        }
-        int high = end - at > 2 ? hex(at[1]) : -1;
-        int low = end - at > 2 ? hex(at[2]) : -1;
-        if (high < 0 || low < 0) {
-            free(data);
-            return NULL;
-        }
-        data[size++] = (char)(high << 4 | low);
-        at += 3;
-    }
-    data[size] = '\0';
-    *ret_size = size;
-    return data;
-}
-
-static void entry_add(struct sl_tune_journal *journal, struct entry entry)
-{
-    struct entry *entries =
-        realloc(journal->entries, (journal->count + 1) * sizeof(*journal->entries));
-    sl_assert(entries != NULL);
-    journal->entries = entries;
-    entries[journal->count++] = entry;
-}
-
-static void entries_cut(struct sl_tune_journal *journal, size_t count)
-{
-    while (journal->count > count) {
-        struct entry *last = &journal->entries[--journal->count];
-        free(last->path);
-        free(last->old);
-    }
-}
-
-/* The next word of a line, ended by a space or `end`; moves *at behind it. False: there is none. */
-static bool word_next(const char **at, const char *end, const char **ret_word, size_t *ret_size)
-{
-    if (*at >= end) return false;
-    const char *space = memchr(*at, ' ', (size_t)(end - *at));
-    const char *stop = space != NULL ? space : end;
-    *ret_word = *at;
-    *ret_size = (size_t)(stop - *at);
-    *at = space != NULL ? space + 1 : end;
-    return true;
-}
-
-static bool entry_is_right(const struct entry *entry, size_t path_size)
-{
-    if (entry->path == NULL || entry->old == NULL) return false;
-    if (path_size == 0 || path_size >= SL_TUNE_PATH_SIZE) return false;
-    if (strlen(entry->path) != path_size || entry->path[0] != '/') return false;
-    if (entry->old_size > SL_TUNE_OLD_SIZE_MAX) return false;
-    return entry->kind == KIND_VALUE || strlen(entry->old) == entry->old_size;
-}
-
-/* "value PATH BYTES HASH": percent-encoded words; old bytes may be none, so it stands with "=". */
-static int line_parse(struct sl_tune_journal *journal, const char *line, const char *end)
-{
-    const char *words[4];
-    size_t sizes[4];
-    const char *at = line;
-    for (int i = 0; i < 4; i++) {
-        if (!word_next(&at, end, &words[i], &sizes[i])) return -EBADMSG;
-    }
-    if (at != end || sizes[2] == 0 || words[2][0] != '=' || sizes[3] != 32) return -EBADMSG;
-    if (journal->count == SL_TUNE_ENTRIES_MAX) return -EBADMSG;
-    struct entry entry = {.kind = KINDS_COUNT};
-    for (int i = 0; i < KINDS_COUNT; i++) {
-        bool is_one =
-            strlen(KIND_WORDS[i]) == sizes[0] && memcmp(words[0], KIND_WORDS[i], sizes[0]) == 0;
-        if (is_one) entry.kind = (enum kind)i;
-    }
-    if (entry.kind == KINDS_COUNT) return -EBADMSG;
-    for (int i = 0; i < 32; i++) {
-        int digit = hex(words[3][i]);
-        if (digit < 0) return -EBADMSG;
-        entry.hashes[i / 16] = entry.hashes[i / 16] << 4 | (unsigned)digit;
-    }
-    size_t path_size = 0;
-    entry.path = text_get(words[1], words[1] + sizes[1], &path_size);
-    entry.old = text_get(words[2] + 1, words[2] + sizes[2], &entry.old_size);
-    if (!entry_is_right(&entry, path_size)) {
-        free(entry.path);
-        free(entry.old);
-        return -EBADMSG;
-    }
-    entry_add(journal, entry);
-    return 0;
-}
-
-static int text_parse(struct sl_tune_journal *journal, const char *text, size_t size)
-{
-    const char *end = text + size;
-    size_t head = sizeof(MAGIC) - 1;
-    if (size < head || memcmp(text, MAGIC, head) != 0) return -EBADMSG;
-    for (const char *line = text + head; line < end;) {
-        const char *stop = memchr(line, '\n', (size_t)(end - line));
-        if (stop == NULL) return -EBADMSG;
-        if (stop - line == 3 && memcmp(line, END, 3) == 0) return stop + 1 == end ? 0 : -EBADMSG;
-        int r = line_parse(journal, line, stop);
-        if (r < 0) return r;
-        line = stop + 1;
-    }
-    return -EBADMSG; /* cut off */
-}
-
-int64_t sl_tune_journal_parse(const char *text, size_t size)
-{
-    struct sl_tune_journal journal = {.lock_fd = -1};
-    int r = text_parse(&journal, text, size);
-    int64_t count = (int64_t)journal.count;
-    entries_cut(&journal, 0);
-    free(journal.entries);
-    return r < 0 ? r : count;
-}
-
 /* Write the journal as it is in memory; without entries it is removed. */
 static int journal_store(struct sl_tune_journal *journal)
 {
     sl_assert(!journal->dry);
-    if (journal->count == 0) {
+    if (journal->list.count == 0) {
         step();
         if (unlink(journal->path) < 0 && errno != ENOENT) return -errno;
         return folder_sync(journal->path);
     }
-    char *text = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    sl_assert(out != NULL);
-    (void)fputs(MAGIC, out);
-    for (size_t i = 0; i < journal->count; i++) {
-        const struct entry *entry = &journal->entries[i];
-        (void)fprintf(out, "%s ", KIND_WORDS[entry->kind]);
-        text_put(out, entry->path, strlen(entry->path));
-        (void)fputs(" =", out);
-        text_put(out, entry->old, entry->old_size);
-        (void)fprintf(out, " %016" PRIx64 "%016" PRIx64 "\n", entry->hashes[0], entry->hashes[1]);
-    }
-    (void)fputs(END, out);
-    (void)fclose(out);
+    char *text = sl_tune_entries_format(&journal->list, &size);
     int r = file_replace(journal->path, text, size);
     free(text);
     return r;
@@ -325,24 +159,45 @@ static int journal_store(struct sl_tune_journal *journal)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
+/* Somebody else could have written it: what it names is not to be touched in our name. */
+static bool is_trusted(const struct stat *info)
+{
+    bool is_own = info->st_uid == geteuid() || info->st_uid == 0;
+    return is_own && (info->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static const char *load_hint(int r)
+{
+    if (r == -EACCES) {
+        return "it belongs to another user, or others may write it: run --revert as its owner";
+    }
+    if (r == -EPERM) return "it names what tune never changes: look at it, and move it away";
+    return "it says what was changed; look at it, and move it away";
+}
+
+static int journal_read(struct sl_tune_journal *journal, int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) < 0) return -errno;
+    if (!S_ISREG(info.st_mode) || info.st_size > JOURNAL_SIZE_MAX) return -EBADMSG;
+    if (!is_trusted(&info)) return -EACCES;
+    char *text = malloc((size_t)info.st_size + 1);
+    sl_assert(text != NULL);
+    ssize_t size = read(fd, text, (size_t)info.st_size);
+    int r = size < 0 ? -errno : sl_tune_entries_parse(&journal->list, text, (size_t)size);
+    free(text);
+    return r;
+}
+
 static int journal_load(struct sl_tune_journal *journal, struct sl_diag *reterr)
 {
-    int fd = open(journal->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(journal->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) return errno == ENOENT ? 0 : failed(reterr, "cannot read", journal->path, -errno);
-    struct stat info;
-    int r = fstat(fd, &info) < 0 ? -errno : 0;
-    if (r == 0 && (!S_ISREG(info.st_mode) || info.st_size > JOURNAL_SIZE_MAX)) r = -EBADMSG;
-    char *text = r == 0 ? malloc((size_t)info.st_size + 1) : NULL;
-    if (r == 0) {
-        sl_assert(text != NULL);
-        ssize_t size = read(fd, text, (size_t)info.st_size);
-        r = size < 0 ? -errno : text_parse(journal, text, (size_t)size);
-    }
-    free(text);
+    int r = journal_read(journal, fd);
     (void)close(fd);
     if (r < 0) {
         (void)failed(reterr, "cannot use the journal", journal->path, r);
-        sl_diag_hint(reterr, "it says what was changed; look at it, and move it away");
+        sl_diag_hint(reterr, "%s", load_hint(r));
     }
     return r;
 }
@@ -389,8 +244,7 @@ struct sl_tune_journal *sl_tune_journal_close(struct sl_tune_journal *journal)
 {
     if (journal == NULL) return NULL;
     if (journal->lock_fd >= 0) (void)close(journal->lock_fd);
-    entries_cut(journal, 0);
-    free(journal->entries);
+    sl_tune_entries_cut(&journal->list, 0);
     free(journal);
     return NULL;
 }
@@ -398,20 +252,20 @@ struct sl_tune_journal *sl_tune_journal_close(struct sl_tune_journal *journal)
 size_t sl_tune_journal_count(const struct sl_tune_journal *journal)
 {
     sl_assert(journal != NULL);
-    return journal->count;
+    return journal->list.count;
 }
 
 const char *sl_tune_journal_path(const struct sl_tune_journal *journal, size_t index)
 {
-    sl_assert(index < journal->count);
-    return journal->entries[index].path;
+    sl_assert(index < journal->list.count);
+    return journal->list.items[index].path;
 }
 
-static struct entry *entry_find(const struct sl_tune_journal *journal, const char *path,
-                                enum kind kind)
+static struct sl_tune_entry *entry_find(const struct sl_tune_journal *journal, const char *path,
+                                        enum sl_tune_entry_kind kind)
 {
-    for (size_t i = 0; i < journal->count; i++) {
-        struct entry *entry = &journal->entries[i];
+    for (size_t i = 0; i < journal->list.count; i++) {
+        struct sl_tune_entry *entry = &journal->list.items[i];
         if (entry->kind == kind && strcmp(entry->path, path) == 0) return entry;
     }
     return NULL;
@@ -469,26 +323,27 @@ int sl_tune_journal_keep(struct sl_tune_journal *journal, const char *const *pat
 {
     sl_assert(journal != NULL);
     sl_assert(!journal->dry);
-    size_t before = journal->count;
+    for (size_t i = 0; i < count; i++) sl_assert(sl_tune_value_is_ours(paths[i]));
+    size_t before = journal->list.count;
     int r = 0;
     const char *path = "";
     for (size_t i = 0; i < count && r == 0; i++) {
-        struct entry entry = {.kind = KIND_VALUE};
+        struct sl_tune_entry entry = {.kind = SL_TUNE_ENTRY_VALUE};
         path = paths[i];
-        if (entry_find(journal, path, KIND_VALUE) != NULL) continue;
-        if (journal->count == SL_TUNE_ENTRIES_MAX) r = -E2BIG;
+        if (entry_find(journal, path, SL_TUNE_ENTRY_VALUE) != NULL) continue;
+        if (journal->list.count == SL_TUNE_ENTRIES_MAX) r = -E2BIG;
         if (r == 0) r = value_read(journal, path, &entry.old, &entry.old_size);
         if (r < 0) break;
         entry.path = strdup(path);
         sl_assert(entry.path != NULL);
-        entry_add(journal, entry);
+        sl_tune_entries_add(&journal->list, entry);
     }
-    if (r == 0 && journal->count > before) {
+    if (r == 0 && journal->list.count > before) {
         path = journal->path;
         r = journal_store(journal);
     }
     if (r < 0) {
-        entries_cut(journal, before);
+        sl_tune_entries_cut(&journal->list, before);
         return failed(reterr, "cannot keep what was in", path, r);
     }
     return 0;
@@ -499,12 +354,12 @@ int sl_tune_journal_set(struct sl_tune_journal *journal, const char *path, const
 {
     sl_assert(journal != NULL);
     sl_assert(value != NULL);
-    sl_assert(entry_find(journal, path, KIND_VALUE) != NULL);
+    sl_assert(entry_find(journal, path, SL_TUNE_ENTRY_VALUE) != NULL);
     int r = value_write(journal, path, value, strlen(value));
     return r < 0 ? failed(reterr, "cannot write", path, r) : 0;
 }
 
-static bool value_is(const struct sl_tune_journal *journal, const struct entry *entry)
+static bool value_is(const struct sl_tune_journal *journal, const struct sl_tune_entry *entry)
 {
     char *data;
     size_t size;
@@ -518,7 +373,7 @@ static bool value_is(const struct sl_tune_journal *journal, const struct entry *
  * The bytes themselves, and if that is not what the file takes ("always [madvise] never"), the
  * word in brackets. What counts is that the file reads as before.
  */
-static int value_revert(const struct sl_tune_journal *journal, const struct entry *entry)
+static int value_revert(const struct sl_tune_journal *journal, const struct sl_tune_entry *entry)
 {
     char choice[SL_TUNE_OLD_SIZE_MAX + 1];
     if (value_is(journal, entry)) return 0;
@@ -547,12 +402,12 @@ static bool file_is(const char *path, const char *text, size_t size)
     return same;
 }
 
-/* "PATH.WORD.1", or the next number that is free. */
+/* "PATH.word.1", or the next number that is free. */
 static int name_free(const char *path, const char *word, char *buf)
 {
     struct stat info;
     for (int i = 1; i < BACKUPS_MAX; i++) {
-        int size = snprintf(buf, SL_TUNE_PATH_SIZE, "%s.%s.%d", path, word, i);
+        int size = snprintf(buf, SL_TUNE_PATH_SIZE, "%s%s%d", path, word, i);
         if (size < 0 || size >= SL_TUNE_PATH_SIZE) return -ENAMETOOLONG;
         if (lstat(buf, &info) < 0 && errno == ENOENT) return 0;
     }
@@ -568,12 +423,12 @@ static int folders_keep(struct sl_tune_journal *journal, const char *path)
         if (path[i] != '/') continue;
         part_of(path, i, part);
         if (stat(part, &info) == 0) continue;
-        struct entry entry = {
-            .kind = KIND_FOLDER, .path = strdup(part), .old = strdup("-"), .old_size = 1};
+        struct sl_tune_entry entry = {
+            .kind = SL_TUNE_ENTRY_FOLDER, .path = strdup(part), .old = strdup("-"), .old_size = 1};
         sl_assert(entry.path != NULL);
         sl_assert(entry.old != NULL);
-        if (journal->count == SL_TUNE_ENTRIES_MAX) return -E2BIG;
-        entry_add(journal, entry);
+        if (journal->list.count == SL_TUNE_ENTRIES_MAX) return -E2BIG;
+        sl_tune_entries_add(&journal->list, entry);
         int r = journal_store(journal);
         step();
         if (r == 0 && mkdir(part, DIR_MODE) < 0 && errno != EEXIST) r = -errno;
@@ -586,26 +441,26 @@ static int file_keep(struct sl_tune_journal *journal, const char *path, uint64_t
                      char *ret_backup)
 {
     struct stat info;
-    struct entry entry = {.kind = KIND_FILE, .hashes = {hash, hash}};
+    struct sl_tune_entry entry = {.kind = SL_TUNE_ENTRY_FILE, .hashes = {hash, hash}};
     int r = 0;
     bool is_there = lstat(path, &info) == 0;
     if (is_there && !S_ISREG(info.st_mode))
         return -EINVAL; /* a link or a device: not ours to move */
-    if (journal->count == SL_TUNE_ENTRIES_MAX) return -E2BIG;
-    if (is_there) r = name_free(path, "before-tune", ret_backup);
+    if (journal->list.count == SL_TUNE_ENTRIES_MAX) return -E2BIG;
+    if (is_there) r = name_free(path, SL_TUNE_BEFORE, ret_backup);
     if (r < 0) return r;
     entry.path = strdup(path);
     entry.old = strdup(is_there ? ret_backup : "-");
     sl_assert(entry.path != NULL);
     sl_assert(entry.old != NULL);
     entry.old_size = strlen(entry.old);
-    entry_add(journal, entry);
+    sl_tune_entries_add(&journal->list, entry);
     r = journal_store(journal);
     step();
     if (r == 0 && is_there && link(path, ret_backup) < 0) r = -errno;
     if (r == 0 && is_there) r = folder_sync(path);
     if (r == 0) return 0;
-    entries_cut(journal, journal->count - 1);
+    sl_tune_entries_cut(&journal->list, journal->list.count - 1);
     (void)journal_store(journal);
     return r;
 }
@@ -629,8 +484,8 @@ int sl_tune_journal_write(struct sl_tune_journal *journal, const char *path, con
     int r = path_whole(path, full);
     if (r == 0 && file_is(full, text, size)) return 0;
     if (r == 0) r = folders_keep(journal, full);
-    struct entry *entry = r == 0 ? entry_find(journal, full, KIND_FILE) : NULL;
-    uint64_t hash = bytes_hash(text, size);
+    struct sl_tune_entry *entry = r == 0 ? entry_find(journal, full, SL_TUNE_ENTRY_FILE) : NULL;
+    uint64_t hash = sl_tune_bytes_hash(text, size);
     if (entry != NULL) {
         entry->hashes[1] =
             entry->hashes[0]; /* killed before it is replaced, it has the old bytes */
@@ -644,7 +499,7 @@ int sl_tune_journal_write(struct sl_tune_journal *journal, const char *path, con
 }
 
 /* True if the file is there and its bytes are not the ones that we wrote. */
-static bool file_is_edited(const struct entry *entry)
+static bool file_is_edited(const struct sl_tune_entry *entry)
 {
     struct stat info;
     if (stat(entry->path, &info) < 0 || !S_ISREG(info.st_mode)) return false;
@@ -655,7 +510,7 @@ static bool file_is_edited(const struct entry *entry)
     sl_assert(data != NULL);
     ssize_t got = read(fd, data, (size_t)info.st_size + 1);
     (void)close(fd);
-    uint64_t hash = got < 0 ? 0 : bytes_hash(data, (size_t)got);
+    uint64_t hash = got < 0 ? 0 : sl_tune_bytes_hash(data, (size_t)got);
     bool same = got == info.st_size && (hash == entry->hashes[0] || hash == entry->hashes[1]);
     free(data);
     return !same;
@@ -669,17 +524,17 @@ static bool is_same_file(const char *a, const char *b)
 }
 
 /* What somebody changed after us gets a name of its own before the old file comes back. */
-static int edited_keep(const struct entry *entry)
+static int edited_keep(const struct sl_tune_entry *entry)
 {
     char name[SL_TUNE_PATH_SIZE];
     if (!file_is_edited(entry)) return 0;
-    int r = name_free(entry->path, "edited", name);
+    int r = name_free(entry->path, ".edited.", name);
     if (r < 0) return r;
     step();
     return link(entry->path, name) < 0 ? -errno : 0;
 }
 
-static int file_revert(const struct entry *entry)
+static int file_revert(const struct sl_tune_entry *entry)
 {
     struct stat info;
     bool had_one = strcmp(entry->old, "-") != 0;
@@ -698,15 +553,15 @@ static int file_revert(const struct entry *entry)
     }
     if (r < 0) return r;
     /* A half-written successor of a process that was killed. */
-    char next[SL_TUNE_PATH_SIZE + 8];
-    (void)snprintf(next, sizeof(next), "%s.new", entry->path);
+    char next[SL_TUNE_PATH_SIZE + sizeof(NEXT_SUFFIX)];
+    (void)snprintf(next, sizeof(next), "%s%s", entry->path, NEXT_SUFFIX);
     if (unlink(next) < 0 && errno != ENOENT) return -errno;
     r = folder_sync(entry->path);
     return r == -ENOENT ? 0 : r; /* not even its folder was made */
 }
 
 /* A folder that is not empty is somebody's. */
-static int folder_revert(const struct entry *entry)
+static int folder_revert(const struct sl_tune_entry *entry)
 {
     step();
     if (rmdir(entry->path) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST)
@@ -714,12 +569,12 @@ static int folder_revert(const struct entry *entry)
     return -errno;
 }
 
-static int entry_revert(const struct sl_tune_journal *journal, const struct entry *entry)
+static int entry_revert(const struct sl_tune_journal *journal, const struct sl_tune_entry *entry)
 {
     switch (entry->kind) {
-    case KIND_VALUE: return value_revert(journal, entry);
-    case KIND_FILE: return file_revert(entry);
-    case KIND_FOLDER: return folder_revert(entry);
+    case SL_TUNE_ENTRY_VALUE: return value_revert(journal, entry);
+    case SL_TUNE_ENTRY_FILE: return file_revert(entry);
+    case SL_TUNE_ENTRY_FOLDER: return folder_revert(entry);
     default: sl_unreachable();
     }
 }
@@ -733,10 +588,10 @@ int sl_tune_journal_revert(struct sl_tune_journal *journal,
     sl_assert(!journal->dry);
     int result = 0;
     size_t kept = 0;
-    struct entry *failures = calloc(journal->count + 1, sizeof(*failures));
+    struct sl_tune_entry *failures = calloc(journal->list.count + 1, sizeof(*failures));
     sl_assert(failures != NULL);
-    while (journal->count > 0) {
-        struct entry *entry = &journal->entries[--journal->count];
+    while (journal->list.count > 0) {
+        struct sl_tune_entry *entry = &journal->list.items[--journal->list.count];
         int r = entry_revert(journal, entry);
         if (told != NULL) told(ctx, entry->path, r);
         if (r < 0) {
@@ -747,10 +602,10 @@ int sl_tune_journal_revert(struct sl_tune_journal *journal,
         free(entry->path);
         free(entry->old);
     }
-    while (kept > 0) entry_add(journal, failures[--kept]);
+    while (kept > 0) sl_tune_entries_add(&journal->list, failures[--kept]);
     free(failures);
-    char next[SL_TUNE_PATH_SIZE + 8];
-    (void)snprintf(next, sizeof(next), "%s.new", journal->path);
+    char next[SL_TUNE_PATH_SIZE + sizeof(NEXT_SUFFIX)];
+    (void)snprintf(next, sizeof(next), "%s%s", journal->path, NEXT_SUFFIX);
     (void)unlink(next);
     int r = journal_store(journal);
     return result != 0 ? result : r;

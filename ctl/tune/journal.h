@@ -38,7 +38,9 @@ struct sl_tune_journal;
  *
  * tree     values are paths of it; borrowed for the life of the journal
  * dry      nothing is made, locked or written: changes are refused by assertion
- * returns  0; -EBUSY if another process has it; -EBADMSG if it is damaged; -errno; with reterr
+ * returns  0; -EBUSY if another process has it; -EBADMSG if it is damaged; -EACCES if somebody
+ *          else could have written it; -EPERM if it names what tune never changes; -errno; with
+ *          reterr
  */
 int sl_tune_journal_open(const struct sl_tune_tree *tree, const char *dir, const char *name,
                          bool dry, struct sl_tune_journal **ret_journal, struct sl_diag *reterr);
@@ -55,7 +57,8 @@ const char *sl_tune_journal_path(const struct sl_tune_journal *journal, size_t i
 /*
  * Keep what the values at `paths` are now, in one write of the journal.
  *
- * paths    array of `count` paths of the tree; those that are in it already are left out
+ * paths    array of `count` paths of the tree that a rule sets (sl_tune_value_is_ours); those
+ *          that are in it already are left out
  * returns  0; -errno with reterr, and nothing has changed
  */
 int sl_tune_journal_keep(struct sl_tune_journal *journal, const char *const *paths, size_t count,
@@ -93,8 +96,3 @@ int sl_tune_journal_revert(struct sl_tune_journal *journal,
  * rename, a link, an unlink), with its number from 0. NULL switches it off.
  */
 void sl_tune_journal_on_step(void (*fn)(void *ctx, unsigned step), void *ctx);
-
-/*
- * Read the text of a journal, for tests and fuzzing: how many entries, or -EBADMSG.
- */
-int64_t sl_tune_journal_parse(const char *text, size_t size);

@@ -4,13 +4,15 @@
  * of /proc/interrupts, limits, cgroups; a journal; an answer of the harness; an old sluice.yaml,
  * around which a block is written that can be written again.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/assertion.h"
-#include "ctl/tune/journal.h"
+#include "ctl/tune/journal_text.h"
 #include "ctl/tune/judge.h"
 #include "ctl/tune/machine.h"
 #include "ctl/tune/write.h"
@@ -69,6 +71,33 @@ static void yaml_check(const char *text, size_t size)
     free(second);
 }
 
+/* What follows the first line of a journal, closed by the right hash: what is taken reads again. */
+static void journal_check(const char *text, size_t size)
+{
+    static const char head[] = "sluice-tune-journal 1\n";
+    size_t head_size = sizeof(head) - 1;
+    struct sl_tune_entries list = {.count = 0};
+    struct sl_tune_entries again = {.count = 0};
+    char *whole = malloc(head_size + size + 32);
+    size_t again_size;
+    sl_assert(whole != NULL);
+    (void)sl_tune_entries_parse(&list, text, size);
+    sl_tune_entries_cut(&list, 0);
+    memcpy(whole, head, head_size);
+    if (size > 0) memcpy(whole + head_size, text, size);
+    int end = snprintf(whole + head_size + size, 32, "end %016" PRIx64 "\n",
+                       sl_tune_bytes_hash(whole, head_size + size));
+    if (sl_tune_entries_parse(&list, whole, head_size + size + (size_t)end) == 0) {
+        char *same = sl_tune_entries_format(&list, &again_size);
+        sl_assert(sl_tune_entries_parse(&again, same, again_size) == 0);
+        sl_assert(again.count == list.count);
+        free(same);
+    }
+    sl_tune_entries_cut(&list, 0);
+    sl_tune_entries_cut(&again, 0);
+    free(whole);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct sl_tune_measured measured;
@@ -79,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cores_check(text);
     lines_check(text);
     yaml_check(text, size);
-    (void)sl_tune_journal_parse(text, size);
+    journal_check(text, size);
     if (sl_tune_measured_parse(text, size, &measured, NULL) == 0) {
         char told[300];
         (void)sl_tune_judge(&measured, SL_TUNE_GOAL_BALANCED);

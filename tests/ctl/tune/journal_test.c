@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #include "ctl/tune/journal.h"
+#include "ctl/tune/journal_text.h"
 #include "ctl/tune/write.h"
 #include "tests/ctl/tune/fixture.h"
 
@@ -192,12 +194,12 @@ static void killed_in_a_revert_the_next_one_ends_it(void **unused)
 static void keep_of_a_value_that_is_not_there_changes_nothing(void **unused)
 {
     (void)unused;
-    static const char *const paths[] = {"/proc/sys/a", "/proc/sys/missing"};
+    static const char *const paths[] = {"/proc/sys/vm/swappiness", "/proc/sys/net/core/somaxconn"};
     struct sl_diag diag = {0};
-    tree_put(&tree, "/proc/sys/a", "1\n");
+    tree_put(&tree, "/proc/sys/vm/swappiness", "1\n");
     struct sl_tune_journal *journal = journal_open();
     assert_int_equal(sl_tune_journal_keep(journal, paths, 2, &diag), -ENOENT);
-    assert_non_null(strstr(diag.text, "/proc/sys/missing"));
+    assert_non_null(strstr(diag.text, "/proc/sys/net/core/somaxconn"));
     assert_int_equal(sl_tune_journal_count(journal), 0);
     (void)sl_tune_journal_close(journal);
 }
@@ -205,7 +207,7 @@ static void keep_of_a_value_that_is_not_there_changes_nothing(void **unused)
 static void keep_twice_the_oldest_value_comes_back(void **unused)
 {
     (void)unused;
-    const char *path = "/proc/sys/a";
+    const char *path = "/proc/sys/vm/swappiness";
     tree_put(&tree, path, "1\n");
     for (int i = 0; i < 3; i++) {
         struct sl_tune_journal *journal = journal_open();
@@ -223,7 +225,7 @@ static void keep_twice_the_oldest_value_comes_back(void **unused)
 static void old_bytes_of_any_kind_come_back(void **unused)
 {
     (void)unused;
-    const char *path = "/proc/sys/odd name%20";
+    const char *path = "/proc/irq/odd name%20/smp_affinity_list";
     char full[256];
     uint8_t bytes[256];
     uint8_t again[300];
@@ -260,6 +262,8 @@ static void write_keeps_what_was_there_and_its_mode(void **unused)
     assert_int_equal(sl_tune_journal_write(journal, path, "spin: 2\n", 8, backup, NULL), 0);
     assert_int_equal(stat(backup, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0640);
+    assert_int_equal(stat(path, &info), 0); /* nobody reads ours who could not read the other */
+    assert_int_equal(info.st_mode & 0777, 0640);
     /* Ours may be replaced without another backup. */
     assert_int_equal(sl_tune_journal_write(journal, path, "spin: 3\n", 8, backup, NULL), 0);
     assert_string_equal(backup, "");
@@ -287,6 +291,22 @@ static void revert_keeps_what_somebody_changed_in_our_file(void **unused)
     char *text = tree_get(&tree, "/sluice.yaml.edited.1");
     assert_non_null(text);
     assert_string_equal(text, "spin: 2\ndata: mine\n");
+    free(text);
+}
+
+static void write_leaves_a_file_of_somebody_else_with_a_like_name(void **unused)
+{
+    (void)unused;
+    char path[256];
+    char backup[SL_TUNE_PATH_SIZE];
+    tree_put(&tree, "/sluice.yaml.new", "mine\n");
+    (void)snprintf(path, sizeof(path), "%s/sluice.yaml", tree.dir);
+    struct sl_tune_journal *journal = journal_open();
+    assert_int_equal(sl_tune_journal_write(journal, path, "spin: 2\n", 8, backup, NULL), 0);
+    (void)sl_tune_journal_close(journal);
+    revert();
+    char *text = tree_get(&tree, "/sluice.yaml.new");
+    assert_string_equal(text, "mine\n");
     free(text);
 }
 
@@ -330,11 +350,20 @@ static void open_dry_makes_nothing(void **unused)
     assert_int_equal(stat(dir, &info), -1);
 }
 
-/* Every prefix, and every byte changed: refused, or still a whole journal; never half of one. */
+static int entries_parse(const char *text, size_t size)
+{
+    struct sl_tune_entries list = {.count = 0};
+    int r = sl_tune_entries_parse(&list, text, size);
+    int count = (int)list.count;
+    sl_tune_entries_cut(&list, 0);
+    return r < 0 ? r : count;
+}
+
+/* Every prefix, and every byte changed. */
 static void open_of_a_damaged_journal_is_refused(void **unused)
 {
     (void)unused;
-    const char *path = "/proc/sys/a";
+    const char *path = "/proc/sys/vm/swappiness";
     tree_put(&tree, path, "1\n");
     struct sl_tune_journal *journal = journal_open();
     assert_int_equal(sl_tune_journal_keep(journal, &path, 1, NULL), 0);
@@ -342,16 +371,15 @@ static void open_of_a_damaged_journal_is_refused(void **unused)
     char *text = tree_get(&state, "/tune.journal");
     assert_non_null(text);
     size_t size = strlen(text);
-    assert_int_equal(sl_tune_journal_parse(text, size), 1);
+    assert_int_equal(entries_parse(text, size), 1);
     for (size_t i = 0; i < size; i++) {
-        assert_int_equal(sl_tune_journal_parse(text, i), -EBADMSG);
+        assert_int_equal(entries_parse(text, i), -EBADMSG);
+        char was = text[i];
         for (int c = 0; c < 256; c++) {
-            char was = text[i];
             text[i] = (char)c;
-            int64_t r = sl_tune_journal_parse(text, size);
-            assert_true(r == -EBADMSG || r == 1);
-            text[i] = was;
+            assert_int_equal(entries_parse(text, size), text[i] == was ? 1 : -EBADMSG);
         }
+        text[i] = was;
     }
     tree_put(&state, "/tune.journal", "%.*s", (int)size - 2, text);
     struct sl_diag diag = {0};
@@ -359,6 +387,63 @@ static void open_of_a_damaged_journal_is_refused(void **unused)
                      -EBADMSG);
     assert_non_null(strstr(diag.text, "cannot use the journal"));
     free(text);
+}
+
+/* A journal with these lines and a right hash, as somebody could make it. */
+static int forged_open(const char *lines)
+{
+    char text[1024];
+    struct sl_tune_journal *journal = NULL;
+    int size = snprintf(text, sizeof(text), "sluice-tune-journal 1\n%s", lines);
+    tree_put(&state, "/tune.journal", "%send %016" PRIx64 "\n", text,
+             sl_tune_bytes_hash(text, (size_t)size));
+    int r = sl_tune_journal_open(&seam, state.dir, "tune.journal", false, &journal, NULL);
+    (void)sl_tune_journal_close(journal);
+    return r;
+}
+
+static void open_of_a_journal_that_names_what_is_not_ours_is_refused(void **unused)
+{
+    (void)unused;
+    static const char *const lines[] = {
+        "value /etc/passwd =x%0a 00000000000000000000000000000000\n",
+        "value /proc/sys/kernel/core_pattern =|/x 00000000000000000000000000000000\n",
+        "value /proc/irq/../smp_affinity_list =1 00000000000000000000000000000000\n",
+        "value /proc/irq/1/2/smp_affinity_list =1 00000000000000000000000000000000\n",
+        "value /sys/class/net/../../x/queues/rx-0/rps_cpus =1 00000000000000000000000000000000\n",
+        "file /etc/a =/etc/b 00000000000000000000000000000000\n",
+        "file /etc/a =/etc/a.before-tune.1x 00000000000000000000000000000000\n",
+        "folder /etc/a =/etc/a.before-tune.1 00000000000000000000000000000000\n",
+    };
+    assert_int_equal(
+        forged_open("value /proc/sys/vm/swappiness =60%0a 00000000000000000000000000000000\n"
+                    "file /etc/a =/etc/a.before-tune.12 00000000000000000000000000000000\n"
+                    "folder /etc/b =- 00000000000000000000000000000000\n"),
+        0);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_int_equal(forged_open(lines[i]), -EPERM);
+    }
+}
+
+static void open_of_a_journal_that_others_may_write_is_refused(void **unused)
+{
+    (void)unused;
+    char path[256];
+    const char *const line = "value /proc/sys/vm/swappiness =60%0a "
+                             "00000000000000000000000000000000\n";
+    assert_int_equal(forged_open(line), 0);
+    (void)snprintf(path, sizeof(path), "%s/tune.journal", state.dir);
+    assert_int_equal(chmod(path, 0664), 0);
+    struct sl_tune_journal *journal = NULL;
+    struct sl_diag diag = {0};
+    assert_int_equal(sl_tune_journal_open(&seam, state.dir, "tune.journal", true, &journal, &diag),
+                     -EACCES);
+    assert_non_null(strstr(diag.hint, "as its owner"));
+    if (geteuid() != 0) return; /* only root can give a file away */
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    assert_int_equal(sl_tune_journal_open(&seam, state.dir, "tune.journal", true, &journal, &diag),
+                     -EACCES);
 }
 
 int main(void)
@@ -377,6 +462,9 @@ int main(void)
         T(open_twice_is_refused),
         T(open_dry_makes_nothing),
         T(open_of_a_damaged_journal_is_refused),
+        T(open_of_a_journal_that_names_what_is_not_ours_is_refused),
+        T(open_of_a_journal_that_others_may_write_is_refused),
+        T(write_leaves_a_file_of_somebody_else_with_a_like_name),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
