@@ -167,6 +167,10 @@ static bool list_check(const struct tune *tune, const char *option)
     }
     for (size_t i = 0; i < count; i++) {
         if (sl_tune_plan_find(tune->plan, items[i]) != NULL) continue;
+        if (strchr(items[i], ',') != NULL) {
+            cli_error("tune: --%s %s: give --%s once for each rule", option, items[i], option);
+            return false;
+        }
         const char *nearest = sl_diag_nearest(items[i], names, tune->plan->proposals_count);
         cli_error("tune: --%s %s: nothing of that name is proposed here%s%s%s", option, items[i],
                   nearest != NULL ? "; did you mean \"" : "", nearest != NULL ? nearest : "",
