@@ -229,19 +229,25 @@ static int cel_run(struct eval *eval, const char *text)
     return r;
 }
 
-/* An expression becomes a module, on lines of its own so that columns stay. */
-static char *module_make(const char *language, const char *text)
+/* What a language wants around an expression, all on its first line. */
+struct wrapping {
+    const char *before;
+    const char *after;
+};
+
+static struct wrapping wrapping_of(const char *language, const char *text)
 {
-    char *module = NULL;
-    int r;
     if (strcmp(language, "lua") == 0) {
         bool is_module = strstr(text, "return function") != NULL;
-        r = asprintf(&module, is_module ? "\n%s" : "return function(self)\nreturn %s\nend", text);
-    } else {
-        bool is_module = strstr(text, "export ") != NULL || strstr(text, "module.exports") != NULL;
-        r = asprintf(&module, is_module ? "\n%s" : "export default (self) => (\n%s\n)", text);
+        return is_module ? (struct wrapping){"", ""}
+                         : (struct wrapping){"return function(self) return ", "\nend"};
     }
-    return r < 0 ? NULL : module;
+    bool is_module = strstr(text, "export ") != NULL || strstr(text, "module.exports") != NULL;
+    if (is_module) return (struct wrapping){"", ""};
+    /* A function is an expression, too, but what people mean is its result. */
+    return (struct wrapping){"export default (self) => "
+                             "((it) => typeof it === 'function' ? it(self) : it)(",
+                             "\n)"};
 }
 
 /* The bound names as `env`; cell == NULL without any. */
@@ -289,13 +295,15 @@ static int script_run(struct eval *eval, const char *language, const char *text)
         cli_error("the language \"%s\" was not built in; see \"sluice version\"", language);
         return CLI_FAILED;
     }
-    char *module = module_make(language, text);
-    if (module == NULL) return CLI_FAILED;
+    struct wrapping wrapping = wrapping_of(language, text);
+    char *module = NULL;
+    if (asprintf(&module, "%s%s%s", wrapping.before, text, wrapping.after) < 0) return CLI_FAILED;
     struct sl_value env = env_make(eval);
     struct sl_script_source source = {
         .code = sl_slice_from_str(module),
         .file = "",
-        .pos = {0, 1}, /* the module begins with a line that is not the user's */
+        /* So that the user's first character has column 1: unsigned, it comes out right. */
+        .pos = {1, 1 - (uint32_t)strlen(wrapping.before)},
         .name = "eval",
         .env = env,
         .timeout_ms = eval->timeout_ms,

@@ -40,6 +40,8 @@ int js_save(const struct sl_script *base, struct sl_value *ret_value)
     sl_build_int(&builder, script->lines_before);
     sl_build_key_str(&builder, "map");
     sl_build_binary(&builder, script->map.items, script->map.count * sizeof(*script->map.items));
+    sl_build_key_str(&builder, "placed");
+    sl_build_bool(&builder, script->map.placed);
     sl_build_key_str(&builder, "uses");
     sl_build_binary(&builder, &script->uses, sizeof(script->uses));
     sl_build_map_end(&builder);
@@ -61,6 +63,7 @@ static int fill(struct js_script *script, struct sl_value saved)
     memcpy(&script->uses, uses.data, uses.size);
     script->code = sl_slice_dup_str(sl_value_slice(code));
     script->lines_before = (uint32_t)lines.cell->i64;
+    script->map.placed = sl_script_is_true(sl_value_get_str(saved, "placed"));
     script->map.count = mappings.size / sizeof(*script->map.items);
     script->map.items = malloc(mappings.size + 1);
     if (script->code == NULL || script->map.items == NULL) return -ENOMEM;
@@ -102,6 +105,7 @@ int js_load_ts(const struct sl_script_source *source, struct sl_value saved,
 int js_warm(void **shard_state, struct sl_diag *reterr)
 {
     sl_assert(shard_state != NULL);
+    js_options_set();
     if (*shard_state == NULL) *shard_state = js_shard_new();
     struct js_shard *shard = *shard_state;
     if (shard == NULL) return -ENOMEM;

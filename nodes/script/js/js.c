@@ -35,18 +35,22 @@ static bool control_limits_work;
  * for long: 3 KiB each, 30,000 of them took 80 MiB. Collections of everything run beside the scripts,
  * and cost 0 to 10 % of a call where 200 scripts are loaded.
  *
+ * In strict code `return f()` replaces the frame of its function, as ECMA-262 has it and no other
+ * machine does; what a built-in function throws there would have no place.
+ *
  * All are read by the library when its first machine is made.
  */
-static void options_set(void)
+void js_options_set(void)
 {
     (void)setenv("JSC_usePollingTraps", "1", 0);
     (void)setenv("JSC_useCodeCache", "0", 0);
     (void)setenv("JSC_useGenerationalGC", "0", 0);
+    (void)setenv("JSC_useTailCalls", "0", 0);
 }
 
 static void control_open(void)
 {
-    options_set();
+    js_options_set();
     js_affinity_remember();
     control_limits_work = js_limit_self_test();
     control_ctx = JSGlobalContextCreate(NULL);
@@ -54,7 +58,7 @@ static void control_open(void)
 
 void sl_js_setup(const char *esbuild, const char *cache_dir)
 {
-    options_set();
+    js_options_set();
     js_esbuild_setup(esbuild, cache_dir);
 }
 
@@ -100,31 +104,6 @@ struct js_script *js_script_new(const struct sl_engine *engine,
     script->source.file = script->file;
     script->source.name = script->name;
     return good ? script : js_script_drop(script);
-}
-
-/* UTF-16 column, from 0, of a line of the text → byte column, from 1. */
-static uint32_t byte_column(struct sl_slice code, uint32_t line, uint32_t column)
-{
-    const uint8_t *at = code.data;
-    const uint8_t *end = code.data + code.size;
-    for (; line > 0 && at < end; at++) line -= *at == '\n';
-    const uint8_t *start = at;
-    for (uint32_t units = 0; at < end && *at != '\n' && units < column;) {
-        units += *at >= 0xf0 ? 2 : 1;
-        at++;
-        while (at < end && (*at & 0xc0) == 0x80) at++;
-    }
-    return (uint32_t)(at - start) + 1;
-}
-
-struct sl_pos js_script_pos(const struct js_script *script, uint32_t line, uint32_t column)
-{
-    if (line <= script->lines_before) return (struct sl_pos){0, 0};
-    const struct js_mapping *mapping = js_sourcemap_find(
-        &script->map, line - script->lines_before - 1, column > 0 ? column - 1 : 0);
-    if (mapping == NULL) return (struct sl_pos){0, 0};
-    uint32_t bytes = byte_column(script->source.code, mapping->source_line, mapping->source_column);
-    return sl_script_pos(&script->source, mapping->source_line + 1, bytes);
 }
 
 /* Put the author's file and position into a diagnostic about the text. */
@@ -185,6 +164,15 @@ static void control_collect(void)
     }
 }
 
+/* A number of an object, or 0. */
+static double number_get(JSContextRef ctx, JSValueRef value, const char *name)
+{
+    JSStringRef key = JSStringCreateWithUTF8CString(name);
+    JSValueRef number = JSObjectGetProperty(ctx, JSValueToObject(ctx, value, NULL), key, NULL);
+    JSStringRelease(key);
+    return number != NULL && JSValueIsNumber(ctx, number) ? JSValueToNumber(ctx, number, NULL) : 0;
+}
+
 /* What the compiler lets pass and the machine does not: regular expressions, mostly. */
 static int syntax_check(const struct js_script *script, struct sl_diag *reterr)
 {
@@ -198,12 +186,10 @@ static int syntax_check(const struct js_script *script, struct sl_diag *reterr)
     struct sl_pos pos = {0, 0};
     if (exception != NULL) {
         js_value_text(control_ctx, exception, text, sizeof(text));
-        JSObjectRef error = JSValueToObject(control_ctx, exception, NULL);
-        JSStringRef name = JSStringCreateWithUTF8CString("line");
-        JSValueRef line = JSObjectGetProperty(control_ctx, error, name, NULL);
-        JSStringRelease(name);
-        double number = line != NULL ? JSValueToNumber(control_ctx, line, NULL) : 0;
-        if (number >= 1) pos = js_script_pos(script, (uint32_t)number, 0);
+        double line = number_get(control_ctx, exception, "line");
+        double column = number_get(control_ctx, exception, "column");
+        if (line >= 1)
+            pos = js_script_pos(script, (uint32_t)line, column >= 1 ? (uint32_t)column : 0);
     }
     (void)sl_diag_set(reterr, "script_syntax", pos.line > 0 ? pos : script->source.pos, "%s", text);
     sl_diag_file(reterr, script->file);
@@ -218,7 +204,9 @@ static int script_fill(struct js_script *script, const char *loader, struct sl_d
     if (err < 0) return err;
     err = wrap(script, output_split(output, &script->map), reterr);
     free(output);
-    return err < 0 ? err : syntax_check(script, reterr);
+    if (err == 0) err = syntax_check(script, reterr);
+    if (err == 0) js_map_place(script);
+    return err;
 }
 
 static int compile(const struct sl_engine *engine, const char *loader,

@@ -217,7 +217,13 @@ struct js_script *js_script_new(const struct sl_engine *engine,
                                 const struct sl_script_source *source);
 struct js_script *js_script_drop(struct js_script *script);
 struct js_shard *js_shard_new(void);
+/* Options of the library, in the environment: before its first machine. */
+void js_options_set(void);
+
+/* place.c: where line and column of what the realm evaluates stand in the author's file. */
 struct sl_pos js_script_pos(const struct js_script *script, uint32_t line, uint32_t column);
+/* At the end of compile, while source.place can be asked. */
+void js_map_place(struct js_script *script);
 
 /* carry.c: a compiled script to a worker process. See struct sl_engine. */
 int js_save(const struct sl_script *script, struct sl_value *ret_value);

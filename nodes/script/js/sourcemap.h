@@ -2,6 +2,7 @@
 /* Source maps, revision 3: from a place in compiled text back to the text it came from. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct js_mapping {
 struct js_sourcemap {
     struct js_mapping *items; /* array of `count`, in order of line and column, owned */
     size_t count;
+    bool placed; /* source_line and source_column are of the author's file, bytes from 1 */
 };
 
 /*
