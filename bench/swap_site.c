@@ -185,7 +185,7 @@ static int server_start(struct sl_swap_site *site, const struct sl_swap_site_con
     if (err < 0) return err;
     site->port = site->server.port;
     (void)snprintf(site->data_dir, sizeof(site->data_dir), "%s/data", site->server.dir);
-    (void)snprintf(site->control, sizeof(site->control), "%.60s/%.32s.sock", site->data_dir,
+    (void)snprintf(site->control, sizeof(site->control), "%.36s/%.64s.sock", site->data_dir,
                    config->name_space);
     return 0;
 }

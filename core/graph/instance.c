@@ -222,11 +222,15 @@ void sl_sources_close_all(struct sl_shard *shard)
     }
 }
 
-const struct sl_symbol *sl_source_symbol(struct sl_source *source)
+const struct sl_symbol *sl_source_symbol(struct sl_source *source,
+                                         struct sl_instance **ret_instance)
 {
     sl_assert(source != NULL);
     struct sl_program *program =
         atomic_load_explicit(&source->shard->program, memory_order_acquire);
+    if (ret_instance != NULL) {
+        *ret_instance = program != NULL ? program->instances[source->shard->index] : NULL;
+    }
     if (__builtin_expect(program == source->seen, 1)) return source->symbol;
     source->seen = program;
     source->symbol = NULL;

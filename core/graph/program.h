@@ -220,5 +220,12 @@ void sl_sources_close_all(struct sl_shard *shard);
 /* For a kind: closing has ended; the source is unlinked and freed. */
 void sl_source_closed(struct sl_source *source);
 
-/* The symbol that the source feeds in the current program, or NULL: inactive. */
-const struct sl_symbol *sl_source_symbol(struct sl_source *source);
+/*
+ * The symbol that the source feeds in the current program, or NULL: inactive; and the instance of
+ * that same program. Both come from one look at the shard's pointer: the control thread may publish
+ * between two, and a process must not walk one program with the seats of another.
+ *
+ * ret_instance  NULL before the first program; may be NULL
+ */
+const struct sl_symbol *sl_source_symbol(struct sl_source *source,
+                                         struct sl_instance **ret_instance);

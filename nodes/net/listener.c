@@ -206,8 +206,8 @@ static void on_request(void *ctx, struct sl_http_request *request)
 {
     struct listener_source *own = ctx;
     struct sl_shard *shard = own->source->shard;
-    const struct sl_symbol *symbol = sl_source_symbol(own->source);
-    struct sl_instance *instance = sl_instance_current(shard);
+    struct sl_instance *instance;
+    const struct sl_symbol *symbol = sl_source_symbol(own->source, &instance);
     if (symbol == NULL || instance == NULL) {
         respond_unavailable(request, "Service Unavailable: the listener is inactive\n");
         return;

@@ -3,6 +3,7 @@
 #include "core/graph/swap.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,17 +220,63 @@ static void source_forgets_the_program_that_was_freed(void **state)
     (void)state;
     publish(digit_program(&kind_gate, 1));
     struct sl_source *source = sl_container_of(bench.shard->sources.next, struct sl_source, link);
-    assert_non_null(sl_source_symbol(source));
+    assert_non_null(sl_source_symbol(source, NULL));
     assert_ptr_equal(source->seen, sl_swap_current(bench.swap));
     publish(digit_program(&kind_gate, 2));
     turn(200); /* nobody has asked since: the cache is of the freed one */
     assert_null(source->seen);
     assert_null(source->symbol);
-    assert_ptr_equal(sl_source_symbol(source), &sl_swap_current(bench.swap)->symbols[0]);
+    assert_ptr_equal(sl_source_symbol(source, NULL), &sl_swap_current(bench.swap)->symbols[0]);
     publish(digit_program(&kind_digit, 3));
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */
+
+enum { FLIPS = 10 * 1000 * 1000 };
+
+static _Atomic bool flips_end;
+static struct sl_program *flipped[2];
+
+static void *flip_main(void *ctx)
+{
+    struct sl_shard *shard = ctx;
+    for (uint32_t i = 0; !atomic_load_explicit(&flips_end, memory_order_relaxed); i++) {
+        atomic_store_explicit(&shard->program, flipped[i % 2], memory_order_release);
+    }
+    return NULL;
+}
+
+/* Two looks at the shard's pointer walked one program with the states of the next. */
+static void source_symbol_while_programs_change_belongs_to_the_instance(void **state)
+{
+    struct sl_instance instances[2];
+    pthread_t thread;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        flipped[i] = digit_program(&kind_gate, i + 1);
+        memset(&instances[i], 0, sizeof(instances[i]));
+        instances[i].program = flipped[i];
+        flipped[i]->instances[0] = &instances[i];
+    }
+    struct sl_source source = {.shard = bench.shard, .key = flipped[0]->sources[0].key};
+    atomic_store_explicit(&bench.shard->program, flipped[0], memory_order_release);
+    atomic_store(&flips_end, false);
+    assert_int_equal(pthread_create(&thread, NULL, flip_main, bench.shard), 0);
+    uint32_t mixed = 0;
+    for (uint32_t i = 0; i < FLIPS; i++) {
+        struct sl_instance *instance = NULL;
+        const struct sl_symbol *symbol = sl_source_symbol(&source, &instance);
+        mixed += symbol != &instance->program->symbols[0];
+    }
+    atomic_store(&flips_end, true);
+    (void)pthread_join(thread, NULL);
+    atomic_store(&bench.shard->program, NULL);
+    for (int i = 0; i < 2; i++) {
+        flipped[i]->instances[0] = NULL;
+        flipped[i] = sl_program_free(flipped[i]);
+    }
+    assert_int_equal(mixed, 0);
+}
 
 enum { THREADS = 2, SWAPS = 150, RUNNERS = 4 };
 
@@ -400,6 +447,7 @@ int main(void)
         WITH_BENCH(swap_with_a_process_on_the_old_program_waits_for_it),
         WITH_BENCH(source_is_kept_over_a_swap_and_closed_with_the_last_program_that_names_it),
         WITH_BENCH(source_forgets_the_program_that_was_freed),
+        WITH_BENCH(source_symbol_while_programs_change_belongs_to_the_instance),
         cmocka_unit_test(swap_under_processes_on_two_threads_gives_answers_of_one_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
