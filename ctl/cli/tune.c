@@ -224,6 +224,10 @@ static int file_write(struct tune *tune, struct sl_tune_journal *journal, const 
         return 0;
     }
     int r = sl_tune_journal_write(journal, path, text, size, backup, &diag);
+    if (r == -EACCES || r == -EROFS) {
+        sl_diag_hint(&diag, "%s; \"--persist -\" prints the files instead, another DIR takes them",
+                     r == -EROFS ? "it is read-only here" : "only its owner may, often root");
+    }
     if (r < 0) {
         cli_print_diag(tune->args, &diag);
         return r;
@@ -365,6 +369,7 @@ static void report(struct tune *tune)
         cli_tune_print_plan(tune->plan);
         cli_tune_print_report(&tune->report);
         if (tune->report.pairs > 0) cli_tune_print_choices(&tune->choices);
+        (void)fflush(stdout); /* before what is told of writing */
         return;
     }
     struct sl_builder b;

@@ -137,7 +137,8 @@ static uint32_t candidates_find(const struct sl_tune_plan *plan, cli_tune_wanted
         const struct sl_tune_proposal *p = &plan->proposals[i];
         if (p->measure == SL_TUNE_MEASURE_NONE || !is_wanted(ctx, p)) continue;
         if (p->may != SL_TUNE_MAY_NOW) {
-            (void)fprintf(stderr, "%s is not tried: %s\n", p->key, sl_tune_may_text(p->may));
+            (void)fprintf(stderr, "%s is not tried (may we set it: %s)\n", p->key,
+                          sl_tune_may_text(p->may));
             continue;
         }
         ret_candidates[count++] = p;

@@ -474,30 +474,6 @@ static int path_whole(const char *path, char *buf)
     return size < 0 || size >= SL_TUNE_PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
-int sl_tune_journal_write(struct sl_tune_journal *journal, const char *path, const char *text,
-                          size_t size, char *ret_backup, struct sl_diag *reterr)
-{
-    char full[SL_TUNE_PATH_SIZE];
-    sl_assert(journal != NULL);
-    sl_assert(!journal->dry);
-    ret_backup[0] = '\0';
-    int r = path_whole(path, full);
-    if (r == 0 && file_is(full, text, size)) return 0;
-    if (r == 0) r = folders_keep(journal, full);
-    struct sl_tune_entry *entry = r == 0 ? entry_find(journal, full, SL_TUNE_ENTRY_FILE) : NULL;
-    uint64_t hash = sl_tune_bytes_hash(text, size);
-    if (entry != NULL) {
-        entry->hashes[1] =
-            entry->hashes[0]; /* killed before it is replaced, it has the old bytes */
-        entry->hashes[0] = hash;
-        r = journal_store(journal);
-    } else if (r == 0) {
-        r = file_keep(journal, full, hash, ret_backup);
-    }
-    if (r == 0) r = file_replace(full, text, size);
-    return r < 0 ? failed(reterr, "cannot write", path, r) : 0;
-}
-
 /* True if the file is there and its bytes are not the ones that we wrote. */
 static bool file_is_edited(const struct sl_tune_entry *entry)
 {
@@ -558,6 +534,48 @@ static int file_revert(const struct sl_tune_entry *entry)
     if (unlink(next) < 0 && errno != ENOENT) return -errno;
     r = folder_sync(entry->path);
     return r == -ENOENT ? 0 : r; /* not even its folder was made */
+}
+
+/* Replace what is ours already; what somebody has changed in it meanwhile stays beside it. */
+static int file_again(struct sl_tune_journal *journal, struct sl_tune_entry *entry, uint64_t hash)
+{
+    int r = edited_keep(entry);
+    if (r < 0) return r;
+    entry->hashes[1] = entry->hashes[0]; /* killed before it is replaced, it has the old bytes */
+    entry->hashes[0] = hash;
+    return journal_store(journal);
+}
+
+/* The newest entry, of a file that could not be written after all. */
+static void last_drop(struct sl_tune_journal *journal)
+{
+    struct stat info;
+    const struct sl_tune_entry *last = &journal->list.items[journal->list.count - 1];
+    bool is_none = lstat(last->path, &info) < 0 && errno == ENOENT && strcmp(last->old, "-") == 0;
+    if (file_revert(last) < 0 && !is_none) return; /* --revert tries again */
+    sl_tune_entries_cut(&journal->list, journal->list.count - 1);
+    (void)journal_store(journal);
+}
+
+int sl_tune_journal_write(struct sl_tune_journal *journal, const char *path, const char *text,
+                          size_t size, char *ret_backup, struct sl_diag *reterr)
+{
+    char full[SL_TUNE_PATH_SIZE];
+    sl_assert(journal != NULL);
+    sl_assert(!journal->dry);
+    ret_backup[0] = '\0';
+    int r = path_whole(path, full);
+    if (r == 0 && file_is(full, text, size)) return 0;
+    if (r == 0) r = folders_keep(journal, full);
+    struct sl_tune_entry *entry = r == 0 ? entry_find(journal, full, SL_TUNE_ENTRY_FILE) : NULL;
+    uint64_t hash = sl_tune_bytes_hash(text, size);
+    bool is_new = r == 0 && entry == NULL;
+    if (entry != NULL) r = file_again(journal, entry, hash);
+    if (is_new) r = file_keep(journal, full, hash, ret_backup);
+    bool is_kept = is_new && r == 0;
+    if (r == 0) r = file_replace(full, text, size);
+    if (r < 0 && is_kept) last_drop(journal);
+    return r < 0 ? failed(reterr, "cannot write", path, r) : 0;
 }
 
 /* A folder that is not empty is somebody's. */

@@ -133,7 +133,7 @@ double sl_tune_score(const struct sl_tune_measured *measured, enum sl_tune_goal 
         const struct sl_tune_figure *figure = &measured->figures[m];
         bool counts =
             goal == SL_TUNE_GOAL_BALANCED || (goal == SL_TUNE_GOAL_CPU) == (m == SL_TUNE_CPU);
-        if (figure->is_known && counts) score *= figure->ratio;
+        if (figure->is_known && figure->is_different && counts) score *= figure->ratio;
     }
     return score;
 }

@@ -310,6 +310,43 @@ static void write_leaves_a_file_of_somebody_else_with_a_like_name(void **unused)
     free(text);
 }
 
+/* Written, edited by a person, written again: the person's text is there after all. */
+static void write_over_what_somebody_changed_keeps_it(void **unused)
+{
+    (void)unused;
+    char path[256];
+    char backup[SL_TUNE_PATH_SIZE];
+    tree_put(&tree, "/sluice.yaml", "data: x\n");
+    (void)snprintf(path, sizeof(path), "%s/sluice.yaml", tree.dir);
+    struct sl_tune_journal *journal = journal_open();
+    assert_int_equal(sl_tune_journal_write(journal, path, "spin: 2\n", 8, backup, NULL), 0);
+    tree_put(&tree, "/sluice.yaml", "spin: 2\ndata: mine\n");
+    assert_int_equal(sl_tune_journal_write(journal, path, "spin: 3\n", 8, backup, NULL), 0);
+    (void)sl_tune_journal_close(journal);
+    revert();
+    char *text = tree_get(&tree, "/sluice.yaml");
+    assert_string_equal(text, "data: x\n");
+    free(text);
+    text = tree_get(&tree, "/sluice.yaml.edited.1");
+    assert_non_null(text);
+    assert_string_equal(text, "spin: 2\ndata: mine\n");
+    free(text);
+}
+
+/* Into a folder that is nobody's to write: /proc takes no files, whoever asks. */
+static void write_that_fails_leaves_nothing_to_undo(void **unused)
+{
+    (void)unused;
+    char backup[SL_TUNE_PATH_SIZE];
+    struct sl_tune_journal *journal = journal_open();
+    assert_true(sl_tune_journal_write(journal, "/proc/sluice.yaml", "x", 1, backup, NULL) < 0);
+    assert_int_equal(sl_tune_journal_count(journal), 0);
+    (void)sl_tune_journal_close(journal);
+    char *left = tree_text(state.dir, NULL);
+    assert_null(strchr(left, '/'));
+    free(left);
+}
+
 static void write_over_a_link_is_refused(void **unused)
 {
     (void)unused;
@@ -459,6 +496,8 @@ int main(void)
         T(write_keeps_what_was_there_and_its_mode),
         T(revert_keeps_what_somebody_changed_in_our_file),
         T(write_over_a_link_is_refused),
+        T(write_over_what_somebody_changed_keeps_it),
+        T(write_that_fails_leaves_nothing_to_undo),
         T(open_twice_is_refused),
         T(open_dry_makes_nothing),
         T(open_of_a_damaged_journal_is_refused),
