@@ -20,6 +20,7 @@
 #include "core/mem/mem.h"
 #include "core/mem/out.h"
 #include "nodes/kinds.h"
+#include "nodes/script/worker/worker.h"
 
 enum {
     ROWS_MAX = 128,
@@ -34,6 +35,7 @@ struct values {
     const char *language;
     const char *scenario;
     const char *mode;
+    const char *priority;
     uint64_t slot_ns;
     uint32_t rounds;
 };
@@ -47,6 +49,8 @@ static const struct sl_option OPTIONS[] = {
     {"scenario", "S", "only scenarios whose name begins so", offsetof(struct values, scenario),
      SL_OPTION_STRING, 0},
     {"mode", "M", "only this mode", offsetof(struct values, mode), SL_OPTION_STRING, 0},
+    {"worker-priority", "P", "of worker processes: idle or normal (default idle)",
+     offsetof(struct values, priority), SL_OPTION_STRING, 0},
     {"format", "F", "text or json (default text)", offsetof(struct values, format),
      SL_OPTION_STRING, 'f'},
 };
@@ -60,6 +64,7 @@ static const struct sl_options_usage USAGE = {
              "over that of the scenario named behind it, in the same rounds.",
     .examples = "  script_bench\n"
                 "  script_bench --language javascript --scenario increment --rounds 201\n"
+                "  script_bench --mode process --worker-priority normal\n"
                 "  script_bench --format json",
     .options = OPTIONS,
     .options_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
@@ -301,7 +306,11 @@ static int measure(const struct values *values)
 
 int main(int argc, char **argv)
 {
-    struct values values = {.format = "text", .slot_ns = 5 * SL_NS_PER_MS, .rounds = 61};
+    sl_kinds_register();
+    int code = sl_worker_main(argc, argv);
+    if (code >= 0) return code;
+    struct values values = {
+        .format = "text", .priority = "idle", .slot_ns = 5 * SL_NS_PER_MS, .rounds = 61};
     struct sl_option_list positional = {.count = 0};
     struct sl_diag diag = {0};
     int err = sl_options_parse(&USAGE, argc - 1, argv + 1, &values, &positional, &diag);
@@ -317,6 +326,6 @@ int main(int argc, char **argv)
         sl_options_complain(&USAGE, &diag);
         return 2;
     }
-    sl_kinds_register();
+    sl_worker_idle_set(strcmp(values.priority, "normal") != 0);
     return measure(&values);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* How a row is run. Inline: the engine on this thread, as a shard does it. */
+/* How a row is run. Inline: the engine on this thread, as a shard does it. Process: process.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/script/process.h"
 #include "bench/script/script_bench.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
@@ -67,5 +68,6 @@ static void inline_close(struct sb_row *row)
 
 const struct sb_mode sb_modes[] = {
     {"inline", inline_open, inline_run, inline_close},
+    {"process", sb_process_open, sb_process_run, sb_process_close},
 };
 const size_t sb_modes_count = sizeof(sb_modes) / sizeof(sb_modes[0]);

@@ -3,7 +3,8 @@
  * script_bench: what one call of a script costs, as rows of language × scenario × mode.
  *
  *     scenarios.c   what is run: an input, and the same work written in each language
- *     modes.c       how it is run: inline (through the engine, on this thread) …
+ *     modes.c       how it is run: inline (through the engine, on this thread), or in a process
+ *     process.c     the latter: a shard with a pool of workers; this program is their worker too
  *     main.c        the rounds, the table
  *
  * A new language is a name in `sb_languages` and its texts in scenarios.c; a new mode is a row in

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The mode "process": a shard in this thread with a node whose script runs in a worker process, as
+ * `isolation: process` does it. One call at a time: both sides fall asleep between, and a call is
+ *
+ *     process → node → seal → futex ─► worker: open, run, seal ─► eventfd → copy, verify, open → answer
+ *
+ * `cpu` of such a row is what the shard pays; the worker's own time is not in it. All rows share
+ * one shard, and so its pool of workers.
+ */
+#include "bench/script/process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codecs/flat/flat_fast.h"
+#include "core/base/assertion.h"
+#include "core/base/clock.h"
+#include "core/graph/process.h"
+#include "core/graph/program.h"
+#include "core/shard/shard.h"
+#include "io/epoll/epoll.h"
+#include "io/uring/uring.h"
+#include "nodes/script/use.h"
+#include "nodes/script/worker/worker.h"
+
+enum {
+    TIMEOUT_MS = 10000, /* a busy machine must not end a call */
+    MEMORY_MAX = 256 * 1024 * 1024,
+    NEVER_SHIFT = 1, /* UINT64_MAX >> this: no deadline */
+};
+
+/* ---- a node that calls a worker -------------------------------------------------------------- */
+
+struct node_config {
+    struct sl_script_use use;
+    struct sl_worker_load load;
+};
+
+struct node_state {
+    struct sl_worker_script *script;
+};
+
+static int node_state_init(void *state, const void *config, struct sl_shard *shard,
+                           struct sl_diag *reterr)
+{
+    const struct node_config *own = config;
+    return sl_worker_attach(shard, &own->load, &((struct node_state *)state)->script, reterr);
+}
+
+static void node_state_fini(void *state, const void *config, struct sl_shard *shard)
+{
+    (void)config;
+    (void)shard;
+    sl_worker_detach(((struct node_state *)state)->script);
+}
+
+static enum sl_step node_run(struct sl_call *call)
+{
+    struct node_state *state = call->state;
+    struct sl_value error = sl_value_none();
+    int r =
+        sl_worker_call(state->script, call, call->value, false, sl_frame_data(call->frame), &error);
+    call->value = error;
+    return r < 0 ? SL_STEP_FAIL : SL_STEP_PARK;
+}
+
+static enum sl_step node_resume(struct sl_call *call)
+{
+    return sl_value_is(call->value, SL_VALUE_ERROR) ? SL_STEP_FAIL : SL_STEP_ANSWER;
+}
+
+static void node_cancel(struct sl_frame *frame, struct sl_shard *shard)
+{
+    (void)shard;
+    sl_worker_cancel(sl_frame_data(frame));
+}
+
+static void node_fini(void *config)
+{
+    struct node_config *own = config;
+    sl_worker_load_fini(&own->load);
+    sl_script_use_fini(&own->use);
+}
+
+static const struct sl_kind NODE = {
+    .name = "caller",
+    .config_size = sizeof(struct node_config),
+    .state_size = sizeof(struct node_state),
+    .frame_size = sizeof(struct sl_worker_wait),
+    .flags = SL_KIND_TRANSFORMS | SL_KIND_PARKS,
+    .outs_max = 1,
+    .ins_max = 1,
+    .config_fini = node_fini,
+    .state_init = node_state_init,
+    .state_fini = node_state_fini,
+    .run = node_run,
+    .resume = node_resume,
+    .cancel = node_cancel,
+};
+
+/* ---- the shard of all rows ------------------------------------------------------------------- */
+
+static struct sl_shard *shard;
+static uint32_t shard_users;
+
+static void turn(void)
+{
+    sl_loop_turn(&shard->loop, shard->loop.now_ns + SL_NS_PER_MS);
+}
+
+static void shard_open(void)
+{
+    if (shard_users++ > 0) return;
+    struct sl_clock *clock = sl_clock_system();
+    struct sl_poller *poller = sl_poller_uring_new(NULL, clock, NULL);
+    if (poller == NULL) poller = sl_poller_epoll_new(NULL, clock, NULL);
+    sl_assert(poller != NULL);
+    shard = aligned_alloc(128, sizeof(*shard));
+    sl_assert(shard != NULL);
+    memset(shard, 0, sizeof(*shard));
+    struct sl_shard_config cfg = {.cpu = -1, .clock = clock, .memory_max = MEMORY_MAX};
+    int r = sl_shard_init(shard, &cfg, poller);
+    sl_assert(r == 0);
+}
+
+static void shard_close(void)
+{
+    if (--shard_users > 0) return;
+    sl_worker_shard_fini(shard);
+    sl_shard_fini(shard);
+    free(shard);
+    shard = NULL;
+}
+
+/* ---- a row ----------------------------------------------------------------------------------- */
+
+struct process_row {
+    struct sl_program *program;
+    struct sl_reply reply;
+    struct sl_task task;
+    struct sl_value answer;
+    bool is_answered;
+};
+
+static void on_answer(struct sl_reply *reply, struct sl_value answer)
+{
+    struct process_row *own = sl_container_of(reply, struct process_row, reply);
+    own->answer = answer;
+    own->is_answered = true;
+    /* Something to do: so the turn that brought the answer does not sleep. */
+    sl_loop_task_add(&shard->loop, &own->task);
+}
+
+static void on_task(struct sl_task *task)
+{
+    (void)task;
+}
+
+/* The node, or NULL with row->why. */
+static struct sl_node *node_make(struct sb_row *row)
+{
+    struct sl_diag diag = {0};
+    struct sl_script_source source = {.code = sl_slice_from_str(row->scenario->code[row->language]),
+                                      .file = "",
+                                      .name = "bench",
+                                      .timeout_ms = TIMEOUT_MS};
+    struct node_config *config = calloc(1, sizeof(*config));
+    sl_assert(config != NULL);
+    int r = sl_script_use_make(sb_languages[row->language], &source, &config->use, &diag);
+    if (r == 0) r = sl_worker_load_init(&config->load, &source, config->use.script, NULL);
+    if (r < 0) {
+        (void)snprintf(row->why, sizeof(row->why), "%s",
+                       diag.text[0] != '\0' ? diag.text : "the language is not built in");
+        if (config->use.script != NULL) sl_script_use_fini(&config->use);
+        free(config);
+        return NULL;
+    }
+    struct sl_node *node =
+        sl_node_new(&NODE, config, "n", "", "", (struct sl_pos){0, 0}, sl_value_none(), 1);
+    sl_assert(node != NULL);
+    return node;
+}
+
+bool sb_process_open(struct sb_row *row)
+{
+    const char *missing = sl_worker_missing();
+    if (missing != NULL) {
+        (void)snprintf(row->why, sizeof(row->why), "%s", missing);
+        return false;
+    }
+    struct sl_node *node = node_make(row);
+    if (node == NULL) return false;
+    struct process_row *own = calloc(1, sizeof(*own));
+    sl_assert(own != NULL);
+    shard_open();
+    own->reply.fn = on_answer;
+    sl_task_init(&own->task, on_task);
+    own->program = sl_program_new("bench", 1, &node, 1, NULL, 0, 1);
+    sl_assert(own->program != NULL);
+    sl_node_unref(node);
+    int r = sl_instance_open(own->program, shard, UINT64_MAX / 2, NULL);
+    sl_assert(r == 0);
+    row->state = own;
+    return true;
+}
+
+struct sl_value sb_process_run(struct sb_row *row, struct sl_value input)
+{
+    struct process_row *own = row->state;
+    own->is_answered = false;
+    /* A shard's loop reads the clock once a turn; here the turn begins. */
+    shard->loop.now_ns = sl_clock_now_ns(shard->loop.clock);
+    struct sl_process *process =
+        sl_process_new(shard, own->program->instances[0], NULL, UINT64_MAX >> NEVER_SHIFT);
+    sl_assert(process != NULL);
+    sl_process_call(process, &own->program->symbols[0], 0, sl_value_ref(input), &own->reply);
+    sl_process_finish(process);
+    while (!own->is_answered) turn();
+    return own->answer;
+}
+
+void sb_process_close(struct sb_row *row)
+{
+    struct process_row *own = row->state;
+    sl_task_cancel(&own->task);
+    int r = sl_instance_close(own->program, shard, UINT64_MAX / 2);
+    sl_assert(r == 0);
+    (void)sl_program_free(own->program);
+    free(own);
+    shard_close();
+}
