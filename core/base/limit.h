@@ -63,7 +63,8 @@ enum {
     SL_WORKER_RING_SIZE = 256 * 1024,
     SL_WORKER_SLAB_SIZE = 32 * 1024 * 1024,   /* the largest packet to or from a worker, bytes */
     SL_WORKER_MESSAGES_MAX = 1024,            /* of one call: a worker that sends more is killed */
-    SL_WORKER_LOG_SIZE_MAX = 4096,            /* one message of the log */
+    SL_WORKER_LOG_SIZE_MAX = 12 * 1024,       /* one message of the log, bytes */
+    SL_WORKER_LOG_LINES_MAX = 128,            /* of one call; the rest is dropped */
     SL_WORKER_DATA_EXTRA = 128 * 1024 * 1024, /* RLIMIT_DATA beyond use and cap */
     SL_WORKER_GROWTH_MAX = 32 * 1024 * 1024,  /* kept after a call: it is replaced beyond */
     SL_CEL_DEPTH_MAX = 250,

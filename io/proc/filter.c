@@ -35,6 +35,9 @@ enum {
     FILTER_SIZE_MAX = 256, /* instructions */
     X32_BIT = 0x40000000,
     THREAD_FLAGS = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD,
+    /* Must not be there: a new namespace, a tracer's or a parent's place. */
+    FORBIDDEN_FLAGS = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                      CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_PARENT | CLONE_VFORK,
 };
 
 static const uint16_t allowed[] = {
@@ -146,7 +149,7 @@ static void put_rule(struct filter *filter, const struct filter_rule *rule)
 static void filter_build(struct filter *filter)
 {
     const struct filter_rule rules[] = {
-        {SYS_clone, 0, (uint32_t)THREAD_FLAGS, (uint32_t)THREAD_FLAGS},
+        {SYS_clone, 0, (uint32_t)(THREAD_FLAGS | FORBIDDEN_FLAGS), (uint32_t)THREAD_FLAGS},
         {SYS_tgkill, 0, UINT32_MAX, (uint32_t)getpid()},
         {SYS_prctl, 0, UINT32_MAX, PR_SET_NAME},
         {SYS_prlimit64, 2, UINT32_MAX, 0}, /* reading a limit */

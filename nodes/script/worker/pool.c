@@ -471,7 +471,8 @@ void sl_worker_cancel(struct sl_worker_wait *wait)
     } else {
         uint64_t kill_ns = pool->shard->loop.now_ns + SL_WORKER_GRACE_MS * SL_NS_PER_MS;
         worker->wait = NULL;
-        if (kill_ns < worker->kill_ns) {
+        /* One that still makes the script goes on: the next call will need it. */
+        if (worker->state == WORKER_BUSY && kill_ns < worker->kill_ns) {
             worker->kill_ns = kill_ns;
             sl_timer_start(&pool->shard->loop.timers, &worker->timer, kill_ns);
         }

@@ -72,6 +72,7 @@ struct sl_worker {
     uint64_t data_used; /* private writable bytes when it became ready, as it said */
     uint64_t data_soft; /* allowed beyond that now */
     uint32_t messages;  /* since it was given its work */
+    uint32_t lines;     /* of these, for the log */
     uint32_t scripts_next;
     uint64_t scripts[SL_WORKER_SCRIPTS_MAX]; /* that it has; 0: none */
     int start_error;

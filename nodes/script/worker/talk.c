@@ -97,6 +97,7 @@ static void await(struct sl_worker *worker, enum worker_state state, uint64_t ki
     struct sl_loop *loop = &worker->pool->shard->loop;
     worker->state = state;
     worker->messages = 0;
+    worker->lines = 0;
     worker->kill_ns = kill_ns;
     sl_timer_start(&loop->timers, &worker->timer, kill_ns);
 }
@@ -308,7 +309,7 @@ static bool on_log(struct sl_worker *worker, uint8_t *data, size_t size)
     memcpy(&log, data, sizeof(log));
     if (log.level > SL_LOG_ERROR) return broke(worker, "level");
     /* A node that has gone took the mask of its secrets along. */
-    if (worker->script == NULL) return true;
+    if (worker->script == NULL || worker->lines++ >= SL_WORKER_LOG_LINES_MAX) return true;
     char *text = (char *)data + sizeof(log);
     text_clean(text, size - sizeof(log));
     sl_script_mask_set(worker->script->load->mask);

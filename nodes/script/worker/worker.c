@@ -39,7 +39,6 @@ enum exit_code {
 
 enum {
     MEMORY_MAX = 512 * 1024 * 1024, /* of values; the scripts have limits of their own */
-    LOG_LINES_MAX = 256,            /* of one call; the rest is dropped */
     PAGE_SIZE = 4096,
     SCRIPT_MEMORY_MAX_SHIFT = 33, /* the largest `memory` of a node: 8 GiB */
 };
@@ -123,12 +122,21 @@ static int send_value_surely(struct process *p, enum wire_kind kind, const void 
     }
 }
 
+/* The same for a message without a value; it fits the ring. */
+static void send_surely(struct process *p, enum wire_kind kind, const void *head, size_t head_size)
+{
+    while (!send_parts(p, kind, head, head_size, NULL, 0)) {
+        sl_shm_publish(&p->shm);
+        (void)sl_shm_wait(&p->shm, true, SL_NS_PER_SEC);
+    }
+}
+
 static void on_log(void *ctx, enum sl_log_level level, const char *node, const char *text,
                    size_t size)
 {
     struct process *p = ctx;
     (void)node;
-    if (p->lines++ >= LOG_LINES_MAX) return;
+    if (p->lines++ >= SL_WORKER_LOG_LINES_MAX) return;
     struct wire_log log = {.script = p->script_id, .level = (uint32_t)level};
     if (size > SL_WORKER_LOG_SIZE_MAX) size = SL_WORKER_LOG_SIZE_MAX;
     /* Without room it is dropped: a log never waits. */
@@ -275,7 +283,7 @@ static void on_load(struct process *p, uint64_t id, struct sl_value map)
     }
     if (r == 0) {
         loaded.is_ok = 1;
-        (void)send_parts(p, WIRE_LOADED, &loaded, sizeof(loaded), NULL, 0);
+        send_surely(p, WIRE_LOADED, &loaded, sizeof(loaded));
         return;
     }
     struct sl_value error = diag_error(p, r, &diag);
@@ -312,10 +320,7 @@ static void answer_send(struct process *p, struct wire_answer *answer, struct sl
         if (r == 0) return;
         answer->outcome = r == -E2BIG ? WIRE_TOO_LARGE : WIRE_NO_MEMORY;
     }
-    while (!send_parts(p, WIRE_ANSWER, answer, sizeof(*answer), NULL, 0)) {
-        sl_shm_publish(&p->shm);
-        (void)sl_shm_wait(&p->shm, true, SL_NS_PER_SEC);
-    }
+    send_surely(p, WIRE_ANSWER, answer, sizeof(*answer));
 }
 
 static void on_call(struct process *p, const struct wire_call *call, struct sl_value input)
