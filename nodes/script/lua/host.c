@@ -191,18 +191,12 @@ static int native_log(lua_State *L)
 static int native_no_memory(lua_State *L)
 {
     struct lua_shard *shard = lua_shard_of(L);
-    if (shard->used_max != SIZE_MAX) shard->stop = LUA_STOP_MEMORY;
+    if (shard->used_max != SIZE_MAX) lua_limit_exceeded(shard);
     return lua_limit_raise(L);
 }
 
-const luaL_Reg lua_host_natives[] = {{"tick", lua_native_tick},
-                                     {"charge", lua_native_charge},
-                                     {"caught", native_caught},
-                                     {"finish", native_finish},
-                                     {"thaw", native_thaw},
-                                     {"mark", native_mark},
-                                     {"random", native_random},
-                                     {"randomseed", native_randomseed},
-                                     {"log", native_log},
-                                     {"no_memory", native_no_memory},
-                                     {NULL, NULL}};
+const luaL_Reg lua_host_natives[] = {
+    {"tick", lua_native_tick}, {"charge", lua_native_charge},   {"room", lua_native_room},
+    {"caught", native_caught}, {"finish", native_finish},       {"thaw", native_thaw},
+    {"mark", native_mark},     {"random", native_random},       {"randomseed", native_randomseed},
+    {"log", native_log},       {"no_memory", native_no_memory}, {NULL, NULL}};

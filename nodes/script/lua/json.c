@@ -43,7 +43,7 @@ static const char *encode(lua_State *L, struct lua_shard *shard, char *reason)
     shard->text.max = shard->script->memory_max;
     int err = sl_json_write(value, is_pretty ? SL_JSON_PRETTY : 0, &shard->text);
     sl_value_unref(value);
-    if (err == -E2BIG) shard->stop = LUA_STOP_MEMORY;
+    if (err == -E2BIG) lua_limit_exceeded(shard);
     return err < 0 ? "not enough memory" : NULL;
 }
 
@@ -99,7 +99,7 @@ static int decode_and_push(lua_State *L, bool is_safe)
     shard->values_size += size;
     shard->used += size;
     if (shard->used > shard->used_max) {
-        shard->stop = LUA_STOP_MEMORY;
+        lua_limit_exceeded(shard);
         return lua_limit_raise(L);
     }
     lua_push_value(L, shard, value);

@@ -153,6 +153,11 @@ static int lua_compile(const struct sl_script_source *source, struct sl_script *
         return sl_diag_set(reterr, "script_size", source->pos, "the script is larger than %d bytes",
                            SL_SCRIPT_SOURCE_SIZE_MAX);
     }
+    if (source->memory_max > LUA_MEMORY_MAX) {
+        return sl_diag_set(reterr, "script_memory", source->pos,
+                           "memory: a Lua script may have at most 512 MiB, because LuaJIT's tables "
+                           "and texts end soon after");
+    }
     struct lua_script *script = script_new(source);
     if (script == NULL) return -ENOMEM;
     int err = script_fill(script, reterr);
@@ -223,7 +228,7 @@ static int instance_fill(lua_State *L)
     }
     lua_pushvalue(L, -2);
     (void)lua_setfenv(L, -2);
-    lua_pushcfunction(L, lua_native_tick);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, shard->ref_bell);
     lua_call(L, 1, 1);
     lua_pushvalue(L, -1);
     instance->ref_factory = luaL_ref(L, LUA_REGISTRYINDEX);

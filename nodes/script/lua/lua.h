@@ -7,10 +7,10 @@
  *   call:           cells → lazy tables → [ chunk runs afresh → its function → result ] → cells
  *
  * What stands in brackets is one protected call under a deadline and a memory cap: the counter asks
- * the clock every thousand rounds, the allocator refuses what goes beyond the cap and asks the clock
- * before large blocks, patterns are matched by our own matcher. Such an end cannot be caught by the
- * script. Globals of a call are dropped after it, and libraries are read-only, so nothing of one
- * call is seen by the next.
+ * the clock every thousand rounds, the allocator makes it ask at once when the cap or the deadline is
+ * passed (it refuses nothing: limit.c says why), patterns are matched by our own matcher. Such an end
+ * cannot be caught by the script. Globals of a call are dropped after it, and libraries are read-only,
+ * so nothing of one call is seen by the next.
  */
 #pragma once
 
@@ -24,11 +24,12 @@ extern const struct sl_engine sl_engine_lua;
 /* Counters of one shard. */
 struct sl_lua_stats {
     uint64_t calls;
-    uint64_t deadlines;    /* ended by the deadline */
-    uint64_t memory_stops; /* ended by the memory cap */
-    uint64_t stalls;       /* calls that ended more than 10 ms after their deadline */
-    uint64_t stall_ns_max; /* the longest of them, beyond the deadline */
-    uint64_t memory_used;  /* bytes of the machine's heap now */
+    uint64_t deadlines;       /* ended by the deadline */
+    uint64_t memory_stops;    /* ended by the memory cap */
+    uint64_t stalls;          /* calls that ended more than 10 ms after their deadline */
+    uint64_t stall_ns_max;    /* the longest of them, beyond the deadline */
+    uint64_t memory_over_max; /* most bytes that a call took beyond its cap, garbage included */
+    uint64_t memory_used;     /* bytes of the machine's heap now */
 };
 
 /* `shard_state` as handed to attach; its thread. */

@@ -20,12 +20,14 @@
 #include "nodes/script/lua/rewrite.h"
 
 enum {
-    LUA_TICK_ROUNDS = 1000,        /* of the counter, between two looks at the clock */
-    LUA_TICK_ROUNDS_MIN = 16,      /* with a heap that grew by much */
-    LUA_TICK_GROWTH = 1024 * 1024, /* bytes of growth from which rounds become fewer */
-    LUA_LARGE_SIZE = 4096,         /* blocks that count towards a look at the clock */
-    LUA_CHARGE_MAX = 512 * 1024,   /* bytes of large blocks between two looks */
-    LUA_SLACK = 256 * 1024,        /* bytes given beyond the cap while a call is being ended */
+    LUA_TICK_ROUNDS = 1000,             /* of the counter, between two looks at the clock */
+    LUA_TICK_ROUNDS_MIN = 16,           /* with a heap that grew by much */
+    LUA_TICK_GROWTH = 1024 * 1024,      /* bytes of growth from which rounds become fewer */
+    LUA_LARGE_SIZE = 4096,              /* blocks that count towards a look at the clock */
+    LUA_CHARGE_MAX = 512 * 1024,        /* bytes of large blocks between two looks */
+    LUA_BELL_SHIFT = 4,                 /* garbage of cap >> this, before it is collected again */
+    LUA_RESERVE = 512 * 1024 * 1024,    /* bytes beyond the cap: see limit.c */
+    LUA_MEMORY_MAX = 512 * 1024 * 1024, /* that a script may ask for */
     LUA_STALL_MS = 10,
     LUA_PROBE_TIMEOUT_MS = 200,        /* of a chunk's top level when it is attached */
     LUA_LAZY_PAIRS_MAX = 64,           /* larger maps become tables at once: bits of `taken` */
@@ -36,6 +38,8 @@ enum {
 };
 
 /* The name of a script's chunk and the head of its positions: "\x1f:57: message". */
+#define LUA_TEXT_MAX INT64_C(0x7fff0000) /* bytes; LuaJIT's limit is a little more */
+
 #define LUA_CHUNK "\x1f"
 
 enum lua_stop { LUA_STOP_NONE, LUA_STOP_DEADLINE, LUA_STOP_MEMORY };
@@ -90,13 +94,17 @@ struct lua_key {
 
 struct lua_shard {
     lua_State *L;
+    lua_State *side; /* a coroutine that never runs; its stack holds the bell */
     lua_Alloc alloc; /* LuaJIT's own */
     void *alloc_ctx;
 
     /* Written by the allocator. */
-    size_t used;     /* bytes */
-    size_t used_max; /* refuse beyond; SIZE_MAX while no call runs */
-    size_t charge;   /* bytes of large blocks since the clock was asked */
+    size_t used;      /* bytes */
+    size_t used_max;  /* the cap; SIZE_MAX while no call runs */
+    size_t bell_at;   /* `used` from which the bell is rung; SIZE_MAX while no call runs */
+    size_t block_max; /* bytes of one block that this script may have */
+    size_t charge;    /* bytes of large blocks since the clock was asked */
+    bool rung;        /* the bell's first item is not 0 */
 
     /* Of the call that runs. */
     enum lua_stop stop;
@@ -104,7 +112,6 @@ struct lua_shard {
     struct sl_clock *clock;      /* the machine's: of the limits */
     struct sl_clock *call_clock; /* of the call: what a script may see */
     size_t used_start;
-    size_t collect_at; /* `used` from which the garbage is collected again */
     struct sl_mem *mem;
     const struct lua_script *script;
     uintptr_t stack_start; /* of the C stack, when the call began */
@@ -133,6 +140,7 @@ struct lua_shard {
     int ref_enter;
     int ref_cdata_kind;
     int ref_cdata_new;
+    int ref_bell;   /* {0, tick}: see rewrite.h */
     int ref_base;   /* function that makes a table of globals */
     int ref_freeze; /* function that makes a read-only copy */
     int ref_reset;
@@ -161,7 +169,7 @@ static inline struct lua_shard *lua_shard_of(lua_State *L)
 struct lua_shard *lua_shard_new(struct sl_diag *reterr);
 struct lua_shard *lua_shard_free(struct lua_shard *shard);
 /*
- * Load a rewritten text as the body of a function: called with the tick, the chunk gives it. As
+ * Load a rewritten text as the body of a function: called with the bell, the chunk gives it. As
  * luaL_loadbufferx.
  */
 int lua_load_wrapped(lua_State *L, const char *text, size_t size, const char *chunk);
@@ -172,13 +180,17 @@ void lua_limit_begin(struct lua_shard *shard, const struct lua_script *script, u
 void lua_limit_end(struct lua_shard *shard);
 /* Look at the clock: false once the call is over, with shard->stop set. */
 bool lua_limit_ask(struct lua_shard *shard);
+/* Beyond the cap: what runs is ended. Raises nothing. */
+void lua_limit_exceeded(struct lua_shard *shard);
+/* Raise unless `size` more bytes fit under the cap, without garbage. */
+void lua_limit_room(lua_State *L, struct lua_shard *shard, double size);
 /* Raise the error that nothing catches. */
 int lua_limit_raise(lua_State *L);
 /* Raise it if the call is over. */
 void lua_limit_check(lua_State *L, struct lua_shard *shard);
-int lua_native_tick(lua_State *L);    /* () → rounds until the next; raises at the end */
-int lua_native_charge(lua_State *L);  /* (rounds of work that a function will do) */
-int lua_native_stopped(lua_State *L); /* () raises if the call is over */
+int lua_native_tick(lua_State *L);   /* () → rounds until the next; raises at the end */
+int lua_native_charge(lua_State *L); /* (rounds of work that a function will do) */
+int lua_native_room(lua_State *L);   /* (bytes that a function will take) raises */
 
 /* push.c: push one value; tables are lazy. May raise: only in a protected call or unlimited. */
 void lua_push_value(lua_State *L, struct lua_shard *shard, struct sl_value value);

@@ -24,7 +24,7 @@ local error, getmetatable, next, pairs, pcall, rawequal, rawget, rawset, select,
 local string, table, math, coroutine, bit = string, table, math, coroutine, bit
 local concat, insert, remove, rep, floor = table.concat, table.insert, table.remove, string.rep, math.floor
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
-local finish, caught, charge, stopped = N.finish, N.caught, N.charge, N.stopped
+local finish, caught, charge, room = N.finish, N.caught, N.charge, N.room
 
 -- ---- Read-only tables ---------------------------------------------------------------------------
 
@@ -153,6 +153,8 @@ local function remove_(t, ...)
     return remove(t, ...)
 end
 
+local LONG = 256 * 1024 -- bytes of a text for which room is asked before it is made
+
 -- A long list is joined in pieces, so that the clock is looked at between them.
 local PIECE = 4096
 
@@ -161,7 +163,15 @@ local function concat_(t, separator, first, last)
     if kind == FROZEN then t = contents[t] end
     if type(t) ~= 'table' then return concat(t, separator, first, last) end
     local from, to = tonumber(first) or 1, tonumber(last) or #t
-    if not (to - from >= PIECE) then return concat(t, separator, first, last) end
+    if not (to - from >= PIECE) then
+        local size = type(separator) == 'string' and #separator * (to - from) or 0
+        for i = from, to do
+            local item = rawget(t, i)
+            if type(item) == 'string' then size = size + #item end
+        end
+        if size > LONG then room(size) end
+        return concat(t, separator, first, last)
+    end
     local pieces, count = {}, 0
     for i = from, to, PIECE do
         local piece_end = i + PIECE - 1
@@ -275,8 +285,6 @@ end
 
 -- ---- Strings ------------------------------------------------------------------------------------
 
-local LONG = 256 * 1024
-
 -- A long text is made of pieces that are copied as a whole.
 local function rep_(text, count, separator)
     local times = tonumber(count)
@@ -286,6 +294,7 @@ local function rep_(text, count, separator)
     local size = #text + (separator and #separator or 0)
     if not (size * times > LONG) then return rep(text, count, separator) end
     if size * times >= 2 ^ 31 then return N.no_memory() end
+    room(size * times)
     times = floor(times)
     local unit = separator and text .. separator or text
     local many = floor(LONG / size) + 1
@@ -300,10 +309,12 @@ end
 -- The original calls __tostring from C, which nests on the C stack; here it is called before.
 local format = string.format
 local function format_tables(text, ...)
-    local count, args = select('#', ...), {...}
+    local count, args, size = select('#', ...), {...}, 0
     for i = 1, count do
         if type(args[i]) == 'table' and getmetatable(args[i]) ~= nil then args[i] = tostring(args[i]) end
+        if type(args[i]) == 'string' then size = size + #args[i] end
     end
+    if size > LONG then room(size) end
     return format(text, unpack(args, 1, count))
 end
 

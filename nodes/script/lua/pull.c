@@ -73,7 +73,7 @@ static void build_text(struct puller *p, int index)
     const uint8_t *text = (const uint8_t *)lua_tolstring(p->L, index, &size);
     const struct sl_buf *buf = p->builder->buf;
     if (buf != NULL && buf->bytes_size + size > p->shard->script->memory_max) {
-        p->shard->stop = LUA_STOP_MEMORY;
+        lua_limit_exceeded(p->shard);
         p->error = text_no_memory;
     } else if (sl_utf8_is_valid(text, size)) {
         sl_build_string(p->builder, text, size);

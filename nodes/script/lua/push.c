@@ -34,7 +34,7 @@ static __attribute__((cold)) struct lua_lazy_block *block_new(lua_State *L, stru
     if (shard->used + sizeof(*block) <= shard->used_max) {
         block = malloc(sizeof(*block));
     } else {
-        shard->stop = LUA_STOP_MEMORY;
+        lua_limit_exceeded(shard);
     }
     if (block == NULL) luaL_error(L, no_memory);
     block->count = 0;

@@ -9,8 +9,8 @@
 #include "core/base/assertion.h"
 #include "core/mem/out.h"
 
-static const char tick_text[] = " " LUA_COUNTER "=" LUA_COUNTER "-1 if " LUA_COUNTER
-                                "<0 then " LUA_COUNTER "=" LUA_TICK "()end ";
+static const char tick_text[] = " " LUA_COUNTER "[1]=" LUA_COUNTER "[1]-1 if " LUA_COUNTER
+                                "[1]<" LUA_BELL "[1]then " LUA_COUNTER "[1]=" LUA_BELL "[2]()end ";
 
 enum token {
     TOKEN_END,
@@ -59,7 +59,11 @@ struct rewriter {
     uint32_t tokens_count; /* up to 3 are looked at */
     uint32_t depth;        /* blocks open */
     bool pure;
-    bool pure_over; /* the function that is all of it has ended */
+    bool pure_over;   /* the function that is all of it has ended */
+    uint32_t braces;  /* open */
+    uint32_t concats; /* `..` since the last count */
+    uint32_t concats_max;
+    uint32_t uncounted_depth; /* of a `..` that no count follows yet; UINT32_MAX: there is none */
     enum { HEAD_NONE, HEAD_NAME, HEAD_PARAMETERS } head;
     bool ticks;
     bool failed;
@@ -293,7 +297,52 @@ static void line_add(struct rewriter *rewriter, struct sl_pos pos)
 
 static void put_tick(struct rewriter *rewriter)
 {
+    if (rewriter->depth <= rewriter->uncounted_depth) {
+        rewriter->uncounted_depth = UINT32_MAX;
+        rewriter->concats = 0;
+    }
     if (rewriter->ticks) sl_out_append(&rewriter->out, tick_text, sizeof(tick_text) - 1);
+}
+
+/*
+ * Remember that a statement with `..` wants a count behind it, in a place that is passed whenever
+ * the statement was: not in the other branch of an `if`.
+ */
+static void concat_follow(struct rewriter *rewriter, const struct lexeme *lexeme)
+{
+    if (sl_slice_eq_str(lexeme->text, "..")) {
+        if (++rewriter->concats > rewriter->concats_max) rewriter->concats_max = rewriter->concats;
+        if (rewriter->depth < rewriter->uncounted_depth)
+            rewriter->uncounted_depth = rewriter->depth;
+    } else if (rewriter->uncounted_depth == rewriter->depth && rewriter->depth > 0 &&
+               (sl_slice_eq_str(lexeme->text, "else") || sl_slice_eq_str(lexeme->text, "elseif"))) {
+        rewriter->uncounted_depth = rewriter->depth - 1;
+    }
+}
+
+/* Does a statement begin with this token, for certain? (`(` may go on with a call.) */
+static bool is_statement(const struct rewriter *rewriter, const struct lexeme *lexeme)
+{
+    switch (rewriter->before) {
+    case TOKEN_NAME:
+    case TOKEN_VALUE:
+    case TOKEN_CLOSE:
+    case TOKEN_END_WORD: break;
+    case TOKEN_SEMICOLON:
+        if (rewriter->braces > 0) return false;
+        break;
+    default: return false;
+    }
+    switch (lexeme->token) {
+    case TOKEN_NAME:
+    case TOKEN_FUNCTION:
+    case TOKEN_IF:
+    case TOKEN_REPEAT: return true; /* a `do` may belong to `for … in` */
+    case TOKEN_WORD:
+        return sl_slice_eq_str(lexeme->text, "local") || sl_slice_eq_str(lexeme->text, "for") ||
+               sl_slice_eq_str(lexeme->text, "while");
+    default: return false;
+    }
 }
 
 /* May a statement begin behind this token? Where not, `goto` is a name. */
@@ -329,7 +378,8 @@ static void put(struct rewriter *rewriter, const struct lexeme *lexeme)
         sl_out_append(&rewriter->out, "\n", 1);
         line_add(rewriter, lexeme->pos);
     }
-    if (is_goto(rewriter, lexeme)) put_tick(rewriter);
+    bool wants = rewriter->uncounted_depth != UINT32_MAX && is_statement(rewriter, lexeme);
+    if (wants || is_goto(rewriter, lexeme)) put_tick(rewriter);
     sl_out_append(&rewriter->out, lexeme->text.data, lexeme->text.size);
     for (uint32_t line = lexeme->pos.line + 1; line <= rewriter->lexer.line; line++) {
         line_add(rewriter, (struct sl_pos){line, 1});
@@ -399,8 +449,11 @@ static int rewrite_all(struct rewriter *rewriter, struct sl_diag *reterr)
                                "a name contains the byte 0xff, which is no UTF-8");
         }
         pure_follow(rewriter, &lexeme);
+        concat_follow(rewriter, &lexeme);
         put(rewriter, &lexeme);
         follow(rewriter, lexeme.token);
+        if (lexeme.token != TOKEN_VALUE && sl_slice_eq_str(lexeme.text, "{")) rewriter->braces++;
+        if (rewriter->braces > 0 && sl_slice_eq_str(lexeme.text, "}")) rewriter->braces--;
         rewriter->before = lexeme.token;
         rewriter->line_before = rewriter->lexer.line;
         if (rewriter->failed || rewriter->out.error != 0) return -ENOMEM;
@@ -419,6 +472,7 @@ int lua_rewrite(struct sl_slice source, bool ticks, struct lua_rewrite *ret, str
                   source.size > 0 ? source.data : nothing, 1},
         .before = TOKEN_SEMICOLON,
         .pure = true,
+        .uncounted_depth = UINT32_MAX,
         .ticks = ticks,
     };
     sl_out_init(&rewriter.out, NULL);
@@ -435,6 +489,7 @@ int lua_rewrite(struct sl_slice source, bool ticks, struct lua_rewrite *ret, str
     ret->size = size - 1;
     ret->lines = rewriter.lines;
     ret->lines_count = rewriter.lines_count;
+    ret->concats_max = rewriter.concats_max;
     ret->pure = rewriter.pure && rewriter.pure_over;
     return 0;
 }

@@ -2,11 +2,17 @@
 /*
  * Lua text → the same program with a counter in everything that can repeat, one token a line.
  *
- *     while a do b() end          while⏎a⏎do n=n-1 if n<0 then n=t()end⏎b()⏎end
+ *     while a do b() end      while⏎a⏎do n[1]=n[1]-1 if n[1]<b[1] then n[1]=b[2]()end⏎b()⏎end
  *
- * Counted are: each `do` and `repeat`, each function's head, each `goto`. The counter and the function
- * that is asked when it runs out are upvalues whose names no author can write (byte 0xff). A goto is
- * counted and not its label, because a statement behind a label would end its block's last place.
+ * Counted are: each `do` and `repeat`, each function's head, each `goto`; and what follows a
+ * statement with `..`, because a few of these in a row make much of little. A goto is counted and
+ * not its label, because a statement behind a label would end its block's last place.
+ *
+ * `n` (the counter) and `b` (the bell) are upvalues whose names no author can write (byte 0xff). The
+ * bell is {0, function}. Whoever wants a script to stop makes its first item large; the function,
+ * asked at the next count, gives the counts until it wants to be asked again. Compiled code reads
+ * the bell each time and not once before the loop, although nothing in the loop writes it: for all
+ * that LuaJIT knows, n and b are one table, and n[1] has just been written.
  *
  * A token a line makes the machine's line numbers token numbers, so an error has a column too. Only a
  * `(` stays on the line of what stands before it where it stood there: Lua 5.1 refuses a call whose
@@ -25,15 +31,16 @@
 #define LUA_COUNTER                                                                                \
     "\xff"                                                                                         \
     "n" /* name of the counter in the rewritten text */
-#define LUA_TICK                                                                                   \
+#define LUA_BELL                                                                                   \
     "\xff"                                                                                         \
-    "t" /* name of the function that sets it again */
+    "b" /* name of the bell */
 
 struct lua_rewrite {
     char *text; /* heap, zero-terminated */
     size_t size;
     struct sl_pos *lines; /* heap, array of lines_count: where each line of `text` stood */
     uint32_t lines_count;
+    uint32_t concats_max; /* most `..` between two counts */
     bool pure; /* all of it is one `return function … end`: evaluating it has no effect */
 };
 

@@ -65,7 +65,7 @@ static void natives_push(lua_State *L)
 
 int lua_load_wrapped(lua_State *L, const char *text, size_t size, const char *chunk)
 {
-    static const char head[] = "local " LUA_COUNTER "," LUA_TICK "=0,...return function(...)";
+    static const char head[] = "local " LUA_COUNTER "," LUA_BELL "={0},...return function(...)";
     static const char tail[] = "\nend";
     size_t all = sizeof(head) - 1 + size + sizeof(tail) - 1;
     char *whole = malloc(all);
@@ -85,11 +85,27 @@ static int ref_field(lua_State *L, const char *name)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
+/* The bell, and the coroutine on whose stack the allocator finds it. */
+static void bell_make(lua_State *L, struct lua_shard *shard)
+{
+    shard->side = lua_newthread(L);
+    (void)luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, 2, 0);
+    lua_pushnumber(L, 0);
+    lua_rawseti(L, -2, 1);
+    lua_pushcfunction(L, lua_native_tick);
+    lua_rawseti(L, -2, 2);
+    lua_pushvalue(L, -1);
+    shard->ref_bell = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_xmove(L, shard->side, 1);
+}
+
 /* Runs in a protected call: everything that may raise. */
 static int machine_fill(lua_State *L)
 {
     struct lua_shard *shard = lua_shard_of(L);
     libraries_open(L);
+    bell_make(L, shard);
     lua_push_open(L, shard);
     lua_box_open(L, shard);
     struct lua_rewrite rewrite;
@@ -100,7 +116,7 @@ static int machine_fill(lua_State *L)
     int failed = lua_load_wrapped(L, rewrite.text, rewrite.size, "=sluice");
     lua_rewrite_fini(&rewrite);
     if (failed) return lua_error(L);
-    lua_pushcfunction(L, lua_native_tick);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, shard->ref_bell);
     lua_call(L, 1, 1);
     natives_push(L);
     lua_call(L, 1, 1);
@@ -120,6 +136,7 @@ struct lua_shard *lua_shard_new(struct sl_diag *reterr)
     shard->clock = sl_clock_system();
     shard->call_clock = shard->clock;
     shard->used_max = SIZE_MAX;
+    shard->bell_at = SIZE_MAX;
     sl_out_init(&shard->text, NULL);
     lua_State *L = luaL_newstate();
     if (L == NULL) {

@@ -153,6 +153,13 @@ static int string_gmatch(lua_State *L)
     return 1;
 }
 
+/* The result grows without a count in between: what the bell says is said here. */
+static inline void grown_check(lua_State *L)
+{
+    struct lua_shard *shard = lua_shard_of(L);
+    if (__builtin_expect(shard->rung, 0)) lua_limit_room(L, shard, 0);
+}
+
 /* Append the replacement text, its %0 … %9 filled in. */
 static void add_text(lua_State *L, const struct lua_match *match, luaL_Buffer *b, const char *start,
                      const char *end)
@@ -169,9 +176,11 @@ static void add_text(lua_State *L, const struct lua_match *match, luaL_Buffer *b
             luaL_addchar(b, text[i]);
         } else if (text[i] == '0') {
             luaL_addlstring(b, start, (size_t)(end - start));
+            grown_check(L);
         } else {
             push_capture(L, match, text[i] - '1', start, end);
             luaL_addvalue(b);
+            grown_check(L);
         }
     }
 }
@@ -240,6 +249,7 @@ static int string_gsub(lua_State *L)
         if (end != NULL) {
             count++;
             add_value(L, &match, &buffer, at, end);
+            grown_check(L);
         }
         if (end != NULL && end > at) {
             at = end;
