@@ -23,7 +23,7 @@ enum {
     ROUNDS_MAX = 1001,
     ROUNDS_DEFAULT = 61,
     FILES_MAX = 64,
-    BATCH_SMALL = 32, /* runs between two looks at the clock */
+    BATCH_SMALL = 256, /* runs between two looks at the clock, which cost hundreds of ns each */
     EXIT_MISSED = 1,
     EXIT_USAGE = 2,
 };

@@ -112,10 +112,12 @@ void flat_bytes_give(struct sl_buf *buf)
     flat_give(buf->mem, buf->bytes, buf->bytes_cap);
 }
 
+enum { BUF_OWNERS_MIN = 4 };
+
 /* Room of the owners' array: a power of two, four at first. */
 static size_t owners_cap(uint16_t owners_count)
 {
-    size_t cap = 4;
+    size_t cap = BUF_OWNERS_MIN;
     while (cap < owners_count) cap *= 2;
     return cap;
 }
@@ -157,16 +159,29 @@ static __attribute__((cold)) int owners_hand_over(struct sl_buf *buf)
     return 0;
 }
 
+/* The first owner of a buffer with room behind its bytes, as a reader of requests has it. */
+static inline bool own_first(struct sl_buf *buf, struct sl_buf *owner)
+{
+    if (buf->owners_count != 0) return false;
+    struct sl_buf **owners =
+        flat_tail_take(buf, (uint32_t)(owners_cap(1) * sizeof(struct sl_buf *)));
+    if (owners == NULL) return false;
+    owners[0] = owner;
+    buf->owners = owners;
+    buf->owners_count = 1;
+    owner->refs++;
+    return true;
+}
+
 int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner)
 {
     sl_assert(owner->refs != SL_BUF_IMMORTAL);
+    if (own_first(buf, owner)) return 0;
     if (buf->owners_count == UINT16_MAX && owners_hand_over(buf) < 0) return -ENOMEM;
     uint16_t count = buf->owners_count;
     if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
         size_t cap = owners_cap((uint16_t)(count + 1));
-        struct sl_buf **owners = NULL;
-        if (count == 0) owners = flat_tail_take(buf, (uint32_t)(cap * sizeof(struct sl_buf *)));
-        if (owners == NULL) owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
+        struct sl_buf **owners = flat_take(buf->mem, cap * sizeof(struct sl_buf *));
         if (owners == NULL) return -ENOMEM;
         if (count > 0) {
             memcpy(owners, buf->owners, count * sizeof(struct sl_buf *));
@@ -202,10 +217,29 @@ static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
     }
 }
 
+/*
+ * True if the buffer was one block, and nobody dies with it: then it is gone. That is what a value
+ * that was read from a request is.
+ */
+static inline bool free_alone(struct sl_buf *buf)
+{
+    if (buf->owners_count > 1 || buf->lazies_count > 0 || buf->pos != NULL) return false;
+    if (buf->cells_cap > 0 && !is_inline(buf, buf->cells)) return false;
+    if (buf->bytes_cap > 0 && !is_inline(buf, buf->bytes)) return false;
+    if (buf->owners_count == 1) {
+        struct sl_buf *owner = buf->owners[0];
+        if (!is_inline(buf, buf->owners) || owner->refs == 1) return false;
+        if (owner->refs != SL_BUF_IMMORTAL) owner->refs--;
+    }
+    flat_give(buf->mem, buf, block_size(buf));
+    return true;
+}
+
 void sl_buf_free_slow(struct sl_buf *buf)
 {
     sl_assert(buf != NULL);
     sl_assert(buf->refs == 0);
+    if (free_alone(buf)) return;
     struct sl_buf *dead = NULL;
     flat_bytes_give(buf);
     buf->bytes = NULL;

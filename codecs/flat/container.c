@@ -225,22 +225,12 @@ static __attribute__((cold)) struct sl_value hand_over(struct sl_buf *buf,
     return value;
 }
 
-int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value)
+/* The end of a build that met a limit, an error, or a builder that took memory for itself. */
+static __attribute__((noinline)) int finish_slow(struct sl_builder *builder,
+                                                 struct sl_value *ret_value)
 {
-    sl_assert(builder != NULL);
-    sl_assert(ret_value != NULL);
     uint32_t index = 0;
-    if (builder->error == 0) {
-        sl_assert(builder->depth == 0);
-        sl_assert(builder->stack_count == 1);
-        struct sl_buf *buf = builder->buf;
-        if (__builtin_expect(buf->cells_count < buf->cells_cap && !builder->track, 1)) {
-            index = buf->cells_count++;
-            buf->cells[index] = builder->stack[0];
-        } else {
-            (void)move(builder, 1, &index);
-        }
-    }
+    if (builder->error == 0) (void)move(builder, 1, &index);
     uint64_t weight = builder->refs_weight;
     if (builder->error == 0) weight += builder->buf->cells_count;
     if (weight > SL_PAYLOAD_CELLS_MAX) sl_builder_fail(builder, -E2BIG);
@@ -251,13 +241,30 @@ int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value)
     struct sl_buf *buf = builder->buf;
     buf->depth = (uint16_t)builder->depth_max;
     buf->weight = (uint32_t)weight;
-    builder->buf = NULL;
-    if (builder->stack != builder->stack_inline || builder->track) {
-        builder->buf = buf;
-        buf->refs++;
-        sl_builder_fini(builder);
-    }
+    buf->refs++;
+    sl_builder_fini(builder);
     const struct sl_cell *root = &buf->cells[index];
     *ret_value = root->kind >= SL_VALUE_REF ? hand_over(buf, root) : (struct sl_value){buf, root};
+    return 0;
+}
+
+int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value)
+{
+    sl_assert(builder != NULL);
+    sl_assert(ret_value != NULL);
+    if (builder->error != 0) return finish_slow(builder, ret_value);
+    sl_assert(builder->depth == 0);
+    sl_assert(builder->stack_count == 1);
+    struct sl_buf *buf = builder->buf;
+    struct sl_cell *root = &buf->cells[buf->cells_count];
+    bool plain = builder->stack == builder->stack_inline && !builder->track &&
+                 buf->cells_count < buf->cells_cap && builder->refs_weight == 0 &&
+                 builder->stack[0].kind < SL_VALUE_REF;
+    if (!plain) return finish_slow(builder, ret_value);
+    *root = builder->stack[0];
+    buf->weight = ++buf->cells_count;
+    buf->depth = (uint16_t)builder->depth_max;
+    builder->buf = NULL;
+    *ret_value = (struct sl_value){buf, root};
     return 0;
 }

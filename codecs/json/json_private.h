@@ -3,13 +3,13 @@
 #pragma once
 
 #include "codecs/flat/flat.h"
-#include "codecs/json/scan.h"
+#include "codecs/json/read.h"
 #include "core/base/slice.h"
 
 struct sl_diag;
 
-/* sl_json_parse_counted with a given way to scan, or by the stream alone where it is NULL. */
-int json_parse_with(json_scan_fn *scan_fn, struct sl_slice text, struct sl_buf *owner,
+/* sl_json_parse_counted with a given parser, or by the stream alone where it is NULL. */
+int json_parse_with(json_read_fn *read_fn, struct sl_slice text, struct sl_buf *owner,
                     struct sl_mem *mem, uint32_t flags, struct sl_value *ret,
                     uint32_t *ret_duplicates, struct sl_diag *reterr);
 

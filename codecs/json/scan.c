@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding tokens without vector instructions, and choosing among the ways to find them. */
+/* Finding tokens without vector instructions, and what all ways to find them share. */
 #include "codecs/json/scan.h"
 
 #include <string.h>
@@ -72,50 +72,4 @@ void json_scan_plain(struct json_scan *scan)
     scan->off = end;
     scan->count = count;
     if (scan->high && end == scan->size) json_scan_utf8(scan, end);
-}
-
-const uint32_t *json_scan_more(struct json_scan *scan, json_scan_fn *scan_fn, const uint32_t *place)
-{
-    const uint32_t *end = scan->places + scan->count;
-    if (place > end) return NULL;
-    scan->count = (uint32_t)(end - place);
-    memmove(scan->places, place, scan->count * sizeof(*place));
-    while (scan->count < SCAN_AHEAD && scan->off < scan->size) {
-        scan_fn(scan);
-        if (scan->first == UINT32_MAX && scan->count > 0) scan->first = scan->places[0];
-    }
-    if (scan->bad || scan->first == UINT32_MAX) return NULL;
-    scan->limit = scan->places + scan->count;
-    if (scan->off < scan->size) {
-        scan->limit -= SCAN_AHEAD;
-        return scan->places;
-    }
-    if (scan->in_string != 0) return NULL; /* it has no end to take */
-    for (uint32_t i = 0; i < SCAN_AHEAD; i++) scan->places[scan->count + i] = scan->first;
-    return scan->places;
-}
-
-json_scan_fn *json_scan_get(void)
-{
-#if defined(__x86_64__)
-    /* Machines with these two have all the rest. */
-    if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw")) {
-        return json_scan_avx512;
-    }
-    if (json_scan_can_run(json_scan_avx2)) return json_scan_avx2;
-#endif
-    return json_scan_plain;
-}
-
-bool json_scan_can_run(json_scan_fn *fn)
-{
-#if defined(__x86_64__)
-    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("pclmul") &&
-                __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
-    if (fn == json_scan_avx2) return avx2;
-    if (fn == json_scan_avx512) {
-        return avx2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi2");
-    }
-#endif
-    return fn == json_scan_plain;
 }

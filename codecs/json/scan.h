@@ -7,7 +7,7 @@
  *     ^^    ^^ ^       ^^ ^ ^^ ^ ^      braces, brackets, ',' and ':' outside strings, both quotes of
  *                                      each string, and the first byte of everything else
  *
- * The second step (fast.c) goes from place to place, so it never waits for the end of one token to
+ * The second step (machine.h) goes from place to place, so it never waits for the end of one token to
  * find the next. It also finds what is wrong; here only two faults are seen, since they are cheap
  * here: control characters in strings, and text that is not UTF-8.
  *
@@ -19,6 +19,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "core/base/slice.h"
 
 enum {
     SCAN_BLOCK = 64,
@@ -26,10 +29,6 @@ enum {
     SCAN_AHEAD = 8,                /* places the parser may take without looking */
     SCAN_SLACK = 64 + SCAN_AHEAD,  /* places written beyond the count */
 };
-
-struct json_scan;
-
-typedef void json_scan_fn(struct json_scan *scan);
 
 struct json_scan {
     const uint8_t *text;
@@ -47,18 +46,52 @@ struct json_scan {
     bool bad;          /* a fault was seen */
     uint32_t first;    /* place of the text's first token; UINT32_MAX: not found yet */
     uint32_t count;
-    const uint32_t *limit; /* a parser that has come further has to call json_scan_more */
+    const uint32_t *limit; /* a parser that has come further needs more */
     uint32_t places[SCAN_WINDOW + SCAN_AHEAD + SCAN_SLACK];
 };
 
+/* Start with the text; json_scan_keep and json_scan_close, around a scan, make the first places. */
+static inline void json_scan_init(struct json_scan *scan, struct sl_slice text)
+{
+    memset(scan, 0, offsetof(struct json_scan, places));
+    scan->text = text.data;
+    scan->size = (uint32_t)text.size;
+    scan->first = UINT32_MAX;
+}
+
 /*
- * See to it that at least SCAN_AHEAD places stand at `place` and behind. Those beyond the end of the
- * text are copies of the first token's place: no quote where more than a string is expected.
- *
- * returns  the new place of `place`; NULL if the text is bad, or `place` was beyond its end
+ * More places are needed: keep those from `place` on, to which windows are then appended while
+ * there are fewer than SCAN_AHEAD and text is left. false: `place` is beyond the end of the text.
  */
-const uint32_t *json_scan_more(struct json_scan *scan, json_scan_fn *scan_fn,
-                               const uint32_t *place);
+static inline bool json_scan_keep(struct json_scan *scan, const uint32_t *place)
+{
+    const uint32_t *end = scan->places + scan->count;
+    if (place > end) return false;
+    scan->count = (uint32_t)(end - place);
+    if (scan->count > 0) memmove(scan->places, place, scan->count * sizeof(*place));
+    return true;
+}
+
+/*
+ * Now at least SCAN_AHEAD places stand at scan->places. Those beyond the end of the text are copies
+ * of the first token's place: no quote where more than a string is expected. false: the text is bad.
+ */
+static inline bool json_scan_close(struct json_scan *scan)
+{
+    if (scan->bad || scan->count == 0) return false;
+    if (scan->first == UINT32_MAX) scan->first = scan->places[0];
+    scan->limit = scan->places + scan->count;
+    if (scan->off < scan->size) {
+        scan->limit -= SCAN_AHEAD;
+        return true;
+    }
+    if (scan->in_string != 0) return false; /* it has no end to take */
+    uint64_t pair = scan->first | (uint64_t)scan->first << 32;
+    for (uint32_t i = 0; i < SCAN_AHEAD; i += 2) {
+        memcpy(&scan->places[scan->count + i], &pair, sizeof(pair));
+    }
+    return true;
+}
 
 /* True if all tokens of the text stand before `place`. */
 static inline bool json_scan_is_over(const struct json_scan *scan, const uint32_t *place)
@@ -66,16 +99,11 @@ static inline bool json_scan_is_over(const struct json_scan *scan, const uint32_
     return scan->off == scan->size && place == scan->places + scan->count;
 }
 
-/* Ways to scan the next window: its places are appended to places[count]. Call while off < size. */
-void json_scan_plain(struct json_scan *scan); /* any machine; one byte after the other */
-#if defined(__x86_64__)
-void json_scan_avx2(struct json_scan *scan);
-void json_scan_avx512(struct json_scan *scan);
-#endif
-
-/* The best one for this machine; and whether it can run a certain one. */
-json_scan_fn *json_scan_get(void);
-bool json_scan_can_run(json_scan_fn *fn);
+/*
+ * Scan the next window, one byte after the other: its places are appended to places[count]. Call
+ * while off < size. The vector ways (scan_block.h) do the same.
+ */
+void json_scan_plain(struct json_scan *scan);
 
 /* A run of blocks [high_off, end) is over: check that it is UTF-8. Sets `bad` and clears `high`. */
 void json_scan_utf8(struct json_scan *scan, uint32_t end);

@@ -63,7 +63,7 @@ static struct outcome read_pieces(struct sl_mem *mem, struct sl_slice text, size
 }
 
 /* The text stands in a buffer of its exact size, so that AddressSanitizer sees what lies beyond. */
-static struct outcome read_whole(struct sl_mem *mem, struct sl_slice text, json_scan_fn *scan_fn,
+static struct outcome read_whole(struct sl_mem *mem, struct sl_slice text, json_read_fn *read_fn,
                                  bool borrow)
 {
     struct sl_value value = sl_value_none(), owner = sl_value_none();
@@ -73,7 +73,7 @@ static struct outcome read_whole(struct sl_mem *mem, struct sl_slice text, json_
     if (text.size > 0) memcpy(copy, text.data, text.size);
     if (borrow) owner = sl_value_new_int(mem, 0);
     struct sl_slice slice = sl_slice_make(copy, text.size);
-    int result = json_parse_with(scan_fn, slice, owner.buf, mem, 0, &value, &duplicates, NULL);
+    int result = json_parse_with(read_fn, slice, owner.buf, mem, 0, &value, &duplicates, NULL);
     struct outcome outcome = outcome_make(result, duplicates, value);
     sl_value_unref(owner);
     free(copy);
@@ -81,12 +81,12 @@ static struct outcome read_whole(struct sl_mem *mem, struct sl_slice text, json_
 }
 
 /* NULL: the stream alone, in one piece. */
-static json_scan_fn *const scans[] = {
+static json_read_fn *const readers[] = {
     NULL,
-    json_scan_plain,
+    json_read_plain,
 #if defined(__x86_64__)
-    json_scan_avx2,
-    json_scan_avx512,
+    json_read_avx2,
+    json_read_avx512,
 #endif
 };
 
@@ -102,7 +102,7 @@ static void check_round_trip(struct sl_mem *mem, struct outcome *expected, uint3
     sl_assert(result == 0);
     sl_value_unref(value);
     struct outcome again =
-        read_whole(mem, sl_slice_make(out.data, out.size), json_scan_get(), false);
+        read_whole(mem, sl_slice_make(out.data, out.size), json_read_get(), false);
     again.duplicates = expected->duplicates;
     outcome_match(expected, again);
     sl_out_fini(&out);
@@ -112,10 +112,10 @@ int json_check_text(struct sl_mem *mem, struct sl_slice text)
 {
     struct outcome expected = read_pieces(mem, text, 0, 0);
     size_t step = text.size > CHECK_EVERY_CUT_MAX ? text.size / CHECK_SOME_CUTS : 1;
-    for (size_t i = 0; i < sizeof(scans) / sizeof(scans[0]); i++) {
-        if (scans[i] != NULL && !json_scan_can_run(scans[i])) continue;
-        outcome_match(&expected, read_whole(mem, text, scans[i], false));
-        outcome_match(&expected, read_whole(mem, text, scans[i], true));
+    for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
+        if (readers[i] != NULL && !json_read_can_run(readers[i])) continue;
+        outcome_match(&expected, read_whole(mem, text, readers[i], false));
+        outcome_match(&expected, read_whole(mem, text, readers[i], true));
     }
     for (size_t cut = 0; cut < text.size; cut += step) {
         outcome_match(&expected, read_pieces(mem, text, cut, cut + 1));

@@ -508,6 +508,80 @@ static void write_large_strings_and_limits(void **state)
     sl_value_unref(value);
 }
 
+/* Append to a text of `cap` bytes, as far as there is room. */
+static void random_put(char *text, size_t cap, size_t *size, const char *piece)
+{
+    size_t length = strlen(piece);
+    if (*size + length >= cap) return;
+    memcpy(text + *size, piece, length);
+    *size += length;
+}
+
+static unsigned random_draw(uint64_t *seed, unsigned limit)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(*seed >> 33) % limit;
+}
+
+/* A scalar, or a container without children. */
+static void random_scalar(char *text, size_t cap, size_t *size, uint64_t *seed)
+{
+    static const char *const scalars[] = {
+        "1",  "-2.5", "true", "null", "\"s\"", "\"a\\n\"",
+        "[]", "{}",   "1e3",  "\"\"", "false", "18446744073709551615",
+    };
+    random_put(text, cap, size, scalars[random_draw(seed, 12)]);
+}
+
+/*
+ * Maps and lists in each other, some with more children than fit the builder's first stack, keys
+ * that stand twice or share a bit of their hash, escapes, and in some texts one byte that is wrong.
+ */
+static size_t random_text(char *text, size_t cap, uint64_t seed)
+{
+    size_t size = 0;
+    bool maps[SL_PAYLOAD_DEPTH_MAX];
+    unsigned depth = 0, keys = 1 + random_draw(&seed, 60), wrong = random_draw(&seed, 8);
+    unsigned steps = 1 + random_draw(&seed, 4) * random_draw(&seed, 120);
+    unsigned close = 4 + random_draw(&seed, 60);
+    maps[depth++] = random_draw(&seed, 2) != 0;
+    random_put(text, cap, &size, maps[0] ? "{" : "[");
+    for (bool first = true; depth > 0; steps -= steps > 0) {
+        if (steps == 0 || (!first && random_draw(&seed, close) == 0)) {
+            random_put(text, cap, &size, maps[--depth] ? "}" : "]");
+            first = false;
+            continue;
+        }
+        char key[32];
+        if (!first) random_put(text, cap, &size, random_draw(&seed, 3) > 0 ? "," : " ,\n ");
+        (void)snprintf(key, sizeof(key), "\"%.*sk%u\":", (int)random_draw(&seed, 12), "a_long_name",
+                       random_draw(&seed, keys));
+        if (maps[depth - 1]) random_put(text, cap, &size, key);
+        first = depth < 100 && random_draw(&seed, 5) == 0;
+        if (first) {
+            maps[depth] = random_draw(&seed, 2) != 0;
+            random_put(text, cap, &size, maps[depth++] ? "{" : "[");
+        } else {
+            random_scalar(text, cap, &size, &seed);
+        }
+    }
+    if (wrong == 0) text[random_draw(&seed, (unsigned)size)] = ",:\"[]{}x"[random_draw(&seed, 8)];
+    return size;
+}
+
+static void parse_random_nestings_every_way_agrees(void **state)
+{
+    enum { TEXTS = 3000 };
+    static char text[32768];
+    unsigned read = 0;
+    for (uint64_t seed = 0; seed < TEXTS; seed++) {
+        size_t size = random_text(text, sizeof(text), seed);
+        read += json_check_text(*state, sl_slice_make(text, size)) == 0;
+    }
+    assert_true(read > TEXTS / 2);
+    assert_true(read < TEXTS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mem_setup, mem_teardown)
 
 int main(void)
@@ -526,6 +600,7 @@ int main(void)
         TEST(parse_every_length_and_cut),
         TEST(parse_stack_grows_anywhere),
         TEST(parse_damaged_texts_agree),
+        TEST(parse_random_nestings_every_way_agrees),
         TEST(write_kinds_json_does_not_have),
         TEST(write_error_with_causes),
         TEST(write_pretty),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Finding tokens with AVX2: a block is two registers. */
+/* The parser for AVX2: a block of 64 bytes is two registers. */
 #include <immintrin.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "codecs/json/scan_block.h"
+#include "codecs/json/words.h"
 
 static inline uint64_t mask_join(__m256i low, __m256i high)
 {
@@ -78,7 +79,23 @@ static inline uint32_t *places_put(uint32_t *places, uint32_t base, uint64_t bit
     return end;
 }
 
-void json_scan_avx2(struct json_scan *scan)
+static void scan_window(struct json_scan *scan)
 {
     window_scan(scan, masks_get, masks_get_tail, places_put);
+}
+
+#define word_read  word_read_plain
+#define has_escape has_escape_plain
+static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8_t *next,
+                                                  const uint8_t *end, struct sl_cell *cell)
+{
+    return number_read_plain(at, next, end, cell);
+}
+
+#include "codecs/json/machine.h"
+
+int json_read_avx2(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
+                   struct sl_value *ret, uint32_t *ret_duplicates)
+{
+    return text_read(text, owner, mem, ret, ret_duplicates);
 }

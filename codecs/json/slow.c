@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the fast parser leaves aside: escapes, rare numbers. */
-#include "codecs/json/fast.h"
+#include "codecs/json/read.h"
 
 #include <string.h>
 

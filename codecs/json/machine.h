@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The second step of reading: from place to place (scan.h), straight to cells. Included once by each
+ * file that builds a parser, after its ways to scan a window and to read words and numbers:
+ *
+ *     scan_window    finds the places of the next window
+ *     word_read      1..8 bytes as a word
+ *     number_read    the common numbers
+ *
+ * Children of a container have to stand in a row before it, and those of an inner one before them.
+ * So they are written to the end of the tape as if no container would come, and only if one does
+ * what was written is put aside on the builder's stack; a container without containers, as most are,
+ * is never copied.
+ *
+ *     [1,{"a":2},3]      tape | 1                stack | List            an item: where it will stay
+ *                        tape |                  stack | List 1 Map      '{': put the elder aside
+ *                        tape | "a" 2            stack | List 1 Map
+ *                        tape | "a" 2            stack | List 1 Map 3    '}' seals the tape's end
+ *                        tape | "a" 2 1 Map 3    stack | List            ']' copies
+ *
+ * What does not fit, maps with many keys, and keys that may stand twice go to the builder.
+ */
+#pragma once
+
+#include <errno.h>
+
+#include "codecs/flat/flat_build_fast.h"
+#include "codecs/json/read.h"
+#include "codecs/json/scan.h"
+#include "codecs/json/words.h"
+
+enum {
+    MACHINE_CHUNK = 4,       /* cells copied at once: so many may be written beyond the last */
+    MACHINE_ROOM = 2,        /* cells that a step may write: a key and its value */
+    MACHINE_SPACE = 6,       /* bytes of text for a cell, in texts of many windows */
+    MACHINE_BYTES_OWNER = 48 /* bytes for the owner's entry; escapes make room for themselves */
+};
+
+/* The children of the innermost container that were read so far. */
+struct run {
+    struct sl_cell *first, *top;
+    struct sl_cell *limit; /* from here on there is no MACHINE_ROOM */
+    uint64_t seen;         /* a bit for each of 64 hashes: keys of this map */
+    bool direct;           /* they stand on the end of the tape, else on the builder's stack */
+};
+
+/* What is known of a text before its cells are written: a parser of its own for each. */
+struct text_kind {
+    bool borrow; /* strings are borrowed from the text, else copied */
+    bool whole;  /* all its places were found in the first window, and no backslash */
+};
+
+/* One text, and what is not needed at each step. */
+struct machine {
+    struct sl_builder builder;
+    uint64_t seen[SL_PAYLOAD_DEPTH_MAX]; /* run.seen of the containers around */
+    struct json_scan scan;               /* last: its places need not be cleared */
+};
+
+/* ------------------------------------------------------------------------------------------ */
+/* Runs                                                                                         */
+
+static FAST_INLINE struct sl_cell *limit_get(struct sl_cell *cells, uint32_t cap)
+{
+    return cells + cap - (MACHINE_CHUNK + MACHINE_ROOM - 1);
+}
+
+/* Copy cells, MACHINE_CHUNK at a time; the end of the copies. */
+static FAST_INLINE struct sl_cell *cells_copy(struct sl_cell *to, const struct sl_cell *from,
+                                              size_t count)
+{
+    struct sl_cell *end = to + count;
+    while (to < end) {
+        for (int i = 0; i < MACHINE_CHUNK; i++) {
+            fast_pair pair;
+            memcpy(&pair, from + i, sizeof(pair));
+            memcpy(to + i, &pair, sizeof(pair));
+        }
+        to += MACHINE_CHUNK;
+        from += MACHINE_CHUNK;
+    }
+    return end;
+}
+
+/* The run on the stack, with room for more; .top is NULL after an error. */
+static __attribute__((noinline)) struct run run_grow(struct sl_builder *builder, struct run run)
+{
+    size_t count = (size_t)(run.top - run.first);
+    uint32_t begin = builder->depth > 0 ? builder->open[builder->depth - 1] : 0;
+    builder->stack_count = begin + (run.direct ? 0 : (uint32_t)count);
+    while (begin + count + MACHINE_CHUNK + MACHINE_ROOM > builder->stack_cap) {
+        if (!sl_builder_stack_grow(builder, (uint32_t)count + MACHINE_CHUNK + MACHINE_ROOM)) {
+            run.top = NULL;
+            return run;
+        }
+    }
+    if (run.direct) memcpy(builder->stack + begin, run.first, count * sizeof(*run.first));
+    run.first = builder->stack + begin;
+    run.top = run.first + count;
+    run.limit = limit_get(builder->stack, builder->stack_cap);
+    run.direct = false;
+    return run;
+}
+
+/* Make room for the next step. */
+static FAST_INLINE bool run_check(struct sl_builder *builder, struct run *run)
+{
+    if (FAST_LIKELY(run->top < run->limit)) return true;
+    *run = run_grow(builder, *run);
+    return run->top != NULL;
+}
+
+/* Put the run aside on the stack: its container is not the innermost any more. */
+static FAST_INLINE bool run_put_aside(struct sl_builder *builder, struct run *run)
+{
+    struct sl_cell *to = builder->stack + builder->open[builder->depth - 1];
+    struct sl_cell *limit = limit_get(builder->stack, builder->stack_cap);
+    size_t count = (size_t)(run->top - run->first);
+    if (FAST_RARE((ptrdiff_t)count >= limit - to)) {
+        *run = run_grow(builder, *run);
+        return run->top != NULL;
+    }
+    run->top = cells_copy(to, run->first, count);
+    run->first = to;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Containers                                                                                   */
+
+static FAST_INLINE bool container_begin(struct machine *machine, struct run *run, uint8_t kind)
+{
+    struct sl_builder *builder = &machine->builder;
+    struct sl_buf *buf = builder->buf;
+    uint32_t depth = builder->depth;
+    if (FAST_RARE(depth == SL_PAYLOAD_DEPTH_MAX)) {
+        sl_builder_fail(builder, -E2BIG);
+        return false;
+    }
+    if (run->direct && !run_put_aside(builder, run)) return false;
+    cell_put(run->top++, FAST_HEAD(kind, 0, 0, 0), 0);
+    machine->seen[depth] = run->seen;
+    builder->open[depth++] = (uint32_t)(run->top - builder->stack);
+    builder->depth = depth;
+    if (depth > builder->depth_max) builder->depth_max = depth;
+    run->first = run->top = buf->cells + buf->cells_count;
+    run->limit = limit_get(buf->cells, buf->cells_cap);
+    run->seen = 0;
+    run->direct = true;
+    return true;
+}
+
+/* The builder's way to end a container. */
+static __attribute__((noinline)) bool container_end_slow(struct sl_builder *builder, struct run run,
+                                                         uint8_t kind)
+{
+    run = run_grow(builder, run);
+    if (run.top == NULL) return false;
+    builder->stack_count = (uint32_t)(run.top - builder->stack);
+    if (kind == SL_VALUE_MAP) {
+        sl_build_map_end(builder);
+    } else {
+        sl_build_list_end(builder);
+    }
+    return builder->error == 0;
+}
+
+/* End the innermost container; what was read of the one around it goes on. */
+static FAST_INLINE bool container_end(struct machine *machine, struct run *run, uint8_t kind)
+{
+    struct sl_builder *builder = &machine->builder;
+    struct sl_buf *buf = builder->buf;
+    uint32_t depth = builder->depth - 1;
+    uint32_t count = (uint32_t)(run->top - run->first), place = buf->cells_count;
+    struct sl_cell *own = builder->stack + builder->open[depth] - 1;
+    bool fits = run->direct || count + MACHINE_CHUNK <= buf->cells_cap - place;
+    if (kind == SL_VALUE_MAP) {
+        fits &= count <= 2 * SL_PAYLOAD_MAP_INDEX_MIN;
+        fits &= own->flags == 0;
+    }
+    if (FAST_LIKELY(fits)) {
+        if (!run->direct) (void)cells_copy(buf->cells + place, run->first, count);
+        cell_put(own, FAST_HEAD(kind, 0, 0, kind == SL_VALUE_MAP ? count / 2 : count),
+                 count > 0 ? place : 0);
+        buf->cells_count = place + count;
+        builder->depth = depth;
+    } else {
+        if (!container_end_slow(builder, *run, kind)) return false;
+        own = builder->stack + builder->open[depth] - 1;
+    }
+    run->top = own + 1;
+    run->first = builder->stack + (depth > 0 ? builder->open[depth - 1] : 0);
+    run->limit = limit_get(builder->stack, builder->stack_cap);
+    run->seen = machine->seen[depth];
+    run->direct = false;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Strings                                                                                      */
+
+/* The seeds of sl_hash64, mixed, of keys of 0..8 bytes. */
+#define HASH_SEED(size)                                                                            \
+    ((((size) + UINT64_C(1)) * SL_HASH_MULTIPLIER) ^                                               \
+     (((size) + UINT64_C(1)) * SL_HASH_MULTIPLIER) >> 32)
+static const uint64_t hash_seeds[9] = {HASH_SEED(0), HASH_SEED(1), HASH_SEED(2),
+                                       HASH_SEED(3), HASH_SEED(4), HASH_SEED(5),
+                                       HASH_SEED(6), HASH_SEED(7), HASH_SEED(8)};
+
+/* sl_hash64: the bits 16..31 are the hash of the key. */
+static FAST_INLINE uint64_t hash_key(const uint8_t *at, size_t size, const uint8_t *end)
+{
+    uint64_t hash = FAST_LIKELY(size <= 8) ? hash_seeds[size] : HASH_SEED(size);
+    for (; __builtin_expect(size > 8, 0); size -= 8, at += 8) {
+        hash = (hash ^ load64(at)) * SL_HASH_MULTIPLIER;
+        hash ^= hash >> 32;
+    }
+    if (FAST_RARE(size == 0)) return hash;
+    hash = (hash ^ word_read(at, size, end)) * SL_HASH_MULTIPLIER;
+    return hash ^ (hash >> 32);
+}
+
+/* The cell of the string [begin, begin + size), with `head` of its hash. */
+static FAST_INLINE bool string_put(struct sl_builder *builder, const struct text_kind kind,
+                                   const uint8_t *begin, size_t size, uint64_t head,
+                                   struct sl_cell *cell)
+{
+    head |= (uint64_t)size << 32 | SL_VALUE_STRING;
+    if (kind.borrow) {
+        cell_put(cell, head | SL_CELL_POINTER << 8, (uintptr_t)begin);
+        return true;
+    }
+    uint8_t *to = sl_builder_bytes_reserve(builder, size);
+    if (to == NULL) return false;
+    memcpy(to, begin, size);
+    struct sl_buf *buf = builder->buf;
+    cell_put(cell, head, buf->bytes_size);
+    buf->bytes_size += (uint32_t)size;
+    return true;
+}
+
+/*
+ * The bit of `seen` is set: where a key has the same hash, the builder has to look at the map.
+ * returns what `seen` is from here on: nothing, where the builder will look anyway
+ */
+static __attribute__((noinline)) uint64_t key_repeated(struct sl_builder *builder, struct run run)
+{
+    if (run.top - run.first >= SL_PAYLOAD_MAP_INDEX_MIN * 2) return 0;
+    for (const struct sl_cell *key = run.first; key < run.top; key += 2) {
+        if (key->hash != run.top->hash) continue;
+        builder->stack[builder->open[builder->depth - 1] - 1].flags = 1;
+    }
+    return run.seen;
+}
+
+static FAST_COLD bool key_unescape(struct sl_builder *builder, const uint8_t *begin, size_t size,
+                                   struct sl_cell *cell)
+{
+    if (!json_fast_unescape(builder, begin, begin + size, cell)) return false;
+    cell->hash = sl_hash16(builder->buf->bytes + cell->word, cell->len);
+    return true;
+}
+
+/* A key to the run's top, which stays. */
+static FAST_INLINE bool key_put(struct machine *machine, struct run *run,
+                                const struct text_kind kind, const uint8_t *begin, size_t size)
+{
+    const uint8_t *end = machine->scan.text + machine->scan.size;
+    uint64_t hash;
+    if (!kind.whole && FAST_RARE(machine->scan.escapes) && has_escape(begin, size, end)) {
+        if (!key_unescape(&machine->builder, begin, size, run->top)) return false;
+        hash = (uint64_t)run->top->hash << 16;
+    } else {
+        hash = hash_key(begin, size, end);
+        if (!string_put(&machine->builder, kind, begin, size, hash & 0xffff0000, run->top)) {
+            return false;
+        }
+    }
+    uint64_t bit = UINT64_C(1) << (hash >> 16 & 63);
+    if (FAST_RARE(run->seen & bit)) run->seen = key_repeated(&machine->builder, *run);
+    run->seen |= bit;
+    return true;
+}
+
+static FAST_INLINE bool value_string_put(struct machine *machine, struct sl_cell *cell,
+                                         const struct text_kind kind, const uint8_t *begin,
+                                         size_t size)
+{
+    const uint8_t *end = machine->scan.text + machine->scan.size;
+    if (!kind.whole && FAST_RARE(machine->scan.escapes) && has_escape(begin, size, end)) {
+        return json_fast_unescape(&machine->builder, begin, begin + size, cell);
+    }
+    return string_put(&machine->builder, kind, begin, size, 0, cell);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* The machine                                                                                  */
+
+static FAST_COLD bool number_slow(const uint8_t *at, const uint8_t *end, struct sl_cell *cell)
+{
+    const uint8_t *next = json_fast_number(at, end, cell);
+    return next != NULL && (next == end || fast_ends[*next]);
+}
+
+/* The cells of literals: each is loaded at once, since two halves put together may wait. */
+static const struct sl_cell literal_null = {.kind = SL_VALUE_NULL};
+static const struct sl_cell literal_true = {.kind = SL_VALUE_BOOL, .word = 1};
+static const struct sl_cell literal_false = {.kind = SL_VALUE_BOOL};
+
+static FAST_INLINE bool literal_read(const uint8_t *at, const uint8_t *end, struct sl_cell *cell)
+{
+    const struct sl_cell *from = *at == 't' ? &literal_true : &literal_null;
+    uint32_t word = *at == 't' ? FAST_WORD('t', 'r', 'u', 'e') : FAST_WORD('n', 'u', 'l', 'l');
+    ptrdiff_t size = 4;
+    if (*at == 'f') {
+        from = &literal_false;
+        word = FAST_WORD('a', 'l', 's', 'e');
+        size = 5;
+    }
+    if (FAST_RARE(end - at < size)) return false;
+    if (FAST_RARE(load32(at + size - 4) != word)) return false;
+    memcpy(cell, from, sizeof(*cell));
+    return at + size == end || fast_ends[at[size]];
+}
+
+/* What is no string and no container; `next` is the next token, if there is one. */
+static FAST_INLINE bool scalar_read(const uint8_t *at, const uint8_t *next, const uint8_t *end,
+                                    struct sl_cell *cell)
+{
+    if (FAST_LIKELY(*at - (unsigned)'0' <= 9 || *at == '-')) {
+        if (FAST_LIKELY((size_t)(next - at) <= FAST_SHORT_MAX) &&
+            FAST_LIKELY(number_read_short(at, cell))) {
+            return true;
+        }
+        return FAST_LIKELY(number_read(at, next, end, cell)) || number_slow(at, end, cell);
+    }
+    return literal_read(at, end, cell);
+}
+
+/* The first places; false: the text is bad. */
+static __attribute__((noinline)) bool scan_first(struct json_scan *scan, struct sl_slice text)
+{
+    json_scan_init(scan, text);
+    while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
+    return json_scan_close(scan);
+}
+
+/* More places from `place` on, of windows behind the first; NULL: the text is bad, or at its end. */
+static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *scan,
+                                                           const uint32_t *place)
+{
+    if (!json_scan_keep(scan, place)) return NULL;
+    while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
+    return json_scan_close(scan) ? scan->places : NULL;
+}
+
+/* Step to the next place. */
+#define MACHINE_NEXT() (at = text + *place++)
+
+/*
+ * SCAN_AHEAD places have to be there before the next steps. A whole text needs to look only where
+ * containers begin: its end is followed by copies of the first bracket, and nothing but a container
+ * goes on there.
+ */
+#define MACHINE_AHEAD(needed)                                                                      \
+    do {                                                                                           \
+        if ((needed) && FAST_RARE(place > machine->scan.limit)) {                                  \
+            place = scan_more(&machine->scan, place);                                              \
+            if (place == NULL) return false;                                                       \
+        }                                                                                          \
+    } while (0)
+
+/* A value, if it is no container: those go on elsewhere. */
+#define MACHINE_VALUE()                                                                            \
+    do {                                                                                           \
+        if (FAST_LIKELY(*at == '"')) {                                                             \
+            const uint8_t *string = at + 1;                                                        \
+            MACHINE_NEXT();                                                                        \
+            if (!value_string_put(machine, run.top, kind, string, (size_t)(at - string))) {        \
+                return false;                                                                      \
+            }                                                                                      \
+        } else if ((*at & 0xdf) == '[') {                                                          \
+            if (*at == '{') goto map_begin;                                                        \
+            goto list_begin;                                                                       \
+        } else if (FAST_RARE(!scalar_read(at, text + *place, end, run.top))) {                     \
+            return false;                                                                          \
+        }                                                                                          \
+        run.top++;                                                                                 \
+    } while (0)
+
+/*
+ * From place to place; the root is a container and its first place was taken. A label for each
+ * state, so that each jump has a history of its own.
+ */
+static FAST_INLINE bool containers_read(struct machine *machine, const struct text_kind kind,
+                                        const uint32_t *place)
+{
+    const uint8_t *const text = machine->scan.text, *const end = text + machine->scan.size;
+    struct sl_builder *builder = &machine->builder;
+    struct sl_cell *stack = builder->stack;
+    struct run run = {stack, stack, limit_get(stack, builder->stack_cap), 0, false};
+    const uint8_t *at = text + place[-1];
+    if (*at == '[') goto list_begin;
+
+map_begin:
+    if (!container_begin(machine, &run, SL_VALUE_MAP)) return false;
+    MACHINE_AHEAD(true);
+    MACHINE_NEXT();
+    if (FAST_LIKELY(*at == '"')) goto key;
+    goto map_end;
+map_after:
+    MACHINE_NEXT();
+    if (FAST_RARE(*at != ',')) goto map_end;
+    MACHINE_AHEAD(!kind.whole);
+    MACHINE_NEXT();
+    if (FAST_RARE(*at != '"')) return false;
+key : {
+    const uint8_t *begin = at + 1;
+    if (FAST_RARE(!run_check(builder, &run))) return false;
+    MACHINE_NEXT();
+    if (!key_put(machine, &run, kind, begin, (size_t)(at - begin))) return false;
+    run.top++;
+    MACHINE_NEXT();
+    if (FAST_RARE(*at != ':')) return false;
+    MACHINE_NEXT();
+    MACHINE_VALUE();
+    goto map_after;
+}
+map_end:
+    if (FAST_RARE(*at != '}')) return false;
+    if (!container_end(machine, &run, SL_VALUE_MAP)) return false;
+    goto container_after;
+
+list_begin:
+    if (!container_begin(machine, &run, SL_VALUE_LIST)) return false;
+    MACHINE_AHEAD(true);
+    MACHINE_NEXT();
+    if (FAST_RARE(*at == ']')) goto list_end;
+list_item:
+    if (FAST_RARE(!run_check(builder, &run))) return false;
+    MACHINE_VALUE();
+list_after:
+    MACHINE_NEXT();
+    if (FAST_RARE(*at != ',')) goto list_end;
+    MACHINE_AHEAD(!kind.whole);
+    MACHINE_NEXT();
+    goto list_item;
+list_end:
+    if (FAST_RARE(*at != ']')) return false;
+    if (!container_end(machine, &run, SL_VALUE_LIST)) return false;
+
+container_after:
+    if (builder->depth == 0) return json_scan_is_over(&machine->scan, place);
+    MACHINE_AHEAD(true);
+    if (run.first[-1].kind == SL_VALUE_MAP) goto map_after;
+    goto list_after;
+}
+
+/* A text that is one scalar: it stands alone, so where it ends nothing else may be. */
+static FAST_COLD bool scalar_text_read(struct machine *machine, const struct text_kind kind,
+                                       const uint32_t *place)
+{
+    struct sl_builder *builder = &machine->builder;
+    const uint8_t *text = machine->scan.text, *end = text + machine->scan.size;
+    const uint8_t *at = text + place[-1];
+    bool read;
+    if (*at == '"') {
+        const uint8_t *close = text + *place++;
+        if (close <= at) return false;
+        read = value_string_put(machine, builder->stack, kind, at + 1, (size_t)(close - at - 1));
+    } else if (*at - (unsigned)'0' <= 9 || *at == '-') {
+        read = number_slow(at, end, builder->stack);
+    } else {
+        read = literal_read(at, end, builder->stack);
+    }
+    return read && json_scan_is_over(&machine->scan, place);
+}
+
+/*
+ * The first window is scanned before memory is taken. Where it is the whole text there are at most
+ * half as many cells as places: a comma, colon or bracket follows each, and strings have two places.
+ */
+static FAST_INLINE uint32_t cells_hint(const struct json_scan *scan)
+{
+    uint32_t cells = scan->off == scan->size ? scan->count / 2 : scan->size / MACHINE_SPACE;
+    return cells + 2 * MACHINE_CHUNK;
+}
+
+/* Constants become parsers of their own where functions are inlined. */
+static FAST_INLINE bool text_dispatch(struct machine *machine, bool borrow, const uint32_t *place)
+{
+    const struct json_scan *scan = &machine->scan;
+    const struct text_kind common = {true, true}, borrowed = {true, false}, copied = {false, false};
+    if ((scan->text[place[-1]] & 0xdf) != '[') {
+        return scalar_text_read(machine, borrow ? borrowed : copied, place);
+    }
+    if (!borrow) return containers_read(machine, copied, place);
+    if (scan->off == scan->size && !scan->escapes) return containers_read(machine, common, place);
+    return containers_read(machine, borrowed, place);
+}
+
+static FAST_INLINE int text_read(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
+                                 struct sl_value *ret, uint32_t *ret_duplicates)
+{
+    struct machine machine;
+    if (!scan_first(&machine.scan, text)) return -EINVAL;
+    const uint32_t *place = machine.scan.places;
+    uint32_t bytes_hint = owner != NULL ? MACHINE_BYTES_OWNER : (uint32_t)text.size / 2 + 1;
+    sl_builder_init(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint);
+    if (machine.builder.error != 0) return machine.builder.error;
+    bool read = text_dispatch(&machine, owner != NULL, place + 1);
+    if (read && owner != NULL) sl_builder_own(&machine.builder, owner);
+    machine.builder.stack_count = 1;
+    if (!read && machine.builder.error == 0) sl_builder_fail(&machine.builder, -EINVAL);
+    *ret_duplicates = machine.builder.duplicates;
+    int result = sl_builder_finish(&machine.builder, ret);
+    return result == -E2BIG ? -EINVAL : result;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The parser for any machine: one byte after the other in the first step, words in the second. */
+#include "codecs/json/words.h"
+
+#define scan_window json_scan_plain
+#define word_read   word_read_plain
+#define has_escape  has_escape_plain
+static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8_t *next,
+                                                  const uint8_t *end, struct sl_cell *cell)
+{
+    return number_read_plain(at, next, end, cell);
+}
+
+#include "codecs/json/machine.h"
+
+int json_read_plain(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
+                    struct sl_value *ret, uint32_t *ret_duplicates)
+{
+    return text_read(text, owner, mem, ret, ret_duplicates);
+}
