@@ -15,11 +15,12 @@
 #include "nodes/script/engine.h"
 #include "nodes/script/js/js.h"
 #include "nodes/script/lua/lua.h"
+#include "nodes/script/use.h"
 #include "nodes/system/native.h"
 
 static const struct sl_kind *const kinds[] = {
-    &sl_kind_block,  &sl_kind_listener, &sl_kind_native,
-    &sl_kind_router, &sl_kind_snippet,  &sl_kind_switch,
+    &sl_kind_block,  &sl_kind_http,    &sl_kind_listener, &sl_kind_native,
+    &sl_kind_router, &sl_kind_snippet, &sl_kind_switch,
 };
 
 static const struct sl_engine *const engines[] = {
@@ -40,4 +41,10 @@ void sl_kinds_register(void)
     for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
         sl_engine_register(engines[i]);
     }
+}
+
+void sl_kinds_shard_fini(struct sl_shard *shard)
+{
+    sl_net_shard_fini(shard);
+    sl_script_shard_fini(shard);
 }

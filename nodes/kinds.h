@@ -7,3 +7,8 @@
  * call is harmless.
  */
 void sl_kinds_register(void);
+
+struct sl_shard;
+
+/* Free what kinds and languages keep on a shard; for sl_shard_config.ended. */
+void sl_kinds_shard_fini(struct sl_shard *shard);

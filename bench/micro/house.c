@@ -16,7 +16,6 @@
 #include "ctl/runtime/drain.h"
 #include "io/epoll/epoll.h"
 #include "nodes/kinds.h"
-#include "nodes/script/use.h"
 
 enum { MEMORY_MAX = 1 << 30, MEMORY_RESERVE = 16 * 1024 * 1024, STEP_MS = 1, PATIENCE_S = 30 };
 
@@ -85,7 +84,7 @@ static int shards_start(struct sl_micro_house *house, const struct sl_micro_hous
             .poller_new = config->poller_new != NULL ? config->poller_new : epoll_new,
             .poller_ctx = config->poller_ctx[i],
             .started = sl_remote_attach,
-            .ended = sl_script_shard_fini,
+            .ended = sl_kinds_shard_fini,
         };
         result = sl_shard_start(house->shards[i], &cfg, reterr);
         house->started_count += result == 0;

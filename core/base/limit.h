@@ -90,11 +90,20 @@ enum {
     SL_HTTP_TIMEOUT_BODY_MS = 30000,
     SL_HTTP_TIMEOUT_SEND_MS = 60000,
     SL_HTTP_TIMEOUT_CONNECT_MS = 5000,
-    SL_HTTP_CLIENT_CONNECTIONS_MAX = 1024,           /* of one client */
+    SL_HTTP_CLIENT_CONNECTIONS_MAX = 1024,           /* of one target and shard */
     SL_HTTP_CLIENT_KEPT_MAX = 64,                    /* of these, without work */
+    SL_HTTP_CLIENT_WAITING_MAX = 4096,               /* requests that wait for a connection */
     SL_HTTP_CLIENT_BODY_SIZE_MAX = 16 * 1024 * 1024, /* default, of a response, bytes */
-    SL_HTTP_LINGER_MS = 2000,                        /* reading on after a half-close */
-    SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024,           /* bytes thrown away meanwhile */
+    SL_HTTP_CLIENT_HEAD_SIZE_MAX = 64 * 1024,        /* of a request, bytes */
+    SL_HTTP_CLIENT_COPY_MAX = 4096,                  /* a body so small is sent with the head */
+    SL_HTTP_CLIENT_INTERIMS_MAX = 16,                /* 1xx before one answer */
+    SL_HTTP_CLIENT_RETRIES = 1,                      /* default */
+    SL_HTTP_CLIENT_RETRIES_MAX = 10,
+    SL_NAME_ADDRS_MAX = 8,                 /* addresses of one host name */
+    SL_NAME_REFRESH_MS = 30000,            /* a name in use is looked up again */
+    SL_NAME_RETRY_MS = 1000,               /* after a lookup that failed */
+    SL_HTTP_LINGER_MS = 2000,              /* reading on after a half-close */
+    SL_HTTP_LINGER_SIZE_MAX = 1024 * 1024, /* bytes thrown away meanwhile */
 
     /* Pollers. */
     SL_POLLER_OPS_MAX = 1024 * 1024, /* pending operations of one poller */

@@ -44,6 +44,7 @@ struct sl_shard {
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;
+    void *http;               /* nodes/net/http.c: its client, or NULL */
     void *access;             /* nodes/net/access.c: records of the access log, or NULL */
     void *workers;            /* nodes/script/worker: its pool of processes, or NULL */
     struct sl_tracer *tracer; /* core/graph/trace.h: somebody traces requests, or NULL */

@@ -32,7 +32,6 @@
 #include "ctl/runtime/published.h"
 #include "io/epoll/epoll.h"
 #include "nodes/kinds.h"
-#include "nodes/script/use.h"
 
 enum {
     RUNTIME_POLL_MS = 500,       /* the slow look at the registry behind the doorbell */
@@ -188,7 +187,7 @@ static int shards_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
             .poller_new = shard_poller,
             .poller_ctx = runtime,
             .started = sl_remote_attach,
-            .ended = sl_script_shard_fini,
+            .ended = sl_kinds_shard_fini,
         };
         r = sl_shard_start(runtime->shards[i], &shard_cfg, reterr);
     }

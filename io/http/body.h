@@ -40,6 +40,12 @@ struct sl_value http_multipart_decode(struct sl_mem *mem, struct sl_value raw,
 struct sl_value http_json_decode(struct sl_mem *mem, struct sl_value raw);
 
 /*
+ * Append a Map name → scalar or list of scalars as name=value&…
+ * returns  0, -E2BIG or -ENOMEM
+ */
+int http_form_write(struct sl_out *out, struct sl_value map);
+
+/*
  * Encode the body of an answer.
  *
  * out           scratch: overwritten; the result may point into it

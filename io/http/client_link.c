@@ -29,12 +29,12 @@ static struct sl_mem *mem_of(const struct http_link *link)
 
 static void set_kept(struct http_link *link, bool is_kept)
 {
-    struct sl_http_client *client = link->client;
-    bool was_kept = link->phase == HTTP_LINK_KEPT;
-    sl_list_remove(&link->link);
-    sl_list_insert(is_kept ? client->kept.next : &client->busy, &link->link);
-    if (is_kept && !was_kept) client->stats.kept++;
-    if (!is_kept && was_kept) client->stats.kept--;
+    struct sl_http_target *target = link->target;
+    if (sl_list_is_empty(&link->kept) == !is_kept) return;
+    sl_list_remove(&link->kept);
+    if (is_kept) sl_list_insert(target->kept.next, &link->kept);
+    target->kept_count += is_kept ? 1 : UINT32_MAX;
+    link->client->stats.kept += is_kept ? 1 : UINT32_MAX;
 }
 
 void http_link_break(struct http_link *link)
@@ -48,9 +48,10 @@ void http_link_break(struct http_link *link)
 
 /* -------- the end of an exchange -------- */
 
-static bool is_idempotent(struct sl_slice method)
+/* RFC 9110 section 9.2.2. */
+static bool is_idempotent(enum sl_http1_method method)
 {
-    switch (sl_http1_method_find(method)) {
+    switch (method) {
     case SL_HTTP1_METHOD_GET:
     case SL_HTTP1_METHOD_HEAD:
     case SL_HTTP1_METHOD_PUT:
@@ -61,15 +62,19 @@ static bool is_idempotent(struct sl_slice method)
     }
 }
 
-/* The connection is of no use; so ends the exchange, unless it may begin again. */
+/* The connection is of no use, and so ends the exchange. */
 static void fail(struct http_link *link, const char *code, int status, const char *text)
 {
     struct sl_http_exchange *exchange = link->exchange;
-    struct sl_http_client *client = link->client;
     link->exchange = NULL;
     http_link_break(link);
     if (exchange == NULL) return;
-    http_exchange_finish(exchange, sl_value_new_error(client->loop->mem, code, status, "%s", text));
+    http_exchange_finish(exchange, http_target_error(link->target, code, status, text));
+}
+
+static void fail_protocol(struct http_link *link, const char *reason)
+{
+    fail(link, "http_protocol", 502, reason != NULL ? reason : "malformed response");
 }
 
 /* The server closed or reset the connection in the middle. */
@@ -77,43 +82,65 @@ static void lost(struct http_link *link)
 {
     struct sl_http_exchange *exchange = link->exchange;
     struct sl_http_client *client = link->client;
-    bool may_retry = exchange != NULL && link->is_reused && !link->has_bytes &&
-                     !exchange->is_retried && is_idempotent(exchange->method);
+    bool may_retry = exchange != NULL && !link->has_bytes && is_idempotent(exchange->method) &&
+                     exchange->retries < link->target->config.retries_max;
     if (!may_retry) {
-        fail(link, "bad_response", 502, "the server closed the connection");
+        fail_protocol(link, link->has_bytes ? "the connection was closed within the answer"
+                                            : "the connection was closed without an answer");
         return;
     }
     link->exchange = NULL;
     http_link_break(link);
-    exchange->is_retried = true;
+    exchange->connection = NULL;
+    exchange->retries++;
     client->stats.retried++;
-    http_exchange_begin(client, exchange);
+    http_exchange_begin(exchange);
+}
+
+/* Nothing has been sent: the next address may do, whatever the method. */
+static void not_connected(struct http_link *link, const char *text)
+{
+    struct sl_http_exchange *exchange = link->exchange;
+    struct sl_http_target *target = link->target;
+    exchange->addrs_tried++;
+    target->addr_next = (target->addr_next + 1) % target->addrs_count;
+    if (exchange->addrs_tried >= target->addrs_count) {
+        fail(link, "http_connect", 502, text);
+        return;
+    }
+    link->exchange = NULL;
+    http_link_break(link);
+    exchange->connection = NULL;
+    http_exchange_begin(exchange);
 }
 
 static void complete(struct http_link *link)
 {
     struct sl_http_exchange *exchange = link->exchange;
     struct sl_http_client *client = link->client;
+    struct sl_http_target *target = link->target;
     struct sl_value answer = http_link_answer(link);
     http_bytes_release(mem_of(link), &link->in);
     http_bytes_release(mem_of(link), &link->body);
     link->exchange = NULL;
     bool is_kept = link->keep_alive && !sl_op_is_pending(&link->send) &&
                    sl_op_is_pending(&link->recv) && client->closed == NULL &&
-                   client->stats.kept < client->config.kept_max;
-    if (is_kept) {
-        set_kept(link, true);
-        link->phase = HTTP_LINK_KEPT;
-        sl_timer_start(&client->loop->timers, &link->timer,
-                       client->loop->now_ns + client->config.timeout_idle_ms * SL_NS_PER_MS);
-    } else {
-        http_link_break(link);
-    }
+                   (target->kept_count < target->config.kept_max || target->waiting_count > 0);
     http_exchange_finish(exchange, answer);
+    if (!is_kept) {
+        http_link_break(link);
+        return;
+    }
+    set_kept(link, true);
+    link->phase = HTTP_LINK_KEPT;
+    sl_timer_start(&client->loop->timers, &link->timer,
+                   client->loop->now_ns + target->config.timeout_idle_ms * SL_NS_PER_MS);
+    http_target_pump(target);
 }
 
 /* -------- the begin -------- */
 
+/* Wake when the exchange must end, or sooner: after `ms`, where that is not 0. */
 static void set_deadline(struct http_link *link, uint32_t ms)
 {
     struct sl_loop *loop = link->client->loop;
@@ -129,38 +156,58 @@ static void set_deadline(struct http_link *link, uint32_t ms)
 static void send_request(struct http_link *link)
 {
     struct sl_poller *poller = poller_of(link);
+    struct sl_http_exchange *exchange = link->exchange;
+    struct iovec iov[2];
+    uint32_t count = 1;
     link->phase = HTTP_LINK_HEAD;
     link->has_bytes = false;
+    link->interims = 0;
     set_deadline(link, 0);
-    if (!http_link_write(link, link->exchange)) {
-        fail(link, "no_memory", 503, "no memory");
-        return;
+    struct sl_slice part = sl_value_slice(exchange->head);
+    iov[0] = (struct iovec){(void *)part.data, part.size};
+    link->sending[0] = sl_value_ref(exchange->head);
+    if (exchange->body.cell != NULL) {
+        part = sl_value_slice(exchange->body);
+        iov[count++] = (struct iovec){(void *)part.data, part.size};
+        link->sending[1] = sl_value_ref(exchange->body);
     }
-    struct iovec iov = {link->out.data, link->out.size};
-    poller->ops->send(poller, &link->send, link->fd, &iov, 1);
+    poller->ops->send(poller, &link->send, link->fd, iov, count);
     if (!sl_op_is_pending(&link->recv)) poller->ops->recv(poller, &link->recv, link->fd);
 }
 
-bool http_link_open(struct sl_http_client *client, struct sl_http_exchange *exchange)
+static void release_sent(struct http_link *link)
 {
+    for (size_t i = 0; i < sizeof(link->sending) / sizeof(link->sending[0]); i++) {
+        if (link->sending[i].cell != NULL) sl_value_unref(link->sending[i]);
+        link->sending[i] = sl_value_none();
+    }
+}
+
+bool http_link_open(struct sl_http_exchange *exchange)
+{
+    struct sl_http_target *target = exchange->target;
+    struct sl_http_client *client = target->client;
     struct http_link *link = sl_mem_take(client->loop->mem, sizeof(*link));
     if (link == NULL) return false;
     memset(link, 0, sizeof(*link));
     link->client = client;
+    link->target = target;
     link->fd = -1;
-    link->addr = *exchange->addr;
+    link->addr = target->addrs[target->addr_next % target->addrs_count];
     link->exchange = exchange;
     link->connect.fn = on_connect;
     link->recv.fn = on_recv;
     link->send.fn = on_send;
+    sl_list_init(&link->kept);
     sl_task_init(&link->task, on_task);
     sl_timer_init(&link->timer, on_timer);
-    sl_list_insert(&client->busy, &link->link);
+    sl_list_insert(&client->links, &link->link);
+    target->connections++;
     client->stats.connections++;
     client->stats.connects++;
     exchange->connection = link;
     struct sl_poller *poller = client->loop->poller;
-    set_deadline(link, client->config.timeout_connect_ms);
+    set_deadline(link, target->config.timeout_connect_ms);
     poller->ops->connect(poller, &link->connect, &link->addr);
     return true;
 }
@@ -170,7 +217,6 @@ void http_link_reuse(struct http_link *link, struct sl_http_exchange *exchange)
     sl_assert(link->phase == HTTP_LINK_KEPT);
     set_kept(link, false);
     link->exchange = exchange;
-    link->is_reused = true;
     exchange->connection = link;
     send_request(link);
 }
@@ -184,7 +230,7 @@ static void on_connect(struct sl_op *op, const struct sl_event *event)
     if (link->phase == HTTP_LINK_BROKEN) {
         sl_loop_task_add(link->client->loop, &link->task);
     } else if (event->res < 0) {
-        fail(link, "connect_failed", 502, strerror(-event->res));
+        not_connected(link, strerror(-event->res));
     } else {
         send_request(link);
     }
@@ -193,7 +239,7 @@ static void on_connect(struct sl_op *op, const struct sl_event *event)
 static void on_send(struct sl_op *op, const struct sl_event *event)
 {
     struct http_link *link = sl_container_of(op, struct http_link, send);
-    http_bytes_release(mem_of(link), &link->out);
+    release_sent(link);
     if (link->phase == HTTP_LINK_BROKEN) sl_loop_task_add(link->client->loop, &link->task);
     /* After an error the answer, or the end of the stream, may still come: recv tells. */
     else if (event->res < 0 && !sl_op_is_pending(&link->recv))
@@ -203,16 +249,22 @@ static void on_send(struct sl_op *op, const struct sl_event *event)
 static void on_timer(struct sl_timer *timer)
 {
     struct http_link *link = sl_container_of(timer, struct http_link, timer);
-    if (link->phase == HTTP_LINK_KEPT)
+    if (link->phase == HTTP_LINK_KEPT) {
         http_link_break(link);
+        return;
+    }
+    uint64_t deadline_ns = link->exchange->deadline_ns;
+    bool is_over = deadline_ns != 0 && link->client->loop->now_ns >= deadline_ns;
+    if (link->phase == HTTP_LINK_CONNECT && !is_over)
+        not_connected(link, "not connected in time");
     else
-        fail(link, "timeout", 504, "the server did not answer in time");
+        fail(link, "http_timeout", 504, "no answer in time");
 }
 
 static size_t take_body(struct http_link *link, const uint8_t *data, size_t size)
 {
     struct http_bytes *body = &link->body;
-    uint64_t room = link->client->config.body_size_max - body->size;
+    uint64_t room = link->target->config.body_size_max - body->size;
     size_t part = size;
     if (link->body_kind == SL_HTTP1_BODY_LENGTH && link->body_left < size) {
         part = (size_t)link->body_left;
@@ -229,14 +281,14 @@ static size_t take_body(struct http_link *link, const uint8_t *data, size_t size
                                           room < size ? (size_t)room : size, &consumed, &produced);
         body->size += produced;
         if (got == -413)
-            fail(link, "body_too_large", 502, "the response body is too large");
+            fail(link, "http_body_too_large", 502, "the response body is too large");
         else if (got < 0)
-            fail(link, "bad_response", 502, link->chunked.reason);
+            fail_protocol(link, link->chunked.reason);
         link->body_left = got == 0;
         return got < 0 ? size : consumed;
     }
     if (part > room) {
-        fail(link, "body_too_large", 502, "the response body is too large");
+        fail(link, "http_body_too_large", 502, "the response body is too large");
         return size;
     }
     memcpy(out, data, part);
@@ -245,23 +297,32 @@ static size_t take_body(struct http_link *link, const uint8_t *data, size_t size
     return part;
 }
 
-/* A whole head stands at the front of link->in. Interim ones are skipped. */
+/* An interim answer is skipped; 101 answers a wish that was never sent. RFC 9110 section 15.2. */
+static void skip_interim(struct http_link *link, size_t head_size)
+{
+    struct http_bytes *in = &link->in;
+    if (link->client->head.status == 101) {
+        fail_protocol(link, "the server switched protocols unasked");
+    } else if (++link->interims > SL_HTTP_CLIENT_INTERIMS_MAX) {
+        fail_protocol(link, "too many interim answers");
+    } else {
+        memmove(in->data, in->data + head_size, in->size - head_size);
+        in->size -= head_size;
+    }
+}
+
+/* A whole head stands at the front of link->in. */
 static void begin_body(struct http_link *link, size_t head_size)
 {
     const struct sl_http1_response *head = &link->client->head;
     struct http_bytes *in = &link->in;
-    if (head->status < 200 && head->status != 101) {
-        memmove(in->data, in->data + head_size, in->size - head_size);
-        in->size -= head_size;
-        return;
-    }
-    link->keep_alive = head->head.keep_alive && head->status != 101;
+    link->keep_alive = head->head.keep_alive;
     link->body_kind = head->body;
     link->body_left = head->body == SL_HTTP1_BODY_LENGTH ? head->head.content_length
                                                          : head->body != SL_HTTP1_BODY_NONE;
     if (link->body_kind == SL_HTTP1_BODY_LENGTH &&
-        link->body_left > link->client->config.body_size_max) {
-        fail(link, "body_too_large", 502, "the response body is too large");
+        link->body_left > link->target->config.body_size_max) {
+        fail(link, "http_body_too_large", 502, "the response body is too large");
         return;
     }
     memset(&link->chunked, 0, sizeof(link->chunked));
@@ -286,16 +347,16 @@ static void take_head(struct http_link *link, const uint8_t *data, size_t size)
         return;
     }
     while (link->phase == HTTP_LINK_HEAD) {
-        enum sl_http1_method method = sl_http1_method_find(link->exchange->method);
-        int64_t got = sl_http1_parse_response(in->data, in->size, 0, client->config.head_size_max,
-                                              method, &client->head);
+        int64_t got =
+            sl_http1_parse_response(in->data, in->size, 0, link->target->config.head_size_max,
+                                    link->exchange->method, &client->head);
         if (got == 0) return;
-        if (got < 0) {
-            const char *reason = client->head.head.reason;
-            fail(link, "bad_response", 502, reason != NULL ? reason : "malformed response");
-            return;
-        }
-        begin_body(link, (size_t)got);
+        if (got < 0)
+            fail_protocol(link, client->head.head.reason);
+        else if (client->head.status < 200)
+            skip_interim(link, (size_t)got);
+        else
+            begin_body(link, (size_t)got);
     }
 }
 
@@ -349,9 +410,14 @@ static void on_task(struct sl_task *task)
     if (link->fd >= 0) poller->ops->close(poller, link->fd);
     sl_list_remove(&link->link);
     client->stats.connections--;
-    http_bytes_release(client->loop->mem, &link->out);
+    release_sent(link);
     http_bytes_release(client->loop->mem, &link->in);
     http_bytes_release(client->loop->mem, &link->body);
+    struct sl_http_target *target = link->target;
     sl_mem_give(client->loop->mem, link, sizeof(*link));
+    if (target != NULL) {
+        target->connections--;
+        http_target_pump(target);
+    }
     if (client->closed != NULL) sl_loop_task_add(client->loop, &client->closed_task);
 }

@@ -58,8 +58,7 @@ static int text_write(struct sl_out *out, struct sl_value value, bool escape)
     return sl_json_write(value, 0, out);
 }
 
-/* Map name → scalar or list of scalars. */
-static int form_write(struct sl_out *out, struct sl_value map)
+int http_form_write(struct sl_out *out, struct sl_value map)
 {
     uint32_t count = sl_value_count(map);
     bool is_first = true;
@@ -101,7 +100,7 @@ int http_body_encode(struct sl_out *out, struct sl_value value, struct sl_slice 
     out->size = 0;
     out->error = 0;
     if (tag == HTTP_BODY_FORM && sl_value_is(value, SL_VALUE_MAP))
-        err = form_write(out, value);
+        err = http_form_write(out, value);
     else if (tag == HTTP_BODY_TEXT && is_scalar(value))
         err = text_write(out, value, false);
     else

@@ -244,6 +244,26 @@ void http_header_build(struct sl_builder *builder, const struct sl_http1_head *h
  */
 int http_body_buffer(struct sl_mem *mem, struct http_bytes *body, struct sl_value *ret_value);
 
+/* -------- fields.c -------- */
+
+typedef void http_field_fn(void *ctx, struct sl_slice name, struct sl_slice value);
+
+/* Call `fn` for each field of a header map: name → scalar, or list of at most 64 of them. */
+void http_header_walk(struct sl_value map, http_field_fn *fn, void *ctx);
+/* The first text of a name in a header map, without case; size 0 if there is none. */
+struct sl_slice http_header_get(struct sl_value map, struct sl_slice name);
+/* The value of the first field with an id; size 0 if there is none. */
+struct sl_slice http_field_of(const struct sl_http1_head *head, enum sl_http1_header_id id);
+/* True if a comma-separated list has `name`, both without case. */
+bool http_list_names(struct sl_slice list, struct sl_slice name);
+/* True for the keys that a payload of HTTP may have. */
+bool http_is_payload_field(struct sl_slice key);
+/*
+ * The bytes of the `body` of a payload as they were received: a Binary that the payload owns, and
+ * what http_body_tag said of them; none if it was made here.
+ */
+struct sl_value http_body_raw(struct sl_value map, uint32_t *ret_tag);
+
 /* -------- remote.c -------- */
 
 /* Fill conn->remote and conn->is_trusted. */

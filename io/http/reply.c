@@ -10,10 +10,7 @@
 #include "core/mem/mem.h"
 #include "io/http/internal.h"
 
-enum {
-    HEAD_FIXED_SIZE = 256, /* status line, Date, Content-Length, Connection */
-    HEADER_LIST_MAX = 64,  /* values of one name */
-};
+enum { HEAD_FIXED_SIZE = 256 }; /* status line, Date, Content-Length, Connection */
 
 /* What the fields of an answer say about the rest of its head. */
 struct facts {
@@ -56,8 +53,9 @@ static bool is_ours(struct writer *writer, enum sl_http1_header_id id, struct sl
     }
 }
 
-static void put_field(struct writer *writer, struct sl_slice name, struct sl_slice value)
+static void put_field(void *ctx, struct sl_slice name, struct sl_slice value)
 {
+    struct writer *writer = ctx;
     if (is_ours(writer, sl_http1_header_find(name), value)) return;
     size_t size = name.size + value.size + 4;
     uint8_t *at = http_bytes_reserve(writer->mem, writer->out, size);
@@ -66,43 +64,6 @@ static void put_field(struct writer *writer, struct sl_slice name, struct sl_sli
         return;
     }
     writer->out->size += sl_http1_write_header(at, size, name, value);
-}
-
-/* One value of the header map. Other kinds than these say nothing in a field. */
-static void put_value(struct writer *writer, struct sl_slice name, struct sl_value value)
-{
-    uint8_t text[SL_HTTP1_NUMBER_MAX + 1];
-    struct sl_slice slice = {text, 0};
-    switch (sl_value_kind(value)) {
-    case SL_VALUE_STRING: slice = sl_value_slice(value); break;
-    case SL_VALUE_BOOL: slice = value.cell->word ? SL_SLICE("true") : SL_SLICE("false"); break;
-    case SL_VALUE_INT:
-        text[0] = '-';
-        slice.size = value.cell->i64 < 0;
-        slice.size += sl_http1_write_number(text + slice.size,
-                                            slice.size ? -value.cell->word : value.cell->word);
-        break;
-    case SL_VALUE_UINT: slice.size = sl_http1_write_number(text, value.cell->word); break;
-    default: return;
-    }
-    put_field(writer, name, slice);
-}
-
-static void put_map(struct writer *writer, struct sl_value map)
-{
-    uint32_t count = sl_value_count(map);
-    for (uint32_t i = 0; i < count; i++) {
-        struct sl_slice name = sl_value_key_at(map, i);
-        struct sl_value value = sl_value_map_at(map, i);
-        if (!sl_value_is(value, SL_VALUE_LIST)) {
-            put_value(writer, name, value);
-            continue;
-        }
-        uint32_t values = sl_value_count(value);
-        for (uint32_t j = 0; j < values && j < HEADER_LIST_MAX; j++) {
-            put_value(writer, name, sl_value_list_at(value, j));
-        }
-    }
 }
 
 static const uint8_t *date_line(struct sl_http_server *server)
@@ -199,7 +160,7 @@ bool http_reply_head(struct http_request *request, struct http_bytes *out,
     for (uint32_t i = 0; i < reply->fields_count; i++) {
         put_field(&writer, reply->fields[i].name, reply->fields[i].value);
     }
-    if (reply->header.cell != NULL) put_map(&writer, reply->header);
+    if (reply->header.cell != NULL) http_header_walk(reply->header, put_field, &writer);
     if (!writer.facts.has_date && !server->config.date_off) {
         add(&writer, date_line(server), SL_HTTP1_DATE_SIZE);
     }

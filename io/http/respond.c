@@ -9,17 +9,6 @@
 #include "core/mem/mem.h"
 #include "io/http/internal.h"
 
-/* The fields that an envelope may have: those of the request's payload. */
-static bool is_field(struct sl_slice key)
-{
-    static const char *const fields[] = {"body",   "status",   "header", "method", "path", "query",
-                                         "params", "protocol", "remote", "scheme", "host"};
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (sl_slice_eq_str(key, fields[i])) return true;
-    }
-    return false;
-}
-
 /* A status that may be sent, or 0. */
 static int status_of(struct sl_value value)
 {
@@ -42,7 +31,7 @@ static bool envelope_read(struct sl_value map, struct envelope *ret)
     if (status_of(status) == 0 && header.cell == NULL && body.cell == NULL) return false;
     uint32_t count = sl_value_count(map);
     for (uint32_t i = 0; i < count; i++) {
-        if (!is_field(sl_value_key_at(map, i))) return false;
+        if (!http_is_payload_field(sl_value_key_at(map, i))) return false;
     }
     ret->status = status_of(status);
     /* An interim status is no answer. */
@@ -50,23 +39,6 @@ static bool envelope_read(struct sl_value map, struct envelope *ret)
     ret->header = sl_value_is(header, SL_VALUE_MAP) ? header : sl_value_none();
     ret->body = body;
     return true;
-}
-
-/* Content-Type of a header map, however it is written; size 0 if there is none. */
-static struct sl_slice content_type_of(struct sl_value header)
-{
-    if (header.cell == NULL) return (struct sl_slice){NULL, 0};
-    uint32_t count = sl_value_count(header);
-    for (uint32_t i = 0; i < count; i++) {
-        struct sl_slice key = sl_value_key_at(header, i);
-        if (key.size != 12 || !sl_slice_eq_nocase(key, SL_SLICE("content-type"))) continue;
-        struct sl_value value = sl_value_map_at(header, i);
-        if (sl_value_is(value, SL_VALUE_LIST) && sl_value_count(value) > 0) {
-            value = sl_value_list_at(value, 0);
-        }
-        if (sl_value_is(value, SL_VALUE_STRING)) return sl_value_slice(value);
-    }
-    return (struct sl_slice){NULL, 0};
 }
 
 static void respond_status(struct http_request *request, int status)
@@ -127,7 +99,8 @@ void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
     struct http_reply reply = {.status = envelope.status, .header = envelope.header};
     struct sl_slice body = {NULL, 0};
     if (envelope.body.cell != NULL) {
-        int err = http_body_encode(&server->text, envelope.body, content_type_of(envelope.header),
+        int err = http_body_encode(&server->text, envelope.body,
+                                   http_header_get(envelope.header, SL_SLICE("content-type")),
                                    &body, &reply.content_type);
         if (err < 0) {
             respond_status(self, 500);

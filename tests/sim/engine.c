@@ -15,7 +15,6 @@
 #include "ctl/loader/source.h"
 #include "ctl/registry/registry.h"
 #include "nodes/kinds.h"
-#include "nodes/script/use.h"
 
 enum { LOOK_MS_MAX = 5, MEMORY_MAX = 256 * 1024 * 1024 };
 
@@ -204,7 +203,7 @@ static void shards_make(struct engine *engine)
             .clock = clock,
             .memory_max = MEMORY_MAX,
             .started = sl_remote_attach,
-            .ended = sl_script_shard_fini,
+            .ended = sl_kinds_shard_fini,
         };
         lane_init(engine, i + 1);
         sl_assert(sl_shard_init(engine->shards[i], &cfg, lane->poller) == 0);
