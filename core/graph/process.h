@@ -28,8 +28,11 @@
 
 struct sl_instance;
 struct sl_port;
+struct sl_process;
+struct sl_span;
 struct sl_shard;
 struct sl_trace;
+struct sl_tracestate;
 
 enum sl_frame_type {
     SL_FRAME_REPLY = 1, /* the end of the way: struct sl_reply */
@@ -76,6 +79,10 @@ struct sl_reply {
     void (*fn)(struct sl_reply *reply, struct sl_value answer);
 };
 
+/* Tells the span of a process, and if ret_state is not NULL what is passed on with it. */
+typedef void sl_process_span_fn(const struct sl_process *process, struct sl_span *ret_span,
+                                struct sl_tracestate *ret_state);
+
 typedef void sl_process_hook_fn(struct sl_process *process, void *ctx);
 
 struct sl_process {
@@ -108,8 +115,9 @@ struct sl_process {
     struct sl_process_local *locals;
     sl_process_hook_fn *ended; /* told last, before the memory goes; may be NULL */
     void *ended_ctx;
-    void *request;          /* of the source that made it; for traces and logs */
-    struct sl_trace *trace; /* core/graph/trace.h; NULL: it is not traced */
+    void *request;            /* of the source that made it; for traces and logs */
+    struct sl_trace *trace;   /* core/graph/trace.h; NULL: it is not traced */
+    sl_process_span_fn *span; /* core/graph/span.h; NULL: of the parent, or made */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
+#include "core/graph/span.h"
 #include "core/graph/trace.h"
 #include "core/graph/walk.h"
 #include "core/mem/mem.h"
@@ -36,6 +37,20 @@ struct message {
 
 static_assert(sizeof(struct message) % 8 == 0, "the packet behind it stays aligned");
 
+/* Behind the message of a CALL: the span that its process is part of, and what goes with it. */
+struct message_span {
+    struct sl_span span;
+    uint64_t state_size; /* bytes that follow, padded to 8 */
+};
+
+static_assert(sizeof(struct message_span) % 8 == 0, "the packet behind it stays aligned");
+
+/* What is sent between the message and its packet. */
+struct extra {
+    struct message_span head;
+    struct sl_tracestate state;
+};
+
 /* The other side: one process. */
 struct remote_job {
     struct sl_reply reply; /* first */
@@ -44,6 +59,9 @@ struct remote_job {
     struct sl_value answer;
     uint64_t cookie;
     uint32_t caller; /* shard */
+    uint32_t state_size;
+    struct sl_span span; /* of the calling process */
+    char state[];        /* array of state_size */
 };
 
 struct remote_peer {
@@ -71,22 +89,41 @@ static uint8_t *message_reserve(struct remote_peer *peer, size_t size, bool *ret
     return *ret_slab ? sl_ring_slab_take(&peer->out, size) : sl_ring_reserve(&peer->out, size);
 }
 
-static int message_send(struct sl_remote *remote, uint32_t target, enum message_kind kind,
-                        const struct message *message, struct sl_value value)
+static size_t padded(size_t size)
 {
+    return (size + 7) & ~(size_t)7;
+}
+
+static size_t extra_size(const struct extra *extra)
+{
+    return extra != NULL ? sizeof(extra->head) + padded(extra->state.size) : 0;
+}
+
+/* `extra` is what a CALL has in front of its packet, else NULL. */
+static int message_send(struct sl_remote *remote, uint32_t target, enum message_kind kind,
+                        const struct message *message, const struct extra *extra,
+                        struct sl_value value)
+{
+    sl_assert((kind == MESSAGE_CALL) == (extra != NULL));
     struct remote_peer *peer = &remote->peers[target];
     size_t sealed = 0;
     int r = sl_value_is_none(value) ? 0 : sl_flat_sealed_size(value, &sealed);
     if (r < 0) return r;
-    size_t size = sizeof(*message) + sealed;
+    size_t front = sizeof(*message) + extra_size(extra);
+    size_t size = front + sealed;
     if (size > SL_PACKET_SIZE_MAX) return -E2BIG;
     bool slab;
     uint8_t *at = message_reserve(peer, size, &slab);
     if (at == NULL) return -EAGAIN;
     memcpy(at, message, sizeof(*message));
+    if (extra != NULL) {
+        uint8_t *to = at + sizeof(*message);
+        memcpy(to, &extra->head, sizeof(extra->head));
+        memcpy(to + sizeof(extra->head), extra->state.text, extra->state.size);
+    }
     struct sl_flat_envelope envelope = {.process = message->cookie, .target = message->symbol};
     if (sealed > 0) {
-        r = sl_flat_seal(value, &envelope, at + sizeof(*message), sealed, &sealed);
+        r = sl_flat_seal(value, &envelope, at + front, sealed, &sealed);
     }
     if (r < 0) {
         if (slab) {
@@ -131,7 +168,10 @@ int sl_remote_call(struct sl_frame *frame, const struct sl_symbol *symbol, uint3
         message.trace = process->trace->key;
         message.trace_hop = frame->hop;
     }
-    int r = message_send(remote, symbol->placement_core, MESSAGE_CALL, &message, value);
+    struct extra extra;
+    sl_process_span_get(process, &extra.head.span, &extra.state);
+    extra.head.state_size = extra.state.size;
+    int r = message_send(remote, symbol->placement_core, MESSAGE_CALL, &message, &extra, value);
     if (r < 0) {
         remote->stats.refused++;
     } else {
@@ -145,7 +185,7 @@ void sl_remote_cancel(struct sl_frame *frame)
     struct message message = {.cookie = (uint64_t)(uintptr_t)frame};
     struct sl_remote *remote = frame->process->shard->remote;
     /* Without room the other side runs on until its deadline; the answer still comes. */
-    (void)message_send(remote, frame->symbol->placement_core, MESSAGE_CANCEL, &message,
+    (void)message_send(remote, frame->symbol->placement_core, MESSAGE_CANCEL, &message, NULL,
                        sl_value_none());
 }
 
@@ -164,19 +204,24 @@ static void on_answer(struct sl_remote *remote, const struct message *message, c
 
 /* ---- the other side -------------------------------------------------------------------------- */
 
+static void job_free(struct sl_remote *remote, struct remote_job *job)
+{
+    sl_mem_give(remote->shard->loop.mem, job, sizeof(*job) + job->state_size);
+}
+
 static bool job_send(struct sl_remote *remote, struct remote_job *job)
 {
     struct message message = {.cookie = job->cookie, .is_none = sl_value_is_none(job->answer)};
-    int r = message_send(remote, job->caller, MESSAGE_ANSWER, &message, job->answer);
+    int r = message_send(remote, job->caller, MESSAGE_ANSWER, &message, NULL, job->answer);
     if (r == -E2BIG || r == -ENOMEM) {
-        r = message_send(remote, job->caller, MESSAGE_ANSWER, &message, sl_error_no_memory());
+        r = message_send(remote, job->caller, MESSAGE_ANSWER, &message, NULL, sl_error_no_memory());
     }
     if (r == -EAGAIN) return false;
     sl_assert(r == 0);
     remote->stats.answers++;
     sl_list_remove(&job->link);
     sl_value_unref(job->answer);
-    sl_mem_give(remote->shard->loop.mem, job, sizeof(*job));
+    job_free(remote, job);
     return true;
 }
 
@@ -198,11 +243,40 @@ static void job_replied(struct sl_reply *reply, struct sl_value answer)
     sl_process_finish(job->process);
 }
 
+static void job_span(const struct sl_process *process, struct sl_span *ret_span,
+                     struct sl_tracestate *ret_state)
+{
+    const struct remote_job *job = process->ended_ctx;
+    *ret_span = job->span;
+    if (ret_state == NULL) return;
+    ret_state->size = job->state_size;
+    memcpy(ret_state->text, job->state, job->state_size);
+}
+
+/* A job with what the message says of its span. NULL for no memory. */
+static struct remote_job *job_new(struct sl_remote *remote, uint32_t caller,
+                                  const struct message *message, const uint8_t *data)
+{
+    struct message_span head;
+    memcpy(&head, data, sizeof(head));
+    sl_assert(head.state_size <= SL_TRACESTATE_SIZE_MAX);
+    struct remote_job *job = sl_mem_take(remote->shard->loop.mem, sizeof(*job) + head.state_size);
+    if (job == NULL) return NULL;
+    memset(job, 0, sizeof(*job));
+    job->reply.fn = job_replied;
+    job->cookie = message->cookie;
+    job->caller = caller;
+    job->span = head.span;
+    job->state_size = (uint32_t)head.state_size;
+    memcpy(job->state, data + sizeof(head), head.state_size);
+    return job;
+}
+
 /* No memory here: an answer without a process. False: no room for it, so the call waits. */
 static bool call_refuse(struct sl_remote *remote, uint32_t caller, const struct message *message)
 {
     struct message answer = {.cookie = message->cookie};
-    return message_send(remote, caller, MESSAGE_ANSWER, &answer, sl_error_no_memory()) == 0;
+    return message_send(remote, caller, MESSAGE_ANSWER, &answer, NULL, sl_error_no_memory()) == 0;
 }
 
 /* Begin a process for a call. False: it could be neither begun nor refused; try again later. */
@@ -214,23 +288,23 @@ static bool on_call(struct sl_remote *remote, uint32_t caller, const struct mess
     struct sl_instance *instance = program->instances[shard->index];
     struct sl_value value;
     struct sl_flat_envelope envelope;
-    struct remote_job *job = sl_mem_take(shard->loop.mem, sizeof(*job));
-    if (job == NULL || sl_flat_open(data, size, shard->loop.mem, &envelope, &value) < 0) {
-        sl_mem_give(shard->loop.mem, job, sizeof(*job));
+    struct remote_job *job = job_new(remote, caller, message, data);
+    if (job == NULL) return call_refuse(remote, caller, message);
+    size_t front = sizeof(struct message_span) + padded(job->state_size);
+    sl_assert(front <= size);
+    if (sl_flat_open(data + front, size - front, shard->loop.mem, &envelope, &value) < 0) {
+        job_free(remote, job);
         return call_refuse(remote, caller, message);
     }
-    memset(job, 0, sizeof(*job));
-    job->reply.fn = job_replied;
-    job->cookie = message->cookie;
-    job->caller = caller;
     job->process = sl_process_new(shard, instance, NULL, message->deadline_ns);
     if (job->process == NULL) {
         sl_value_unref(value);
-        sl_mem_give(shard->loop.mem, job, sizeof(*job));
+        job_free(remote, job);
         return call_refuse(remote, caller, message);
     }
     job->process->ended = job_ended;
     job->process->ended_ctx = job;
+    job->process->span = job_span;
     if (message->trace != 0 && shard->tracer != NULL) {
         shard->tracer->join(shard->tracer, job->process, message->trace,
                             (uint8_t)message->trace_hop);

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
+#include "core/graph/span.h"
 #include "core/shard/shard.h"
 
 static sl_report_fn *receiver;
@@ -71,9 +72,14 @@ static struct sl_pos place_of(struct sl_value error, const struct sl_node *node)
 static void text_make(char *text, const struct sl_process *process, const struct sl_symbol *symbol,
                       struct sl_value error, const char *origin)
 {
+    struct sl_span span;
+    char trace[2 * sizeof(span.trace_id)];
+    sl_process_span_get(process, &span, NULL);
+    sl_span_hex(span.trace_id, sizeof(span.trace_id), trace);
     size_t used =
         (size_t)snprintf(text, SL_REPORT_TEXT_SIZE,
-                         "namespace %s: %s:", process->instance->program->name_space, origin);
+                         "namespace %s: %s, trace %.*s:", process->instance->program->name_space,
+                         origin, (int)sizeof(trace), trace);
     if (symbol != NULL && used < SL_REPORT_TEXT_SIZE) {
         const struct sl_node *node = symbol->node;
         used += (size_t)snprintf(text + used, SL_REPORT_TEXT_SIZE - used, " node \"%s\" (%s",

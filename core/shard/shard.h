@@ -40,6 +40,8 @@ struct sl_shard {
     struct sl_list processes; /* struct sl_process of core/graph: all that live */
     uint32_t processes_count;
     uint64_t process_id_next;
+    uint64_t span_key[2];               /* core/graph/span.c: random, zero until an id is made */
+    uint64_t span_number;               /* ids made with it */
     struct sl_report_bucket reports[2]; /* core/graph/report.c: mistakes of clients, errors */
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */

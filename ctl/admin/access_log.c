@@ -64,6 +64,14 @@ static void put_pair(struct sl_out *out, const char *key, const struct sl_access
     sl_out_append_byte(out, '"');
 }
 
+static void put_hex(struct sl_out *out, const char *key, const uint8_t *bytes, size_t size)
+{
+    char text[32];
+    sl_assert(2 * size <= sizeof(text));
+    sl_span_hex(bytes, size, text);
+    put(out, ",\"%s\":\"%.*s\"", key, (int)(2 * size), text);
+}
+
 static struct tm time_of(const struct sl_access_record *record)
 {
     time_t seconds = (time_t)(record->wall_ns / (int64_t)SL_NS_PER_SEC);
@@ -86,7 +94,11 @@ static void line_json(const struct sl_access_record *record, struct sl_out *out)
         record->version_minor, record->status, (unsigned long long)record->bytes_in,
         (unsigned long long)record->bytes_out);
     put(out, ",\"duration_us\":%.1f", (double)record->duration_ns / 1e3);
-    put_pair(out, "traceparent", record, SL_ACCESS_TRACEPARENT);
+    put_hex(out, "trace_id", record->span.trace_id, sizeof(record->span.trace_id));
+    put_hex(out, "span_id", record->span.id, sizeof(record->span.id));
+    if (!sl_span_is_root(&record->span)) {
+        put_hex(out, "parent_id", record->span.parent, sizeof(record->span.parent));
+    }
     put_pair(out, "request_id", record, SL_ACCESS_REQUEST_ID);
     put_pair(out, "referer", record, SL_ACCESS_REFERER);
     put_pair(out, "user_agent", record, SL_ACCESS_USER_AGENT);

@@ -3,7 +3,8 @@
  * The access log, the control thread's side: lines of text in a file.
  *
  *   json       one object a line: time remote method target version status bytes_in bytes_out
- *              duration_us, and traceparent request_id referer user_agent where they were sent
+ *              duration_us trace_id span_id, and parent_id (of the caller's traceparent)
+ *              request_id referer user_agent where they were sent
  *   combined   the NCSA combined format
  *
  * What clients sent is escaped, so that a line is a line. Requests that the parser refused are not

@@ -7,6 +7,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/graph/program.h"
+#include "core/graph/span.h"
 #include "io/http/http.h"
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -121,6 +122,22 @@ static void put_hop(struct draft *draft, const struct sl_trace_hop *hop, bool is
     }
 }
 
+static void put_hex(struct draft *draft, const char *member, const uint8_t *bytes, size_t size)
+{
+    char text[32];
+    sl_assert(2 * size <= sizeof(text));
+    sl_span_hex(bytes, size, text);
+    sl_trace_text_print(&draft->text, ",\"%s\":\"%.*s\"", member, (int)(2 * size), text);
+}
+
+static void put_span(struct draft *draft, const struct sl_span *span)
+{
+    put_hex(draft, "trace_id", span->trace_id, sizeof(span->trace_id));
+    put_hex(draft, "span_id", span->id, sizeof(span->id));
+    if (sl_span_is_root(span)) return;
+    put_hex(draft, "parent_id", span->parent, sizeof(span->parent));
+}
+
 /* Members of the whole line. */
 static void put_head(struct draft *draft)
 {
@@ -134,6 +151,7 @@ static void put_head(struct draft *draft)
         is_answered = true;
     }
     sl_trace_text_print(&draft->text, ",\"revision\":%llu", (unsigned long long)program->revision);
+    put_span(draft, &draft->slot->record.span);
     if (trace->hops_count > 0) put_name(draft, "node", trace->hops[0].symbol->node->path);
     if (is_answered) {
         sl_trace_text_print(&draft->text, ",\"status\":%d", sl_http_answer_status(answer));
@@ -261,6 +279,7 @@ static struct trace_slot *slot_take(struct trace_part *part, struct sl_process *
     record->shard = part->shard->index;
     record->begin_ns = sl_loop_fast_ns(loop);
     record->wall_ns = loop->clock->wall_ns(loop->clock);
+    sl_process_span_get(process, &record->span, NULL); /* now: its request may end before it */
     return slot;
 }
 

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "codecs/text/span.h"
 #include "core/base/limit.h"
 #include "core/graph/trace.h"
 #include "core/shard/shard.h"
@@ -33,6 +34,7 @@ struct trace_record {
     uint64_t begin_ns;
     uint64_t end_ns;
     int64_t wall_ns; /* when it began */
+    struct sl_span span;
     uint32_t shard;
     uint32_t head_size; /* of the text: members of the line, from its front */
     uint32_t text_size;

@@ -106,7 +106,7 @@ bool http_list_names(struct sl_slice list, struct sl_slice name)
 bool http_is_payload_field(struct sl_slice key)
 {
     static const char *const fields[] = {"body",   "status",   "header", "method", "path", "query",
-                                         "params", "protocol", "remote", "scheme", "host"};
+                                         "params", "protocol", "remote", "scheme", "host", "trace"};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (sl_slice_eq_str(key, fields[i])) return true;
     }

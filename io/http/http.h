@@ -8,11 +8,19 @@
  *
  * A request reaches the handler when its body is complete. Its payload is one Map:
  *
- *     method scheme host path query protocol header body status remote params
+ *     method scheme host path query protocol header body status remote trace params
  *
  * made from one copy of the received bytes: strings point into it, and `query`, `header` and `body`
  * are decoded when somebody reads them. `body` is there only if the request has one. A body that
  * does not parse is an Error value `bad_body`, status 400, whose chain has `unsupported value`.
+ *
+ * `trace` is made when somebody reads it too, a Map:
+ *
+ *     id           of the trace, 32 hexadecimal digits: of the client's traceparent, or made here
+ *     span         of this request, 16 digits
+ *     parent       of the client, 16 digits; only if it sent one
+ *     sampled      true: the client may have recorded it
+ *     traceparent  to send on; with it goes `state`, the client's tracestate, if there is one
  *
  * The handler answers every request exactly once, also after `cancel`. Nothing here knows what a
  * handler does.
@@ -27,6 +35,7 @@
 
 #include "codecs/flat/flat.h"
 #include "codecs/http1/names.h"
+#include "codecs/text/span.h"
 #include "core/base/slice.h"
 #include "core/shard/poller.h"
 
@@ -168,6 +177,15 @@ struct sl_slice sl_http_request_path(const struct sl_http_request *request);
  * now, once. Borrowed until the request is answered.
  */
 struct sl_slice sl_http_request_id(struct sl_http_request *request);
+
+/*
+ * The span of the request: W3C Trace Context taken over, or made. The same at each call.
+ *
+ * ret_state  what is to be passed on with it; may be NULL
+ * thread     of the loop; until the request is answered, and in handler->done
+ */
+void sl_http_request_span(const struct sl_http_request *request, struct sl_span *ret_span,
+                          struct sl_tracestate *ret_state);
 
 /* A field of the request's head, the first of that id; size 0 if it is not there. */
 struct sl_slice sl_http_request_header(const struct sl_http_request *request,

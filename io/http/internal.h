@@ -72,6 +72,7 @@ struct sl_http_server {
     enum http_drain drain;
     uint32_t drain_rounds;
     uint64_t drain_accepted; /* stats.accepted at the last round */
+    uint64_t span_key[2];    /* random: of the ids of requests */
     struct sl_timer drain_timer;
     struct sl_task drained_task;
     struct sl_http1_date date;
@@ -111,6 +112,7 @@ struct http_request {
     /* From here on nothing is cleared at first. */
     struct sl_slice method;
     struct sl_slice path;
+    uint32_t span_tag;  /* http_span_read */
     uint64_t body_left; /* with Content-Length */
     struct sl_http1_chunked chunked;
     char id_text[37];
@@ -234,6 +236,15 @@ void http_request_free(struct http_request *request);
 int http_payload_build(struct http_conn *conn, const struct sl_http1_request *head,
                        const uint8_t *base, size_t head_size, struct http_bytes *body,
                        struct http_request *ret);
+
+/*
+ * The span of a request.
+ *
+ * tag  where its seed stands in the bytes of its payload's buffer, times 2; 1 more if the head has
+ *      a traceparent, so that only such heads are parsed again
+ */
+void http_span_read(const struct sl_buf *buf, size_t head_size, uint32_t tag,
+                    struct sl_span *ret_span, struct sl_tracestate *ret_state);
 
 /* A Map name → [values] of all fields, names in their canonical form. */
 void http_header_build(struct sl_builder *builder, const struct sl_http1_head *head);

@@ -2,7 +2,7 @@
 /*
  * The payload of a request.
  *
- *     buffer    bytes | head as received | decoded path | remote |
+ *     buffer    bytes | head as received | decoded path | remote | seed of the span |
  *               cells | raw head | method "GET" | … | header Lazy | body Lazy | … | root Map |
  *     body      a buffer of its own, which the first one owns; what is decoded from it may own it
  *               too, so that a part of the body does not keep the head alive
@@ -18,7 +18,8 @@
 #include "core/mem/mem.h"
 #include "io/http/internal.h"
 
-enum { CELLS_HINT = 32, RAW_HEAD = 0 };
+/* The first Lazies are always the same two. */
+enum { CELLS_HINT = 32, RAW_HEAD = 0, LAZY_HEADER = 0, LAZY_TRACE, LAZIES_MIN };
 
 /* What the building of one payload carries along. */
 struct draft {
@@ -29,6 +30,7 @@ struct draft {
     struct sl_cell *cells; /* next free one */
     uint32_t lazies_count;
     uint32_t pairs_count;
+    struct sl_span_seed seed;
 };
 
 #define TEXT(text) text, sizeof(text) - 1
@@ -76,10 +78,9 @@ static void put_part(struct draft *draft, struct sl_slice part)
     }
 }
 
-static void put_lazy(struct draft *draft,
-                     struct sl_value (*decode)(struct sl_lazy *, struct sl_buf *))
+static inline void put_lazy(struct draft *draft, uint32_t index,
+                            struct sl_value (*decode)(struct sl_lazy *, struct sl_buf *))
 {
-    uint32_t index = draft->lazies_count++;
     draft->builder.buf->lazies[index].decode = decode;
     *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_LAZY, .len = index};
 }
@@ -148,6 +149,82 @@ static struct sl_value decode_header(struct sl_lazy *lazy, struct sl_buf *owner)
     return sl_builder_finish(&builder, &value) < 0 ? sl_value_none() : value;
 }
 
+/* Values of all fields of one name; returns how many, of which at most `max` are kept. */
+static uint32_t fields_collect(const struct sl_http1_head *head, enum sl_http1_header_id id,
+                               struct sl_slice *ret_values, uint32_t max)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < head->headers_count; i++) {
+        if (head->headers[i].id != (uint32_t)id) continue;
+        if (count < max) ret_values[count] = head->headers[i].value;
+        count++;
+    }
+    return count;
+}
+
+void http_span_read(const struct sl_buf *buf, size_t head_size, uint32_t tag,
+                    struct sl_span *ret_span, struct sl_tracestate *ret_state)
+{
+    struct sl_span_seed seed;
+    sl_assert(tag / 2 + sizeof(seed) <= buf->bytes_size);
+    memcpy(&seed, buf->bytes + tag / 2, sizeof(seed));
+    if (ret_state != NULL) ret_state->size = 0;
+    if ((tag & 1) == 0) {
+        sl_span_make(&seed, ret_span);
+        return;
+    }
+    struct sl_http1_request request;
+    struct sl_slice values[SL_TRACESTATE_MEMBERS_MAX];
+    int64_t got = sl_http1_parse_request(buf->bytes, head_size, 0, head_size, &request);
+    sl_assert(got == (int64_t)head_size);
+    uint32_t count = fields_collect(&request.head, SL_HTTP1_HEADER_TRACEPARENT, values, 1);
+    /* Of several, which would it be? */
+    if (count != 1 || sl_span_take(&seed, values[0], ret_span) < 0) {
+        sl_span_make(&seed, ret_span);
+        return;
+    }
+    if (ret_state == NULL) return;
+    count = fields_collect(&request.head, SL_HTTP1_HEADER_TRACESTATE, values,
+                           SL_TRACESTATE_MEMBERS_MAX);
+    if (count <= SL_TRACESTATE_MEMBERS_MAX) sl_tracestate_take(values, count, ret_state);
+}
+
+static void build_hex(struct sl_builder *builder, const char *key, const uint8_t *bytes,
+                      size_t size)
+{
+    char text[32];
+    sl_assert(2 * size <= sizeof(text));
+    sl_span_hex(bytes, size, text);
+    sl_build_key_str(builder, key);
+    sl_build_string(builder, text, 2 * size);
+}
+
+static struct sl_value decode_trace(struct sl_lazy *lazy, struct sl_buf *owner)
+{
+    struct sl_span span;
+    struct sl_tracestate state;
+    struct sl_builder builder;
+    struct sl_value value;
+    char text[SL_TRACEPARENT_SIZE];
+    http_span_read(owner, owner->cells[RAW_HEAD].len, lazy->tag, &span, &state);
+    sl_builder_init(&builder, owner->mem, 16, 256 + state.size);
+    sl_build_map_begin(&builder);
+    build_hex(&builder, "id", span.trace_id, sizeof(span.trace_id));
+    build_hex(&builder, "span", span.id, sizeof(span.id));
+    if (!sl_span_is_root(&span)) build_hex(&builder, "parent", span.parent, sizeof(span.parent));
+    sl_build_key_str(&builder, "sampled");
+    sl_build_bool(&builder, (span.flags & SL_SPAN_SAMPLED) != 0);
+    sl_build_key_str(&builder, "traceparent");
+    sl_span_write(&span, text);
+    sl_build_string(&builder, text, sizeof(text));
+    if (state.size > 0) {
+        sl_build_key_str(&builder, "state");
+        sl_build_string(&builder, state.text, state.size);
+    }
+    sl_build_map_end(&builder);
+    return sl_builder_finish(&builder, &value) < 0 ? sl_value_none() : value;
+}
+
 static struct sl_value decode_query(struct sl_lazy *lazy, struct sl_buf *owner)
 {
     (void)lazy;
@@ -201,7 +278,7 @@ static int attach_body(struct draft *draft, struct http_bytes *body)
     lazy->tag =
         http_body_tag(type != NULL ? type->value : none, coding != NULL ? coding->value : none);
     put_key(draft, TEXT("body"));
-    put_lazy(draft, http_body_decode);
+    put_lazy(draft, draft->lazies_count++, http_body_decode);
     return 0;
 }
 
@@ -252,7 +329,7 @@ static void put_query(struct draft *draft)
 {
     put_key(draft, TEXT("query"));
     if (draft->head->query.size > 0)
-        put_lazy(draft, decode_query);
+        put_lazy(draft, draft->lazies_count++, decode_query);
     else
         *draft->cells++ = (struct sl_cell){.kind = SL_VALUE_MAP};
 }
@@ -267,17 +344,44 @@ static uint64_t copy_remote(struct draft *draft, struct sl_slice remote)
     return offset;
 }
 
-static void take_id(const struct draft *draft, struct http_request *ret)
+static void take_id(const struct draft *draft, const struct sl_http1_header *field,
+                    struct http_request *ret)
 {
-    const struct sl_http1_header *field =
-        sl_http1_head_find(&draft->head->head, SL_HTTP1_HEADER_X_REQUEST_ID);
-    if (field == NULL || field->value.size == 0) return;
+    if (ret->id.size > 0 || field->value.size == 0) return;
     if (field->value.size > SL_HTTP_REQUEST_ID_MAX) return;
     for (size_t i = 0; i < field->value.size; i++) {
         if (field->value.data[i] <= ' ' || field->value.data[i] >= 0x7f) return;
     }
     ret->id = sl_slice_make(draft->builder.buf->bytes + (field->value.data - draft->base),
                             field->value.size);
+}
+
+/* What identifies the request: looked for in one go, for few have any of it. */
+static void take_ids(const struct draft *draft, struct http_request *ret)
+{
+    const struct sl_http1_head *head = &draft->head->head;
+    ret->span_tag = 0;
+    for (uint32_t i = 0; i < head->headers_count; i++) {
+        uint32_t id = head->headers[i].id;
+        if (__builtin_expect(id == SL_HTTP1_HEADER_X_REQUEST_ID, 0)) {
+            take_id(draft, &head->headers[i], ret);
+        } else if (__builtin_expect(id == SL_HTTP1_HEADER_TRACEPARENT, 0)) {
+            ret->span_tag = 1;
+        }
+    }
+}
+
+/* The seed of its ids, behind all other bytes; and where it is found. */
+static inline void put_trace(struct draft *draft, struct http_request *ret)
+{
+    struct sl_buf *buf = draft->builder.buf;
+    uint32_t tag = ret->span_tag | buf->bytes_size << 1;
+    memcpy(buf->bytes + buf->bytes_size, &draft->seed, sizeof(draft->seed));
+    buf->bytes_size += (uint32_t)sizeof(draft->seed);
+    ret->span_tag = tag;
+    buf->lazies[LAZY_TRACE].tag = tag;
+    put_key(draft, TEXT("trace"));
+    put_lazy(draft, LAZY_TRACE, decode_trace);
 }
 
 /* All pairs; then the root behind them. */
@@ -295,9 +399,10 @@ static int put_pairs(struct draft *draft, const struct http_conn *conn, struct h
     put_key(draft, TEXT("protocol"));
     put_static(draft, draft->head->head.version_minor ? "HTTP/1.1" : "HTTP/1.0", 8);
     put_key(draft, TEXT("header"));
-    put_lazy(draft, decode_header);
+    put_lazy(draft, LAZY_HEADER, decode_header);
     /* All bytes stand before a body is attached: its owner's entry may take the rest of them. */
     uint64_t remote_off = copy_remote(draft, remote);
+    put_trace(draft, ret);
     if (body->size > 0) {
         int err = attach_body(draft, body);
         if (err < 0) return err;
@@ -320,11 +425,12 @@ static int build(struct draft *draft, struct sl_mem *mem, const struct http_conn
 {
     const struct sl_http1_request *head = draft->head;
     struct sl_builder *builder = &draft->builder;
-    uint32_t lazies = 1 + (head->query.size > 0) + (body->size > 0);
+    uint32_t lazies = LAZIES_MIN + (head->query.size > 0) + (body->size > 0);
     /* The bytes, and behind them the lazies: one block for all of it. */
     sl_builder_init(builder, mem, CELLS_HINT,
                     (uint32_t)(draft->head_size + head->path.size + remote.size +
-                               lazies * sizeof(struct sl_lazy) + sizeof(uint64_t)));
+                               sizeof(struct sl_span_seed) + lazies * sizeof(struct sl_lazy) +
+                               sizeof(uint64_t)));
     if (builder->buf == NULL || sl_builder_lazies_reserve(builder, lazies) == NULL) {
         sl_builder_fini(builder);
         return -ENOMEM;
@@ -332,6 +438,7 @@ static int build(struct draft *draft, struct sl_mem *mem, const struct http_conn
     memcpy(builder->buf->bytes, draft->base, draft->head_size);
     builder->buf->bytes_size = (uint32_t)draft->head_size;
     draft->cells = builder->buf->cells;
+    take_ids(draft, ret);
     int err = put_pairs(draft, conn, body, remote, ret);
     if (err < 0) {
         sl_builder_fini(builder);
@@ -340,7 +447,6 @@ static int build(struct draft *draft, struct sl_mem *mem, const struct http_conn
     struct sl_cell *root = sl_builder_push(builder);
     *root = (struct sl_cell){.kind = SL_VALUE_MAP, .len = draft->pairs_count, .word = 1};
     builder->depth_max = 2; /* the root, and `query` where it is empty */
-    take_id(draft, ret);
     return sl_builder_finish(builder, &ret->pub.payload);
 }
 
@@ -357,8 +463,11 @@ int http_payload_build(struct http_conn *conn, const struct sl_http1_request *he
     draft.head = head;
     draft.base = base;
     draft.head_size = head_size;
-    draft.lazies_count = 0;
+    draft.lazies_count = LAZIES_MIN;
     draft.pairs_count = 0;
+    draft.seed.key[0] = conn->server->span_key[0];
+    draft.seed.key[1] = conn->server->span_key[1];
+    draft.seed.number = conn->server->stats.requests;
     return build(&draft, http_mem(conn), conn, body, remote, ret);
 }
 
@@ -375,8 +484,9 @@ int sl_http_payload_build(struct sl_mem *mem, struct sl_slice data, struct sl_sl
     draft.head = &head;
     draft.base = data.data;
     draft.head_size = (size_t)got;
-    draft.lazies_count = 0;
+    draft.lazies_count = LAZIES_MIN;
     draft.pairs_count = 0;
+    draft.seed = (struct sl_span_seed){{0, 0}, 0};
     struct http_request request = {.pub = {.user = NULL}};
     int err = build(&draft, mem, NULL, &body, remote, &request);
     if (err == -EINVAL) return -EBADMSG;

@@ -146,6 +146,15 @@ struct sl_slice sl_http_request_id(struct sl_http_request *request)
     return self->id;
 }
 
+void sl_http_request_span(const struct sl_http_request *request, struct sl_span *ret_span,
+                          struct sl_tracestate *ret_state)
+{
+    sl_assert(request != NULL);
+    sl_assert(request->payload.cell != NULL);
+    http_span_read(request->payload.buf, (size_t)request->head_size,
+                   ((const struct http_request *)request)->span_tag, ret_span, ret_state);
+}
+
 struct sl_slice sl_http_request_header(const struct sl_http_request *request,
                                        enum sl_http1_header_id id)
 {

@@ -41,6 +41,7 @@ struct sl_http_server *sl_http_server_new(struct sl_loop *loop,
     fill_defaults(&server->config);
     server->handler = handler;
     server->ctx = ctx;
+    loop->clock->random(loop->clock, server->span_key, sizeof(server->span_key));
     sl_out_init(&server->text, loop->mem);
     sl_list_init(&server->conns);
     sl_timer_init(&server->drain_timer, on_drain_round);

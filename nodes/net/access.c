@@ -163,7 +163,6 @@ static void parts_fill(struct sl_access_record *record, const struct sl_http_req
     part_put(record, SL_ACCESS_TARGET, head.target, 200);
     part_put(record, SL_ACCESS_REMOTE,
              sl_value_is(remote, SL_VALUE_STRING) ? sl_value_slice(remote) : SL_SLICE(""), 46);
-    part_put(record, SL_ACCESS_TRACEPARENT, header_of(&head, SL_HTTP1_HEADER_TRACEPARENT), 55);
     part_put(record, SL_ACCESS_REQUEST_ID, header_of(&head, SL_HTTP1_HEADER_X_REQUEST_ID), 40);
     part_put(record, SL_ACCESS_REFERER, header_of(&head, SL_HTTP1_HEADER_REFERER), 80);
     part_put(record, SL_ACCESS_USER_AGENT, header_of(&head, SL_HTTP1_HEADER_USER_AGENT), 100);
@@ -181,6 +180,7 @@ void sl_access_push(struct sl_shard *shard, const struct sl_http_request *reques
     record->bytes_in = request->head_size + request->body_size;
     record->bytes_out = bytes_out;
     record->status = (uint16_t)(status != 0 ? status : ACCESS_CLIENT_GONE);
+    sl_http_request_span(request, &record->span, NULL);
     parts_fill(record, request);
     if (access->current->count == SL_ACCESS_RECORDS) current_send(access);
 }

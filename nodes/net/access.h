@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codecs/text/span.h"
 #include "core/base/slice.h"
 #include "core/shard/loop.h"
 
@@ -26,7 +27,6 @@ enum sl_access_part {
     SL_ACCESS_METHOD,
     SL_ACCESS_TARGET, /* path and query as sent */
     SL_ACCESS_REMOTE,
-    SL_ACCESS_TRACEPARENT,
     SL_ACCESS_REQUEST_ID, /* as sent */
     SL_ACCESS_REFERER,
     SL_ACCESS_USER_AGENT,
@@ -38,6 +38,7 @@ struct sl_access_record {
     uint64_t duration_ns; /* from its head */
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct sl_span span;
     uint16_t status; /* 499: the client went away */
     uint16_t version_minor;
     uint16_t sizes[SL_ACCESS_PARTS];

@@ -26,6 +26,7 @@
 #include "core/graph/process.h"
 #include "core/graph/program.h"
 #include "core/graph/report.h"
+#include "core/graph/span.h"
 #include "core/graph/trace.h"
 #include "core/mem/mem_fast.h"
 #include "core/shard/shard.h"
@@ -165,11 +166,54 @@ static __attribute__((cold)) void report(struct listener_call *call, int status)
     sl_value_unref(call->error);
 }
 
+static void call_span(const struct sl_process *process, struct sl_span *ret_span,
+                      struct sl_tracestate *ret_state)
+{
+    sl_http_request_span(process->request, ret_span, ret_state);
+}
+
+/* A span whose request is over, for children that go on. */
+struct kept_span {
+    struct sl_span span;
+    struct sl_tracestate state;
+};
+
+static const char kept_key;
+
+static void kept_free(void *value, struct sl_process *process)
+{
+    sl_mem_give(process->shard->loop.mem, value, sizeof(struct kept_span));
+}
+
+static void kept_span(const struct sl_process *process, struct sl_span *ret_span,
+                      struct sl_tracestate *ret_state)
+{
+    const struct kept_span *kept = sl_process_local_get((struct sl_process *)process, &kept_key);
+    *ret_span = kept->span;
+    if (ret_state != NULL) *ret_state = kept->state;
+}
+
+/* Without memory they get one that is made: what they do is more than how it is called. */
+static __attribute__((cold)) void span_keep(struct sl_process *process)
+{
+    struct sl_mem *mem = process->shard->loop.mem;
+    struct kept_span *kept = sl_mem_take(mem, sizeof(*kept));
+    if (kept == NULL) return;
+    process->span(process, &kept->span, &kept->state);
+    if (sl_process_local_set(process, &kept_key, kept, kept_free) < 0) {
+        sl_mem_give(mem, kept, sizeof(*kept));
+        return;
+    }
+    process->span = kept_span;
+}
+
 static void call_end(struct listener_call *call, struct sl_value answer)
 {
     struct sl_process *process = call->process;
     struct sl_mem *mem = process->shard->loop.mem;
     if (__builtin_expect(call->error.cell != NULL, 0)) report(call, sl_http_answer_status(answer));
+    if (__builtin_expect(process->children_count > 0, 0)) span_keep(process);
+    if (process->span == call_span) process->span = NULL; /* the request goes now */
     call->request->user = NULL;
     sl_http_respond(call->request, answer);
     sl_value_unref(answer);
@@ -230,6 +274,7 @@ static void on_request(void *ctx, struct sl_http_request *request)
     call->symbol = symbol;
     request->user = call;
     process->request = request;
+    process->span = call_span;
     sl_counter_add(&instance->seats[symbol->index]->calls, 1);
     sl_trace_begin(process, symbol, request->payload);
     sl_process_send(process, symbol, 0, sl_value_ref(request->payload), &call->reply);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/base/limit.h"
+#include "core/graph/span.h"
 #include "tests/core/graph/ask.h"
 #include "tests/core/graph/bench_pair.h"
 #include "tests/core/graph/bench_shard.h"
@@ -131,6 +132,81 @@ static void remote_call_of_a_placed_node_answers_as_a_local_one_does(void **stat
     }
 }
 
+/* What the node on the other shard was told. */
+static struct sl_span seen_span;
+static struct sl_tracestate seen_state;
+
+static enum sl_step look_run(struct sl_call *call)
+{
+    sl_process_span_get(call->process, &seen_span, &seen_state);
+    return SL_STEP_ANSWER;
+}
+
+static const struct sl_kind kind_look = {
+    .name = "look", .flags = SL_KIND_TRANSFORMS, .outs_max = 1, .ins_max = 1, .run = look_run};
+
+static void told_span(const struct sl_process *process, struct sl_span *ret_span,
+                      struct sl_tracestate *ret_state)
+{
+    (void)process;
+    *ret_span = (struct sl_span){.trace_id = {1}, .id = {2}, .parent = {3}, .flags = 1};
+    if (ret_state != NULL) *ret_state = (struct sl_tracestate){5, "a=1,b"};
+}
+
+static void remote_call_carries_the_span_of_its_process(void **state)
+{
+    (void)state;
+    struct sl_node *nodes[] = {node_make(&kind_digit, 1, "a", -1, SHARDS),
+                               node_make(&kind_look, 2, "b", 1, SHARDS)};
+    open_program(chain_make(nodes, 2, SHARDS));
+    struct ask ask = {.reply.fn = asked};
+    struct sl_process *process =
+        sl_process_new(pair.shards[0], sl_instance_current(pair.shards[0]), NULL, 0);
+    process->span = told_span;
+    sl_process_call(process, &pair.program->symbols[0], 0, number(0), &ask.reply);
+    struct sl_span sent;
+    told_span(process, &sent, NULL);
+    sl_process_finish(process);
+    turn(5);
+    assert_int_equal(ask.answers, 1);
+    sl_value_unref(ask.answer);
+    assert_memory_equal(&seen_span, &sent, sizeof(sent));
+    assert_int_equal(seen_state.size, 5);
+    assert_memory_equal(seen_state.text, "a=1,b", 5);
+
+    /* Nobody has told it: one that is made, and the same there. */
+    process = ask_begin(&ask, number(0), 0);
+    sl_process_span_get(process, &sent, NULL);
+    turn(5);
+    sl_value_unref(ask.answer);
+    assert_memory_equal(&seen_span, &sent, sizeof(sent));
+    assert_true(sl_span_is_root(&seen_span));
+    assert_int_equal(seen_state.size, 0);
+}
+
+static void span_send_gives_each_request_its_own(void **state)
+{
+    (void)state;
+    struct sl_node *nodes[] = {node_make(&kind_look, 1, "a", -1, SHARDS)};
+    open_program(chain_make(nodes, 1, SHARDS));
+    struct sl_process *process =
+        sl_process_new(pair.shards[0], sl_instance_current(pair.shards[0]), NULL, 0);
+    process->span = told_span;
+    struct sl_process *child = sl_process_new(pair.shards[0], NULL, process, 0);
+    char first[SL_TRACEPARENT_SIZE], second[SL_TRACEPARENT_SIZE];
+    struct sl_tracestate passed;
+    sl_process_span_send(process, first, NULL);
+    sl_process_span_send(child, second, &passed);
+    assert_memory_equal(first, "00-01000000000000000000000000000000-", 36);
+    assert_memory_equal(second, first, 36);
+    assert_memory_not_equal(second, first, SL_TRACEPARENT_SIZE);
+    assert_memory_not_equal(first + 36, "0200000000000000", 16);
+    assert_memory_equal(first + 52, "-01", 3);
+    assert_int_equal(passed.size, 5);
+    sl_process_finish(child);
+    sl_process_finish(process);
+}
+
 static void nap_program(int64_t ms)
 {
     struct sl_node *nodes[] = {node_make(&kind_digit, 1, "a", -1, SHARDS),
@@ -225,6 +301,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_PAIR(remote_call_of_a_placed_node_answers_as_a_local_one_does),
+        WITH_PAIR(remote_call_carries_the_span_of_its_process),
+        WITH_PAIR(span_send_gives_each_request_its_own),
         WITH_PAIR(remote_call_that_is_cancelled_ends_on_both_shards),
         WITH_PAIR(remote_call_beyond_its_deadline_answers_deadline),
         WITH_PAIR(remote_call_with_a_large_packet_arrives_whole),

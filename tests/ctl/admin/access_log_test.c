@@ -32,6 +32,7 @@ static int setup(void **state)
         .bytes_out = 120,
         .status = 200,
         .version_minor = 1,
+        .span = {.trace_id = {0x4b, 0xf9}, .id = {0xab}},
     };
     part_add(SL_ACCESS_METHOD, "GET");
     part_add(SL_ACCESS_TARGET, "/a?b=\"\\\x01\xff");
@@ -56,7 +57,11 @@ static void line_json_hostile_bytes_stay_inside(void **state)
     struct sl_slice time = sl_value_slice(sl_value_get_str(value, "time"));
     assert_true(sl_slice_eq_str(time, "2023-11-14T22:13:20.123Z"));
     assert_int_equal(sl_value_get_str(value, "status").cell->i64, 200);
-    assert_true(sl_value_is_none(sl_value_get_str(value, "traceparent")));
+    struct sl_slice trace = sl_value_slice(sl_value_get_str(value, "trace_id"));
+    assert_true(sl_slice_eq_str(trace, "4bf90000000000000000000000000000"));
+    struct sl_slice span = sl_value_slice(sl_value_get_str(value, "span_id"));
+    assert_true(sl_slice_eq_str(span, "ab00000000000000"));
+    assert_true(sl_value_is_none(sl_value_get_str(value, "parent_id")));
     sl_value_unref(value);
     sl_out_fini(&out);
 }

@@ -13,11 +13,11 @@ static void request_get_has_payload_and_gets_answer(void **state)
     int fd = connect_client();
     arrive(fd,
            "GET /a%20b/../c?x=1&y=%41+b&x=2 HTTP/1.1\r\nHost: h:80\r\nx-a: 1\r\nX-A: 2\r\n\r\n");
-    assert_string_equal(t.payload,
-                        "{\"method\":\"GET\",\"scheme\":\"http\",\"host\":\"h:80\",\"path\":\"/c\","
-                        "\"query\":{\"x\":[\"1\",\"2\"],\"y\":[\"A b\"]},\"protocol\":\"HTTP/1.1\","
-                        "\"header\":{\"Host\":[\"h:80\"],\"X-A\":[\"1\",\"2\"]},\"status\":0,"
-                        "\"remote\":\"127.0.0.1\",\"params\":{}}");
+    assert_has(t.payload,
+               "{\"method\":\"GET\",\"scheme\":\"http\",\"host\":\"h:80\",\"path\":\"/c\","
+               "\"query\":{\"x\":[\"1\",\"2\"],\"y\":[\"A b\"]},\"protocol\":\"HTTP/1.1\","
+               "\"header\":{\"Host\":[\"h:80\"],\"X-A\":[\"1\",\"2\"]},\"trace\":{\"id\":");
+    assert_has(t.payload, "},\"status\":0,\"remote\":\"127.0.0.1\",\"params\":{}}");
     assert_string_equal(sent(fd), OK "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n/c");
     assert_int_equal(t.dones, 1);
     assert_int_equal(t.done_status, 200);
@@ -197,6 +197,74 @@ static void request_id_is_taken_over_if_it_is_fit(void **state)
     assert_int_equal(sl_http_request_header(t.held[0], SL_HTTP1_HEADER_COOKIE).size, 0);
     assert_memory_equal(sl_http_request_method(t.held[0]).data, "GET", 3);
     assert_ptr_equal(sl_http_request_server(t.held[0]), t.server);
+}
+
+#define TRACE_ID    "4bf92f3577b34da6a3ce929d0e0e4736"
+#define TRACEPARENT "Traceparent: 00-" TRACE_ID "-00f067aa0ba902b7-01\r\n"
+
+static void trace_is_taken_over_from_one_valid_traceparent(void **state)
+{
+    (void)state;
+    serve(NULL);
+    int fd = connect_client();
+    arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n" TRACEPARENT "\r\n");
+    assert_has(t.payload, "\"trace\":{\"id\":\"" TRACE_ID "\",\"span\":\"");
+    assert_has(t.payload, "\"parent\":\"00f067aa0ba902b7\",\"sampled\":true,");
+    assert_has(t.payload, "\"traceparent\":\"00-" TRACE_ID "-");
+    assert_has_not(t.payload, "\"state\"");
+    arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\nTracestate: a=1\r\n" TRACEPARENT
+               "Tracestate: b=2 , c=3\r\n\r\n");
+    assert_has(t.payload, "\"state\":\"a=1,b=2,c=3\"}");
+    arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\nTracestate: a\r\n" TRACEPARENT "\r\n");
+    assert_has(t.payload, "\"id\":\"" TRACE_ID "\"");
+    assert_has_not(t.payload, "\"state\"");
+}
+
+static void trace_is_made_where_none_is_valid(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {"", TRACEPARENT TRACEPARENT,
+                                        "Traceparent: 00-" TRACE_ID "-0000000000000000-01\r\n",
+                                        "Traceparent: \r\n", "Tracestate: a=1\r\n"};
+    serve(NULL);
+    int fd = connect_client();
+    char last[64] = "";
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", heads[i]);
+        arrive(fd, text);
+        const char *made = strstr(t.payload, "\"trace\":{\"id\":\"");
+        assert_non_null(made);
+        assert_has_not(made, TRACE_ID);
+        assert_has_not(made, "\"parent\"");
+        assert_has(made, "\"sampled\":false");
+        assert_has_not(made, "\"state\"");
+        assert_memory_not_equal(made, last, sizeof(last)); /* its own for each request */
+        memcpy(last, made, sizeof(last));
+    }
+}
+
+/* Two connections, two servers: what is asked of the request is what its payload says. */
+static void request_span_is_that_of_its_payload(void **state)
+{
+    (void)state;
+    serve(NULL);
+    t.hold = true;
+    arrive(connect_client(), "GET / HTTP/1.1\r\nHost: h\r\nTracestate: a=1\r\n" TRACEPARENT "\r\n");
+    arrive(connect_client(), "GET /?a=b HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (uint32_t i = 0; i < 2; i++) {
+        struct sl_span span;
+        struct sl_tracestate passed;
+        char text[SL_TRACEPARENT_SIZE];
+        sl_http_request_span(t.held[i], &span, &passed);
+        sl_span_write(&span, text);
+        struct sl_value trace = sl_value_get_str(t.held[i]->payload, "trace");
+        struct sl_slice sent = sl_value_slice(sl_value_get_str(trace, "traceparent"));
+        assert_int_equal(sent.size, sizeof(text));
+        assert_memory_equal(sent.data, text, sizeof(text));
+        assert_int_equal(passed.size, i == 0 ? 3 : 0);
+        assert_int_equal(sl_span_is_root(&span), i == 1);
+    }
 }
 
 /* -------- answers -------- */
@@ -514,6 +582,9 @@ int main(void)
         TEST(request_behind_trusted_proxy_has_the_clients_address),
         TEST(network_parse_reads_networks),
         TEST(request_id_is_taken_over_if_it_is_fit),
+        TEST(trace_is_taken_over_from_one_valid_traceparent),
+        TEST(trace_is_made_where_none_is_valid),
+        TEST(request_span_is_that_of_its_payload),
         TEST(respond_of_value_gives_expected_bytes),
         TEST(respond_of_error_hides_its_message),
         TEST(request_options_of_asterisk_is_answered_by_the_server),
