@@ -162,7 +162,8 @@ struct sl_http_request_base {
     struct sl_slice query;  /* encoded, without the question mark; size 0: none */
     struct sl_value
         header; /* Map name → scalar or list of them; wins over the payload's; or none */
-    const struct sl_http_field *extra; /* array of extra_count: where nobody else sets them */
+    const struct sl_http_field *extra; /* array of extra_count: instead of the payload's fields of
+                                          that name; value of size 0: none. `header` wins */
     uint32_t extra_count;
 };
 

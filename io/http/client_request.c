@@ -3,7 +3,7 @@
  * A payload as a request: the counterpart of respond.c.
  *
  *     request line   method of base or payload, path and query of both
- *     fields         base, then payload, then extra: the first that has a name decides
+ *     fields         base, then extra, then payload: the first that has a name decides
  *     body           as it was received, or encoded
  */
 #include <errno.h>
@@ -29,6 +29,7 @@ struct writer {
     struct http_bytes out;
     const struct sl_http_request_base *base;
     bool is_base;               /* the base's own fields are being written */
+    bool is_payload;            /* its fields are written now */
     struct sl_slice connection; /* the payload's field: what it names is not passed on */
     uint64_t seen[(SL_HTTP1_HEADERS_COUNT + 63) / 64];
     bool failed;
@@ -233,12 +234,22 @@ static bool map_has(struct sl_value map, struct sl_slice name)
     return false;
 }
 
+static bool extra_has(const struct sl_http_request_base *base, enum sl_http1_header_id id)
+{
+    if (id == SL_HTTP1_HEADER_OTHER) return false;
+    for (uint32_t i = 0; i < base->extra_count; i++) {
+        if (sl_http1_header_find(base->extra[i].name) == id) return true;
+    }
+    return false;
+}
+
 static void put_field(void *ctx, struct sl_slice name, struct sl_slice value)
 {
     struct writer *writer = ctx;
     enum sl_http1_header_id id = sl_http1_header_find(name);
     if (is_ours(id)) return;
     if (!writer->is_base && map_has(writer->base->header, name)) return;
+    if (writer->is_payload && extra_has(writer->base, id)) return;
     if (!writer->is_base && writer->connection.size > 0 &&
         http_list_names(writer->connection, name)) {
         return;
@@ -268,14 +279,16 @@ static void put_fields(struct writer *writer, const struct parts *parts,
     writer->is_base = true;
     if (sl_value_is(base->header, SL_VALUE_MAP)) http_header_walk(base->header, put_field, writer);
     writer->is_base = false;
-    if (parts->header.cell != NULL) {
-        writer->connection = http_header_get(parts->header, SL_SLICE("connection"));
-        http_header_walk(parts->header, put_field, writer);
-    }
     for (uint32_t i = 0; i < base->extra_count; i++) {
         const struct sl_http_field *field = &base->extra[i];
-        if (was_seen(writer, sl_http1_header_find(field->name))) continue;
-        put_field(writer, field->name, field->value);
+        sl_assert(sl_http1_header_find(field->name) != SL_HTTP1_HEADER_OTHER);
+        if (field->value.size > 0) put_field(writer, field->name, field->value);
+    }
+    if (parts->header.cell != NULL) {
+        writer->connection = http_header_get(parts->header, SL_SLICE("connection"));
+        writer->is_payload = true;
+        http_header_walk(parts->header, put_field, writer);
+        writer->is_payload = false;
     }
     if (content_type.size > 0 && !was_seen(writer, SL_HTTP1_HEADER_CONTENT_TYPE)) {
         put_field(writer, SL_SLICE("Content-Type"), content_type);

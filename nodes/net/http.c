@@ -27,6 +27,7 @@
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/graph/program.h"
+#include "core/graph/span.h"
 #include "core/mem/mem.h"
 #include "core/shard/shard.h"
 #include "io/http/client.h"
@@ -423,33 +424,35 @@ static void call_wait(struct http_call *own)
     sl_timer_start(&loop->timers, &state->timer, loop->now_ns + state->poll_ms * SL_NS_PER_MS);
 }
 
-/* Fields that are passed on where the payload has others: the trace that the request is part of. */
-static uint32_t extra_fields(const struct sl_process *process, struct sl_http_field extra[2])
+/* The trace that the request is part of: of this process, not of the client that it may come from. */
+struct trace_fields {
+    struct sl_http_field fields[2];
+    char parent[SL_TRACEPARENT_SIZE];
+    struct sl_tracestate state;
+};
+
+static void trace_fields_make(const struct sl_process *process, struct trace_fields *ret)
 {
-    static const enum sl_http1_header_id ids[] = {SL_HTTP1_HEADER_TRACEPARENT,
-                                                  SL_HTTP1_HEADER_TRACESTATE};
-    uint32_t count = 0;
-    if (process->request == NULL) return 0;
-    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-        struct sl_slice value = sl_http_request_header(process->request, ids[i]);
-        if (value.size == 0) continue;
-        extra[count++] = (struct sl_http_field){sl_http1_header_name(ids[i]), value};
-    }
-    return count;
+    sl_process_span_send(process, ret->parent, &ret->state);
+    ret->fields[0] = (struct sl_http_field){sl_http1_header_name(SL_HTTP1_HEADER_TRACEPARENT),
+                                            sl_slice_make(ret->parent, sizeof(ret->parent))};
+    ret->fields[1] = (struct sl_http_field){sl_http1_header_name(SL_HTTP1_HEADER_TRACESTATE),
+                                            sl_slice_make(ret->state.text, ret->state.size)};
 }
 
 static int request_write(struct sl_call *call, struct http_call *own, const char **ret_reason)
 {
     const struct http *http = call->config;
-    struct sl_http_field extra[2];
+    struct trace_fields trace;
+    trace_fields_make(call->process, &trace);
     struct sl_http_request_base base = {
         .host = http->host,
         .method = http->method,
         .path = http->parts.path,
         .query = http->parts.query,
         .header = http->header,
-        .extra = extra,
-        .extra_count = extra_fields(call->process, extra),
+        .extra = trace.fields,
+        .extra_count = 2,
     };
     return sl_http_request_write(own->state->target.client, &base, call->value, &own->exchange,
                                  ret_reason);

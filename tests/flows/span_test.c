@@ -103,6 +103,28 @@ static void made_trace_is_one_everywhere(void **state)
     free(line);
 }
 
+/* The second server is this one too: what it is told comes back. */
+static void trace_goes_on_to_the_next_server(void **state)
+{
+    (void)state;
+    struct flow_reply reply;
+    ask_with("/gateway", "Traceparent: 00-" TRACE_ID "-" CALLER "-01\r\nTracestate: a=1\r\n",
+             &reply);
+    assert_int_equal(reply.status, 200);
+    flow_assert_has(reply.body, "\"id\":\"" TRACE_ID "\"");
+    flow_assert_has(reply.body, "\"state\":\"a=1\"");
+    flow_assert_has(reply.body, "\"sampled\":true");
+    flow_assert_lacks(reply.body, CALLER); /* its caller is this one */
+    flow_reply_fini(&reply);
+    ask_with("/gateway", "Traceparent: 00-" TRACE_ID "-0000000000000000-01\r\nTracestate: a=1\r\n",
+             &reply);
+    assert_int_equal(reply.status, 200);
+    flow_assert_lacks(reply.body, TRACE_ID);
+    flow_assert_has(reply.body, "\"parent\"");
+    flow_assert_lacks(reply.body, "\"state\"");
+    flow_reply_fini(&reply);
+}
+
 static void invalid_traceparent_begins_a_trace_of_its_own(void **state)
 {
     (void)state;
@@ -127,21 +149,27 @@ static int group_setup(void **state)
         "    - {method: GET, path: /js, port: 'out[2]'}\n"
         "    - {method: GET, path: /worker, port: 'out[3]'}\n"
         "    - {method: GET, path: /boom, port: 'out[4]'}\n"
+        "    - {method: GET, path: /gateway, port: 'out[5]'}\n"
         "  ports:\n"
         "    out[0]: [{name: cel, port: in}]\n"
         "    out[1]: [{name: far, port: in}]\n"
         "    out[2]: [{name: js, port: in}]\n"
         "    out[3]: [{name: worker, port: in}]\n"
         "    out[4]: [{name: boom, port: in}]\n"
+        "    out[5]: [{name: ahead, port: in}]\n"
         "- {kind: snippet, name: cel, language: cel, code: self.trace}\n"
         "- {kind: snippet, name: far, language: cel, placement: core 1, code: self.trace}\n"
         "- {kind: snippet, name: js, language: javascript, code: 'export default (self) => "
         "self.trace'}\n"
         "- {kind: snippet, name: worker, language: javascript, isolation: process,\n"
         "   code: 'export default (self) => self.trace'}\n"
+        "- {kind: snippet, name: ahead, language: cel,\n"
+        "   code: '{\"path\": \"/cel\", \"header\": self.header}', ports: {out: [{name: next, "
+        "port: in}]}}\n"
+        "- {kind: http, name: next, url: 'http://127.0.0.1:%d'}\n"
         "- {kind: snippet, name: boom, language: cel, code: self.nothing.here}\n";
     port = flow_port();
-    const char *specs = flow_file("span.yaml", flow_text(spec, port));
+    const char *specs = flow_file("span.yaml", flow_text(spec, port, port));
     flow_start(&server, (const char *[]){"-f", specs, "--access-log", flow_path("access.log"),
                                          "--control", "none", "--cores", "0-1", NULL});
     return 0;
@@ -161,6 +189,7 @@ int main(void)
         cmocka_unit_test(trace_of_the_client_reaches_every_language_and_place),
         cmocka_unit_test(access_log_tells_the_trace),
         cmocka_unit_test(made_trace_is_one_everywhere),
+        cmocka_unit_test(trace_goes_on_to_the_next_server),
         cmocka_unit_test(invalid_traceparent_begins_a_trace_of_its_own),
     };
     return cmocka_run_group_tests_name("span", tests, group_setup, group_teardown);
