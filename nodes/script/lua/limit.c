@@ -134,6 +134,17 @@ void *lua_limit_alloc(void *ctx, void *block, size_t old_size, size_t size)
 
 /* ---- A call -------------------------------------------------------------------------------- */
 
+/* Collect; the machine's scratch buffer halves with each collection, so again until it is small. */
+static __attribute__((cold)) void give_back(struct lua_shard *shard)
+{
+    size_t before = SIZE_MAX;
+    for (int i = 0; i < COLLECTIONS_MAX && shard->used < before; i++) {
+        before = shard->used - shard->used / 8;
+        (void)lua_gc(shard->L, LUA_GCCOLLECT, 0);
+    }
+    shard->live = shard->used;
+}
+
 void lua_limit_begin(struct lua_shard *shard, const struct lua_script *script, uint64_t end_ns)
 {
     sl_assert(shard != NULL);
@@ -144,20 +155,13 @@ void lua_limit_begin(struct lua_shard *shard, const struct lua_script *script, u
     shard->charge = 0;
     shard->stack_start = (uintptr_t)__builtin_frame_address(0);
     shard->random_ready = false;
-    shard->used_start = shard->used;
-    shard->used_max = shard->used + script->memory_max;
-    shard->bell_at = shard->used + script->memory_max / 4 * 3;
+    /* What calls before this one left behind is not to be this one's, nor on top of its cap. */
+    if (shard->used > shard->live + script->memory_max / LUA_LEFT_PART) give_back(shard);
+    if (shard->live > shard->used) shard->live = shard->used; /* scripts went */
+    shard->used_start = shard->live;
+    shard->used_max = shard->live + script->memory_max;
+    shard->bell_at = shard->live + script->memory_max / 4 * 3;
     shard->block_max = LUA_TEXT_MAX / (script->rewrite.concats_max + 2);
-}
-
-/* Collect; the machine's scratch buffer halves with each collection, so again until it is small. */
-static __attribute__((cold)) void give_back(struct lua_shard *shard)
-{
-    size_t before = SIZE_MAX;
-    for (int i = 0; i < COLLECTIONS_MAX && shard->used < before; i++) {
-        before = shard->used - shard->used / 8;
-        (void)lua_gc(shard->L, LUA_GCCOLLECT, 0);
-    }
 }
 
 void lua_limit_end(struct lua_shard *shard)

@@ -347,7 +347,9 @@ static int lua_attach(struct sl_script *base, void **shard_state, void **ret_ins
     lua_pushlightuserdata(L, instance);
     uint64_t now_ns = sl_clock_now_ns(shard->clock);
     lua_limit_begin(shard, script, now_ns + LUA_PROBE_TIMEOUT_MS * SL_NS_PER_MS);
+    size_t used = shard->used;
     int status = lua_pcall(L, 1, 0, 1);
+    if (shard->used > used) shard->live += shard->used - used;
     int err = status != 0 ? attach_failure(instance, script, status, reterr) : 0;
     call_close(instance, status);
     if (err < 0) {

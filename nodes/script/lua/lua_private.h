@@ -29,11 +29,13 @@ enum {
     LUA_RESERVE = 512 * 1024 * 1024,    /* bytes beyond the cap: see limit.c */
     LUA_MEMORY_MAX = 512 * 1024 * 1024, /* that a script may ask for */
     LUA_STALL_MS = 10,
-    LUA_PROBE_TIMEOUT_MS = 200,        /* of a chunk's top level when it is attached */
-    LUA_LAZY_PAIRS_MAX = 64,           /* larger maps become tables at once: bits of `taken` */
-    LUA_LAZY_BLOCK = 64,               /* lazies of one block */
-    LUA_KEPT_GROWTH = 4 * 1024 * 1024, /* growth after which a call is followed by a collection */
-    LUA_STACK_SIZE_MAX = 512 * 1024,   /* of the C stack, for natives that call Lua */
+    LUA_PROBE_TIMEOUT_MS = 200, /* of a chunk's top level when it is attached */
+    LUA_LAZY_PAIRS_MAX = 64,    /* larger maps become tables at once: bits of `taken` */
+    LUA_LAZY_BLOCK = 64,        /* lazies of one block */
+    LUA_KEPT_GROWTH =
+        4 * 1024 * 1024,             /* since a collection, after which a call is followed by one */
+    LUA_LEFT_PART = 4,               /* cap / this of garbage: a call is preceded by one */
+    LUA_STACK_SIZE_MAX = 512 * 1024, /* of the C stack, for natives that call Lua */
     LUA_LOG_LINE_SIZE = 4096,
 };
 
@@ -104,6 +106,7 @@ struct lua_shard {
     size_t bell_at;   /* `used` from which the bell is rung; SIZE_MAX while no call runs */
     size_t block_max; /* bytes of one block that this script may have */
     size_t charge;    /* bytes of large blocks since the clock was asked */
+    size_t live;      /* `used` after a full collection, and what was attached since */
     bool rung;        /* the bell's first item is not 0 */
 
     /* Of the call that runs. */
@@ -111,7 +114,7 @@ struct lua_shard {
     uint64_t end_ns;             /* of `clock` */
     struct sl_clock *clock;      /* the machine's: of the limits */
     struct sl_clock *call_clock; /* of the call: what a script may see */
-    size_t used_start;
+    size_t used_start;           /* `live` when it began */
     struct sl_mem *mem;
     const struct lua_script *script;
     uintptr_t stack_start; /* of the C stack, when the call began */

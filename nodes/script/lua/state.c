@@ -155,6 +155,8 @@ struct lua_shard *lua_shard_new(struct sl_diag *reterr)
     }
     lua_settop(L, 0);
     lua_pushcfunction(L, lua_handler); /* stays at 1 */
+    (void)lua_gc(L, LUA_GCCOLLECT, 0);
+    shard->live = shard->used;
     return shard;
 }
 
