@@ -112,6 +112,7 @@ static void script_live_and_die(struct fixture *fixture, int number)
     entry_write(code, number, path, sizeof(path));
     struct attached attached = fixture_attach(fixture, code);
     (void)unlink(path);
+    if (attached.script == NULL) print_error("%s\n", fixture->diag.text);
     assert_non_null(attached.script);
     (void)snprintf(expected, sizeof(expected), "{\"n\": 1, \"t\": \"t%08d\", \"list\": [2, 4, 6]}",
                    number);
