@@ -338,9 +338,9 @@ static int page_write(const struct comparison *comparison, const char *path, str
 {
     const struct sl_pairs *pairs = &comparison->pairs;
     const struct sl_html_pairs_chart charts[] = {
-        {"Server CPU per request", SL_PAIRS_CPU, 0, pairs->targets_count},
-        {"p50", SL_PAIRS_P50, 0, pairs->targets_count},
-        {"p99", SL_PAIRS_P99, 0, pairs->targets_count},
+        {"Server CPU per request", pairs, SL_PAIRS_CPU, 0, pairs->targets_count},
+        {"p50", pairs, SL_PAIRS_P50, 0, pairs->targets_count},
+        {"p99", pairs, SL_PAIRS_P99, 0, pairs->targets_count},
     };
     char *text = NULL;
     size_t size = 0;
@@ -351,7 +351,7 @@ static int page_write(const struct comparison *comparison, const char *path, str
     const double *cpu = pairs->targets[0].values[SL_PAIRS_CPU];
     size_t skip = isnan(sl_stats_median(cpu, pairs->done_count)) ? 1 : 0;
     if (err == 0) {
-        err = sl_html_pairs_write(path, "Comparison in adjacent pairs", text, pairs, charts + skip,
+        err = sl_html_pairs_write(path, "Comparison in adjacent pairs", text, charts + skip,
                                   sizeof(charts) / sizeof(charts[0]) - skip, reterr);
     }
     free(text);

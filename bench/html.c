@@ -404,8 +404,8 @@ static void rounds_chart(FILE *out, const struct sl_pairs *pairs,
 }
 
 int sl_html_pairs_write(const char *path, const char *title, const char *text,
-                        const struct sl_pairs *pairs, const struct sl_html_pairs_chart *charts,
-                        size_t charts_count, struct sl_diag *reterr)
+                        const struct sl_html_pairs_chart *charts, size_t charts_count,
+                        struct sl_diag *reterr)
 {
     sl_assert(path != NULL);
     FILE *out = fopen(path, "we");
@@ -414,7 +414,7 @@ int sl_html_pairs_write(const char *path, const char *title, const char *text,
     (void)fprintf(out, "<pre>");
     sl_html_escape(out, text);
     (void)fprintf(out, "</pre>\n");
-    for (size_t i = 0; i < charts_count; i++) rounds_chart(out, pairs, &charts[i]);
+    for (size_t i = 0; i < charts_count; i++) rounds_chart(out, charts[i].pairs, &charts[i]);
     method_begin(out);
     row(out, "ratios", "mean of the middle half of the log ratios of adjacent slots");
     row(out, "intervals", "95 %, bootstrap over the rounds");

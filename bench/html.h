@@ -20,6 +20,7 @@ int sl_html_write(const char *path, const char *title, const struct sl_run_confi
  */
 struct sl_html_pairs_chart {
     const char *title;
+    const struct sl_pairs *pairs;
     enum sl_pairs_metric metric;
     uint32_t first;
     uint32_t count;
@@ -27,8 +28,8 @@ struct sl_html_pairs_chart {
 
 /* charts: array of `charts_count`. 0, or -errno with a diagnostic. */
 int sl_html_pairs_write(const char *path, const char *title, const char *text,
-                        const struct sl_pairs *pairs, const struct sl_html_pairs_chart *charts,
-                        size_t charts_count, struct sl_diag *reterr);
+                        const struct sl_html_pairs_chart *charts, size_t charts_count,
+                        struct sl_diag *reterr);
 
 /* A chart of percentile curves. */
 struct sl_html_curve {

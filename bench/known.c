@@ -11,56 +11,88 @@
 #define NGINX(conf)  "exec nginx -p {dir} -e {dir}/error.log -c {dir}/" conf
 #define SLUICE(file) "exec {bin}/sluice start --data {dir}/data --cores {core} {dir}/" file
 
+#define PACKAGES(names)                                                                            \
+    "nginx -v 2>&1; dpkg-query -W -f='${Package} ${Version}\\n' " names " 2>/dev/null"
+
+#define SLUICE_VERSION "echo sluice $({bin}/sluice version | head -n 1 | cut -d ' ' -f 2)"
+
+enum {
+    PING = 1 << SL_SCENARIO_PING,
+    SCRIPTS = 1 << SL_SCENARIO_CONST | 1 << SL_SCENARIO_ECHO,
+};
+
 static const struct sl_known_server KNOWN[] = {
-    {"floor",
-     "floor: bare io_uring, parses nothing",
-     "",
-     "exec {bin}/sluice-bench floor --port {port}",
-     {NULL},
-     true},
-    {"sluice",
-     "sluice: listener, router, text",
-     "{bin}/sluice",
-     SLUICE("sluice-text.yaml"),
-     {"sluice-text.yaml"},
-     false},
-    {"sluice-js",
-     "sluice: listener, router, JavaScript",
-     "{bin}/sluice",
-     SLUICE("sluice-js.yaml"),
-     {"sluice-js.yaml"},
-     true},
-    {"sluice-lua",
-     "sluice: listener, router, Lua",
-     "{bin}/sluice",
-     SLUICE("sluice-lua.yaml"),
-     {"sluice-lua.yaml"},
-     true},
-    {"nginx", "nginx: return 200", "nginx", NGINX("nginx.conf"), {"nginx.conf"}, true},
-    {"nginx-lua",
-     "nginx with LuaJIT",
-     "nginx {modules}/ngx_http_lua_module.so",
-     NGINX("nginx-lua.conf"),
-     {"nginx-lua.conf"},
-     true},
-    {"nginx-njs",
-     "nginx with njs",
-     "nginx {modules}/ngx_http_js_module.so",
-     NGINX("nginx-njs.conf"),
-     {"nginx-njs.conf", "nginx-njs.js"},
-     true},
-    {"haproxy",
-     "HAProxy: return 200",
-     "haproxy",
-     "exec haproxy -f {dir}/haproxy.cfg",
-     {"haproxy.cfg"},
-     false},
-    {"haproxy-lua",
-     "HAProxy with a Lua service",
-     "haproxy",
-     "exec haproxy -f {dir}/haproxy-lua.cfg",
-     {"haproxy-lua.cfg", "haproxy-lua.lua"},
-     false},
+    {.name = "floor",
+     .title = "floor: bare io_uring, parses nothing",
+     .needs = "",
+     .command = "exec {bin}/sluice-bench floor --port {port}",
+     .version = "{bin}/sluice-bench version",
+     .is_base = true},
+    {.name = "sluice",
+     .title = "sluice: listener, router, text",
+     .needs = "{bin}/sluice",
+     .command = SLUICE("sluice-text.yaml"),
+     .files = {"sluice-text.yaml"},
+     .version = SLUICE_VERSION,
+     .scenarios = PING},
+    {.name = "sluice-js",
+     .title = "sluice: listener, router, JavaScript",
+     .needs = "{bin}/sluice",
+     .command = SLUICE("sluice-js.yaml"),
+     .files = {"sluice-js.yaml"},
+     .version = SLUICE_VERSION,
+     .scenarios = SCRIPTS},
+    {.name = "sluice-js-process",
+     .title = "sluice: the same, isolation: process",
+     .needs = "{bin}/sluice",
+     .command = SLUICE("sluice-js-process.yaml"),
+     .files = {"sluice-js-process.yaml"},
+     .version = SLUICE_VERSION,
+     .scenarios = SCRIPTS},
+    {.name = "sluice-lua",
+     .title = "sluice: listener, router, Lua",
+     .needs = "{bin}/sluice",
+     .command = SLUICE("sluice-lua.yaml"),
+     .files = {"sluice-lua.yaml"},
+     .version = SLUICE_VERSION,
+     .scenarios = SCRIPTS},
+    {.name = "nginx",
+     .title = "nginx: return 200",
+     .needs = "nginx",
+     .command = NGINX("nginx.conf"),
+     .files = {"nginx.conf"},
+     .version = "nginx -v 2>&1",
+     .scenarios = PING,
+     .is_base = true},
+    {.name = "nginx-lua",
+     .title = "nginx with LuaJIT, lua-cjson",
+     .needs = "nginx {modules}/ngx_http_lua_module.so",
+     .command = NGINX("nginx-lua.conf"),
+     .files = {"nginx-lua.conf"},
+     .version = PACKAGES("libnginx-mod-http-lua libluajit2-5.1-2 lua-cjson"),
+     .scenarios = SCRIPTS},
+    {.name = "nginx-njs",
+     .title = "nginx with njs",
+     .needs = "nginx {modules}/ngx_http_js_module.so",
+     .command = NGINX("nginx-njs.conf"),
+     .files = {"nginx-njs.conf", "nginx-njs.js"},
+     .version = PACKAGES("libnginx-mod-http-js"),
+     .scenarios = SCRIPTS},
+    {.name = "haproxy",
+     .title = "HAProxy: return 200",
+     .needs = "haproxy",
+     .command = "exec haproxy -f {dir}/haproxy.cfg",
+     .files = {"haproxy.cfg"},
+     .version = "haproxy -v | head -n 1 | cut -d ' ' -f 1-3",
+     .scenarios = PING},
+    {.name = "haproxy-lua",
+     .title = "HAProxy with a Lua service, lua-cjson",
+     .needs = "haproxy",
+     .command = "exec haproxy -f {dir}/haproxy-lua.cfg",
+     .files = {"haproxy-lua.cfg", "haproxy-lua.lua"},
+     .version = "haproxy -v | head -n 1 | cut -d ' ' -f 1-3; haproxy -vv | grep -o 'Lua [0-9.]*$'; "
+                "dpkg-query -W -f='${Package} ${Version}\\n' lua-cjson 2>/dev/null",
+     .scenarios = SCRIPTS},
 };
 
 enum { KNOWN_COUNT = sizeof(KNOWN) / sizeof(KNOWN[0]) };
@@ -103,4 +135,29 @@ bool sl_known_is_installed(const struct sl_known_server *known)
         needs += size + (needs[size] == ' ');
     }
     return true;
+}
+
+void sl_known_version(const struct sl_known_server *known, char *buf, size_t buf_size)
+{
+    char bin[512];
+    char command[1024];
+    sl_assert(known != NULL);
+    sl_assert(buf_size > 0);
+    buf[0] = '\0';
+    sl_spawn_bin_dir(bin, sizeof(bin));
+    (void)snprintf(command, sizeof(command), "( %s ) 2>/dev/null", known->version);
+    const char *place = strstr(known->version, "{bin}");
+    if (place != NULL) {
+        (void)snprintf(command, sizeof(command), "( %.*s%.400s%s ) 2>/dev/null",
+                       (int)(place - known->version), known->version, bin, place + strlen("{bin}"));
+    }
+    FILE *pipe = popen(command, "re");
+    if (pipe == NULL) return;
+    size_t size = fread(buf, 1, buf_size - 1, pipe);
+    (void)pclose(pipe);
+    while (size > 0 && buf[size - 1] == '\n') size--;
+    buf[size] = '\0';
+    for (char *c = buf; *c != '\0'; c++) {
+        if (*c == '\n') *c = ';';
+    }
 }

@@ -7,7 +7,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "bench/scenario.h"
 #include "bench/spawn.h"
 
 struct sl_known_server {
@@ -16,7 +18,10 @@ struct sl_known_server {
     const char *needs; /* files or programs that must be there, separated by blanks */
     const char *command;
     const char *files[SL_SPAWN_FILES_MAX];
-    bool echoes; /* answers POST /echo too */
+    const char *version; /* a command whose output says it, without the last newline */
+    /* Bits 1 << enum sl_scenario: those in which its reply is made as the scenario asks. */
+    uint32_t scenarios;
+    bool is_base; /* in all scenarios, with its constant reply: what others are compared with */
 };
 
 /* All of them, the floor first: array of `*ret_count`, static. */
@@ -27,3 +32,6 @@ const struct sl_known_server *sl_known_find(const char *name);
 
 /* Is everything there that it needs? */
 bool sl_known_is_installed(const struct sl_known_server *known);
+
+/* Ask for its version, in one line; "" if it does not say. */
+void sl_known_version(const struct sl_known_server *known, char *buf, size_t buf_size);

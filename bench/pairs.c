@@ -12,6 +12,8 @@
 #include "bench/spawn.h"
 #include "core/base/assertion.h"
 
+enum { EMPTY_ROW_MAX = 5, SPOILT_PER = 100 /* more than one error in so many requests */ };
+
 static const struct {
     const char *name;
     const char *title;
@@ -86,6 +88,30 @@ void sl_pairs_fini(struct sl_pairs *pairs)
     pairs->jitter = sl_hdr_free(pairs->jitter);
 }
 
+static void errors_add(struct sl_pairs_target *target, const struct sl_load_result *load)
+{
+    target->errors += sl_load_errors_sum(load);
+    for (int i = 0; i < SL_LOAD_ERRORS_COUNT; i++) target->kinds[i] += load->errors[i];
+}
+
+bool sl_pairs_target_is_spoilt(const struct sl_pairs_target *target)
+{
+    sl_assert(target != NULL);
+    return target->errors * SPOILT_PER > target->requests;
+}
+
+void sl_pairs_errors_text(const struct sl_pairs_target *target, char *buf, size_t buf_size)
+{
+    int most = 0;
+    sl_assert(target != NULL);
+    for (int i = 1; i < SL_LOAD_ERRORS_COUNT; i++) {
+        if (target->kinds[i] > target->kinds[most]) most = i;
+    }
+    (void)snprintf(buf, buf_size, "%s errors in %s requests, most of them: %s",
+                   sl_fmt_count(target->errors).text, sl_fmt_count(target->requests).text,
+                   sl_load_error_text((enum sl_load_error)most));
+}
+
 /* What a slot gave. One in which the generator was late says nothing of the server. */
 static void slot_keep(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
                       const struct sl_run_result *result)
@@ -100,13 +126,30 @@ static void slot_keep(const struct sl_pairs *pairs, struct sl_pairs_target *targ
     target->values[SL_PAIRS_P99][round] = counts ? p99 : nothing;
     target->values[SL_PAIRS_RATE][round] = counts ? result->rate : nothing;
     target->requests += result->load.requests;
-    target->errors += sl_load_errors_sum(&result->load);
+    errors_add(target, &result->load);
     target->invalid_count += !result->is_valid;
     if (!pairs->keeps) return;
     if (result->jitter != NULL) sl_hdr_merge(pairs->jitter, result->jitter);
     if (!counts) return;
     sl_hdr_merge(target->latency, latency);
     sl_hdr_merge(target->late, result->load.late);
+}
+
+/* On a busy machine a short slot may end before the first reply; a server that is stuck has many. */
+static int slot_empty(struct sl_pairs_target *target, uint32_t round,
+                      const struct sl_run_result *result, struct sl_diag *reterr)
+{
+    uint64_t errors = sl_load_errors_sum(&result->load);
+    for (int metric = 0; metric < SL_PAIRS_METRICS_COUNT; metric++) {
+        target->values[metric][round] = (double)NAN;
+    }
+    errors_add(target, &result->load);
+    target->empty_count++;
+    if (++target->empty_row < EMPTY_ROW_MAX) return 0;
+    (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0},
+                      "%s gave not one reply in %d slots in a row (%llu errors in the last)",
+                      target->name, (int)EMPTY_ROW_MAX, (unsigned long long)errors);
+    return -ENODATA;
 }
 
 static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
@@ -122,12 +165,30 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
     if (target->enter != NULL && sl_spawn_run(target->enter, reterr) < 0) return -EIO;
     int err = sl_run(&config, &result, reterr);
     if (err == 0 && result.load.requests == 0 && !result.is_stopped) {
-        (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0}, "%s gave not one reply",
-                          target->name);
-        err = -ENODATA;
+        err = slot_empty(target, round, &result, reterr);
+    } else if (err == 0) {
+        target->empty_row = 0;
+        slot_keep(pairs, target, round, &result);
     }
-    if (err == 0) slot_keep(pairs, target, round, &result);
     sl_run_result_fini(&result);
+    return err;
+}
+
+/* Load each target once: caches, compilers and pools get ready. */
+static int warm_up(struct sl_pairs *pairs, struct sl_diag *reterr)
+{
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < pairs->targets_count && !sl_run_is_stopped(); i++) {
+        struct sl_run_config config = *pairs->targets[i].config;
+        struct sl_run_result result;
+        config.warmup_ns = 0;
+        config.duration_ns = pairs->warm_ns;
+        config.count = UINT64_MAX;
+        config.jitter = false;
+        config.progress = false;
+        err = sl_run(&config, &result, reterr);
+        sl_run_result_fini(&result);
+    }
     return err;
 }
 
@@ -154,7 +215,7 @@ static void progress_print(const struct sl_pairs *pairs, bool is_end)
 int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr)
 {
     sl_assert(pairs->targets_count > 0);
-    int err = 0;
+    int err = pairs->warm_ns > 0 ? warm_up(pairs, reterr) : 0;
     while (err == 0 && pairs->done_count < pairs->rounds && !sl_run_is_stopped()) {
         for (uint32_t i = 0; err == 0 && i < pairs->targets_count; i++) {
             uint32_t at = (i + (pairs->rotates ? pairs->done_count : 0)) % pairs->targets_count;

@@ -29,6 +29,9 @@ struct sl_pairs_target {
     struct sl_hdr *late;    /* the generator's lateness in the same slots */
     uint64_t requests;
     uint64_t errors;
+    uint64_t kinds[SL_LOAD_ERRORS_COUNT]; /* the errors by kind */
+    uint32_t empty_count;                 /* slots without one reply: left out */
+    uint32_t empty_row;                   /* of them the last ones in a row */
     uint32_t
         invalid_count; /* slots in which the generator was late: left out unless `keeps_late` */
 };
@@ -40,6 +43,7 @@ struct sl_pairs {
     uint32_t done_count; /* whole rounds */
     uint64_t slot_ns;
     uint64_t settle_ns;    /* at the begin of a slot, not measured */
+    uint64_t warm_ns;      /* load each target so long before the first round; not measured */
     struct sl_hdr *jitter; /* of all slots, if `keeps`; owned */
     bool keeps;            /* keep histograms, and look at the machine's jitter */
     bool keeps_late;       /* slots in which the generator was late count too */
@@ -51,7 +55,10 @@ struct sl_pairs {
 int sl_pairs_init(struct sl_pairs *pairs);
 void sl_pairs_fini(struct sl_pairs *pairs);
 
-/* Run all rounds, or until stopped. 0, or -errno with a diagnostic (a target does not answer). */
+/*
+ * Run all rounds, or until stopped. A slot without one reply is left out; after some in a row the target
+ * does not answer. 0, or -errno with a diagnostic.
+ */
 int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr);
 
 /* The ratio of target `b` to target `a`. */
@@ -66,3 +73,9 @@ struct sl_fmt sl_pairs_value(enum sl_pairs_metric metric, double value);
 
 /* "×1.012 (1.008–1.016)" or "–". */
 struct sl_fmt sl_pairs_ratio_text(const struct sl_ratio *ratio);
+
+/* So many errors that its figures are not those of the work it was asked for. */
+bool sl_pairs_target_is_spoilt(const struct sl_pairs_target *target);
+
+/* "1,697 errors in 7,007 requests, most of them: unwanted body"; for a target that had some. */
+void sl_pairs_errors_text(const struct sl_pairs_target *target, char *buf, size_t buf_size);

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/response.h"
+#include "bench/ask.h"
 #include "core/base/assertion.h"
 
-enum { ASK_TIMEOUT_S = 10, HEAD_SIZE_MAX = 512, STATUS_SIZE = 64 * 1024 };
+enum { REQUEST_SIZE_MAX = 2048, STATUS_SIZE = 64 * 1024 };
 
 static const char ADMIN_SPACE[] = "sluice-bench";
 
@@ -32,29 +31,12 @@ static int sluice_run(const char *arguments)
     return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 127;
 }
 
-/* A connection whose reads end in time, or -errno. */
-static int addr_connect(const struct sockaddr *addr, socklen_t size)
-{
-    struct timeval timeout = {.tv_sec = ASK_TIMEOUT_S};
-    int one = 1;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return -errno;
-    if (addr->sa_family == AF_INET) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    if (connect(fd, addr, size) == 0) return fd;
-    int err = -errno;
-    (void)close(fd);
-    return err;
-}
-
 static int admin_connect(const struct sl_swap_site *site)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons(site->admin.port),
                                .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-    return addr_connect((const struct sockaddr *)&addr, sizeof(addr));
+    return sl_ask_connect((const struct sockaddr *)&addr, sizeof(addr));
 }
 
 static int control_connect(const struct sl_swap_site *site)
@@ -62,70 +44,24 @@ static int control_connect(const struct sl_swap_site *site)
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     static_assert(sizeof(site->control) <= sizeof(addr.sun_path), "the path fits");
     memcpy(addr.sun_path, site->control, sizeof(site->control));
-    return addr_connect((const struct sockaddr *)&addr, sizeof(addr));
-}
-
-struct answer {
-    char *text;
-    size_t size;
-    size_t cap;
-};
-
-static void answer_body(void *ctx, const uint8_t *data, size_t size)
-{
-    struct answer *answer = ctx;
-    size_t room = answer->cap > 0 ? answer->cap - 1 - answer->size : 0;
-    if (size > room) size = room;
-    if (size == 0) return;
-    memcpy(answer->text + answer->size, data, size);
-    answer->size += size;
-    answer->text[answer->size] = '\0';
-}
-
-static int bytes_send(int fd, const char *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent <= 0) return -EPIPE;
-        data += sent;
-        size -= (size_t)sent;
-    }
-    return 0;
-}
-
-/* The reply to what was sent: its status, or -errno. */
-static int reply_read(int fd, struct answer *answer)
-{
-    uint8_t buf[4096];
-    struct sl_response response = {.body = answer_body, .body_ctx = answer};
-    int err = 0;
-    while (err == 0 && response.state != SL_RESPONSE_DONE) {
-        size_t used;
-        ssize_t size = recv(fd, buf, sizeof(buf), 0);
-        if (size < 0 && errno == EINTR) continue;
-        err = size <= 0 ? -EPIPE : sl_response_feed(&response, buf, (size_t)size, &used);
-    }
-    int status = response.status;
-    sl_response_fini(&response);
-    return err < 0 ? err : status;
+    return sl_ask_connect((const struct sockaddr *)&addr, sizeof(addr));
 }
 
 int sl_swap_site_update(struct sl_swap_site *site, const char *json, char *ret_text,
                         size_t text_size)
 {
-    char head[HEAD_SIZE_MAX];
-    struct answer answer = {ret_text, 0, ret_text != NULL ? text_size : 0};
-    if (answer.cap > 0) ret_text[0] = '\0';
+    char request[REQUEST_SIZE_MAX];
+    struct sl_ask_body body = {.text = ret_text, .cap = text_size};
+    sl_assert(site != NULL);
+    sl_assert(json != NULL);
     if (site->fd < 0) site->fd = admin_connect(site);
     if (site->fd < 0) return site->fd;
-    (void)snprintf(head, sizeof(head),
-                   "POST /update HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
-                   "Content-Length: %zu\r\n\r\n",
-                   strlen(json));
-    int result = bytes_send(site->fd, head, strlen(head));
-    if (result == 0) result = bytes_send(site->fd, json, strlen(json));
-    if (result == 0) result = reply_read(site->fd, &answer);
+    int size = snprintf(request, sizeof(request),
+                        "POST /update HTTP/1.1\r\nHost: admin\r\nContent-Type: application/json\r\n"
+                        "Content-Length: %zu\r\n\r\n%s",
+                        strlen(json), json);
+    sl_assert(size > 0 && size < REQUEST_SIZE_MAX);
+    int result = sl_ask(site->fd, request, (size_t)size, &body);
     if (result < 0) {
         (void)close(site->fd);
         site->fd = -1;
@@ -149,9 +85,8 @@ int sl_swap_site_status(const struct sl_swap_site *site, struct sl_swap_status *
     sl_assert(ret_status != NULL);
     int fd = control_connect(site);
     if (fd < 0) return fd;
-    struct answer answer = {calloc(1, STATUS_SIZE), 0, STATUS_SIZE};
-    int result = answer.text == NULL ? -ENOMEM : bytes_send(fd, ask, strlen(ask));
-    if (result == 0) result = reply_read(fd, &answer);
+    struct sl_ask_body answer = {.text = calloc(1, STATUS_SIZE), .cap = STATUS_SIZE};
+    int result = answer.text == NULL ? -ENOMEM : sl_ask(fd, ask, strlen(ask), &answer);
     (void)close(fd);
     if (result == 200) {
         const char *programs = strstr(answer.text, "\"programs\"");

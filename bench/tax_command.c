@@ -11,15 +11,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/ask.h"
 #include "bench/command.h"
 #include "bench/endpoint.h"
 #include "bench/html.h"
 #include "bench/known.h"
+#include "bench/machine.h"
 #include "bench/pairs.h"
+#include "bench/scenario.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
-enum { SERVERS_MAX = SL_PAIRS_TARGETS_MAX / 2, MODES_COUNT = 2, PIPELINE_DEPTH = 16 };
+enum {
+    SERVERS_MAX = SL_PAIRS_TARGETS_MAX / 2,
+    MODES_COUNT = 2,
+    PIPELINE_DEPTH = 16,
+    VERSION_SIZE = 256,
+    BODY_SIZE = 1024,
+};
+
+static const uint64_t WARM_NS = 300 * SL_NS_PER_MS;
 
 struct tax_values {
     struct sl_job_values job;
@@ -40,11 +51,13 @@ static const struct sl_option OPTIONS[] = {
     {"Run", NULL, NULL, 0, SL_OPTION_TITLE, 0},
     {"rounds", "N", "rounds; each loads every server (default 60)",
      offsetof(struct tax_values, rounds), SL_OPTION_UINT, 'n'},
-    {"slot", "T", "measure each so long in a round (default 500ms)",
+    {"slot", "T", "measure each so long in a round (default 300ms)",
      offsetof(struct tax_values, slot_ns), SL_OPTION_DURATION, 't'},
     {"settle", "T", "not measured at the begin of a slot (default 50ms)",
      offsetof(struct tax_values, settle_ns), SL_OPTION_DURATION, 0},
-    {"scenario", "S", "ping (GET, constant reply) or echo (POST of 170 bytes of JSON)",
+    {"scenario", "S",
+     "ping (cheapest reply), const (a script encodes a table), echo (a script decodes 169 bytes "
+     "of JSON, changes and encodes them), or all (default all)",
      offsetof(struct tax_values, scenario), SL_OPTION_STRING, 0},
     {"connections", "N", "connections (default 64)", offsetof(struct tax_values, job.connections),
      SL_OPTION_UINT, 'c'},
@@ -76,10 +89,13 @@ static const struct sl_options_usage USAGE = {
         "(nginx, with LuaJIT, with njs, HAProxy), one worker each on one core; load them in turn,\n"
         "with one request in flight a connection and with 16; print server CPU per request and "
         "its\n"
-        "ratio to the floor and to nginx in the same rounds. All on 127.0.0.1, in temporary "
-        "folders.",
-    .examples = "  sluice-bench tax\n"
-                "  sluice-bench tax --rounds 10 --slot 300ms --only sluice,nginx\n"
+        "ratio to the floor and to nginx in the same rounds. Before anything is measured each "
+        "reply is\n"
+        "looked at: all servers of a scenario do the same work, and every later reply must be the "
+        "same\n"
+        "byte by byte. All on 127.0.0.1, in temporary folders.",
+    .examples = "  sluice-bench tax --scenario ping\n"
+                "  sluice-bench tax --scenario ping --rounds 10 --slot 300ms --only sluice,nginx\n"
                 "  sluice-bench tax --scenario echo --only sluice-js,nginx-njs,nginx-lua\n"
                 "  sluice-bench tax --peer mine='./server --port {port}' --path /ping\n",
     .options = OPTIONS,
@@ -91,17 +107,19 @@ struct server {
     struct sl_run_config configs[MODES_COUNT]; /* one request in flight, and sixteen */
     const char *title;
     const char *const *files; /* NULL: none */
+    char version[VERSION_SIZE];
+    char body[BODY_SIZE]; /* of its reply, which every later one must repeat */
 };
 
 struct tax {
     struct server servers[SERVERS_MAX]; /* array of `count`; the floor first */
     struct sl_pairs pairs;              /* target `mode * count + server` */
-    const char *path;
+    struct sl_job_values job;           /* of the scenario */
+    char body_file[700];
+    enum sl_scenario scenario;
     uint32_t count;
     uint32_t nginx; /* index, or 0 (the floor): not there */
     int server_core;
-    int client_core;
-    char client_cores[24];
 };
 
 static bool list_has(const char *list, const char *name)
@@ -114,13 +132,46 @@ static bool list_has(const char *list, const char *name)
     return false;
 }
 
+/*
+ * Look at one reply. All replies of the runs must repeat it, byte by byte; and if `must_serve`, it must
+ * be what the scenario asks for.
+ */
+static int server_look(const struct tax *tax, struct server *server, bool must_serve,
+                       struct sl_diag *reterr)
+{
+    struct sl_job *job = &server->endpoint.job;
+    const struct sl_request *request = &job->requests.items[0];
+    struct sl_ask_body body = {.text = server->body, .cap = sizeof(server->body)};
+    int fd = sl_ask_connect((const struct sockaddr *)&job->addr.storage, job->addr.size);
+    int status = fd < 0 ? fd : sl_ask(fd, request->data, request->size, &body);
+    if (fd >= 0) (void)close(fd);
+    if (status < 0) {
+        (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0}, "%s: no reply: %s",
+                          request->label, strerror(-status));
+        return status;
+    }
+    bool is_right = !must_serve || sl_scenario_reply_is_right(tax->scenario, body.text, body.size);
+    if (status != 200 || !is_right) {
+        (void)sl_diag_set(reterr, "wrong_reply", (struct sl_pos){0, 0},
+                          "%s: status %d, \"%.120s\": not the work of this scenario",
+                          request->label, status, server->body);
+        return -EPROTO;
+    }
+    if (body.size + 1 == body.cap) return 0; /* longer than what is kept: any body will do */
+    job->config.check.body = (const uint8_t *)server->body;
+    job->config.check.body_size = body.size;
+    return 0;
+}
+
 /* Open the server that was put at the end of the list; leave it out if it does not start. */
-static int server_open(struct tax *tax, const struct tax_values *values, struct sl_diag *reterr)
+static int server_open(struct tax *tax, const struct tax_values *values, bool must_serve,
+                       struct sl_diag *reterr)
 {
     struct server *server = &tax->servers[tax->count];
     struct sl_endpoint *endpoint = &server->endpoint;
-    int err = sl_endpoint_open(endpoint, &values->job, tax->path, tax->server_core, server->files,
-                               reterr);
+    const char *path = values->path != NULL ? values->path : sl_scenario_path(tax->scenario);
+    int err = sl_endpoint_open(endpoint, &tax->job, path, tax->server_core, server->files, reterr);
+    if (err == 0) err = server_look(tax, server, must_serve, reterr);
     if (err < 0) {
         sl_endpoint_fini(endpoint);
         return err;
@@ -142,9 +193,9 @@ static int known_open(struct tax *tax, const struct tax_values *values,
                       const struct sl_known_server *known, struct sl_diag *reterr)
 {
     bool is_floor = strcmp(known->name, "floor") == 0;
-    bool is_echo = strcmp(values->scenario, "echo") == 0;
+    bool serves = (known->scenarios >> tax->scenario & 1) != 0;
     if (!is_floor && values->only != NULL && !list_has(values->only, known->name)) return 0;
-    if (is_echo && !known->echoes) return 0;
+    if (!serves && !known->is_base) return 0;
     if (!sl_known_is_installed(known)) {
         skipped_print(known->name, "not installed");
         return 0;
@@ -157,7 +208,8 @@ static int known_open(struct tax *tax, const struct tax_values *values,
                    known->command);
     server->title = known->title;
     server->files = known->files;
-    int err = server_open(tax, values, reterr);
+    sl_known_version(known, server->version, sizeof(server->version));
+    int err = server_open(tax, values, serves, reterr);
     if (err == 0 && strcmp(known->name, "nginx") == 0) tax->nginx = tax->count - 1;
     if (err == 0 || is_floor) return err;
     skipped_print(known->name, reterr->text);
@@ -176,7 +228,8 @@ static int asked_open(struct tax *tax, const struct tax_values *values, const ch
     memset(server, 0, sizeof(*server));
     int err = sl_endpoint_parse(text, fallback, &server->endpoint, reterr);
     server->title = server->endpoint.name;
-    return err < 0 ? err : server_open(tax, values, reterr);
+    /* With --path it is asked for something of its own. */
+    return err < 0 ? err : server_open(tax, values, values->path == NULL, reterr);
 }
 
 static int servers_open(struct tax *tax, const struct tax_values *values, struct sl_diag *reterr)
@@ -209,6 +262,7 @@ static int pairs_setup(struct tax *tax, const struct tax_values *values)
     pairs->settle_ns = values->settle_ns;
     pairs->progress = !values->job.quiet;
     pairs->rotates = true;
+    pairs->warm_ns = WARM_NS;
     for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
         for (uint32_t i = 0; i < tax->count; i++) {
             struct sl_pairs_target *target = &pairs->targets[pairs->targets_count++];
@@ -254,6 +308,12 @@ static void mode_text(FILE *out, const struct tax *tax, uint32_t mode)
         struct sl_fmt floor_text = sl_pairs_ratio_text(&floor);
         struct sl_fmt nginx_text = sl_pairs_ratio_text(&nginx);
         bool has_nginx = tax->nginx != 0 && i != tax->nginx;
+        if (sl_pairs_target_is_spoilt(target)) {
+            sl_table_row(&table,
+                         (const char *const[]){tax->servers[i].title, "errors", "-", "-", "-", "-"},
+                         6);
+            continue;
+        }
         sl_table_row(&table,
                      (const char *const[]){tax->servers[i].title, cpu.text, i == 0 ? "" : over.text,
                                            i == 0 ? "" : floor_text.text,
@@ -270,39 +330,63 @@ static void text_print(FILE *out, const struct tax *tax, const struct tax_values
         out,
         "server CPU per request, %s, %u connections, %u rounds of %s, servers on core %d, "
         "generator on %s\n\n",
-        values->scenario, values->job.connections, pairs->done_count,
+        sl_scenario_name(tax->scenario), values->job.connections, pairs->done_count,
         sl_fmt_ns((double)pairs->slot_ns).text, tax->server_core, values->job.cores);
     for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
         mode_text(out, tax, mode);
         (void)fprintf(out, "\n");
     }
+    for (uint32_t i = 0; i < tax->count; i++) {
+        if (tax->servers[i].version[0] == '\0') continue;
+        (void)fprintf(out, "  %-18s %s\n", tax->servers[i].endpoint.name, tax->servers[i].version);
+    }
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
-        if (pairs->targets[i].errors == 0) continue;
-        (void)fprintf(out, "  note: %s had %s errors in %s requests: its figures do not count\n",
-                      pairs->targets[i].name, sl_fmt_count(pairs->targets[i].errors).text,
-                      sl_fmt_count(pairs->targets[i].requests).text);
+        const struct sl_pairs_target *target = &pairs->targets[i];
+        if (target->empty_count > 0) {
+            (void)fprintf(out, "  note: %s gave no reply in %u slots: left out\n", target->name,
+                          target->empty_count);
+        }
+        char text[160];
+        if (target->errors == 0) continue;
+        sl_pairs_errors_text(target, text, sizeof(text));
+        (void)fprintf(out, "  note: %s, %s: %s%s\n", target->name,
+                      i < tax->count ? "one request in flight" : "16 pipelined", text,
+                      sl_pairs_target_is_spoilt(target) ? ": its figures do not count" : "");
     }
     (void)fprintf(
         out, "  ratios over rounds (middle half) with their 95 %% interval; rates are those of the "
              "generator\n");
 }
 
-static int page_write(const struct tax *tax, const struct tax_values *values,
+/* The page of all scenarios that were run. */
+static int page_write(struct tax *const *taxes, const struct tax_values *values,
                       struct sl_diag *reterr)
 {
-    const struct sl_html_pairs_chart charts[] = {
-        {"CPU per request, one in flight", SL_PAIRS_CPU, 0, tax->count},
-        {"CPU per request, 16 pipelined", SL_PAIRS_CPU, tax->count, tax->count},
-    };
+    static const char *const modes[MODES_COUNT] = {"one request in flight", "16 pipelined"};
+    struct sl_html_pairs_chart charts[SL_SCENARIOS_COUNT * MODES_COUNT];
+    char titles[SL_SCENARIOS_COUNT * MODES_COUNT][64];
+    size_t count = 0;
     char *text = NULL;
     size_t size = 0;
     FILE *memory = open_memstream(&text, &size);
     if (memory == NULL) return -ENOMEM;
-    text_print(memory, tax, values);
+    for (int i = 0; i < SL_SCENARIOS_COUNT; i++) {
+        const struct tax *tax = taxes[i];
+        if (tax == NULL || tax->pairs.targets_count == 0) continue;
+        text_print(memory, tax, values);
+        (void)fprintf(memory, "\n");
+        for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
+            (void)snprintf(titles[count], sizeof(titles[count]), "%s: CPU per request, %s",
+                           sl_scenario_name(tax->scenario), modes[mode]);
+            charts[count] = (struct sl_html_pairs_chart){titles[count], &tax->pairs, SL_PAIRS_CPU,
+                                                         mode * tax->count, tax->count};
+            count++;
+        }
+    }
     int err = fclose(memory) != 0 ? -ENOMEM : 0;
     if (err == 0) {
-        err = sl_html_pairs_write(values->html, "What servers cost over the floor", text,
-                                  &tax->pairs, charts, MODES_COUNT, reterr);
+        err = sl_html_pairs_write(values->html, "What servers cost over the floor", text, charts,
+                                  count, reterr);
     }
     free(text);
     return err;
@@ -330,6 +414,8 @@ static void mode_json(struct sl_json *json, const struct tax *tax, uint32_t mode
                    sl_stats_median(target->values[SL_PAIRS_RATE], pairs->done_count), 1);
     sl_json_uint(json, "requests", target->requests);
     sl_json_uint(json, "errors", target->errors);
+    sl_json_bool(json, "counts", !sl_pairs_target_is_spoilt(target));
+    sl_json_uint(json, "empty_slots", target->empty_count);
     struct sl_ratio ratio = sl_pairs_ratio(pairs, base, base + server, SL_PAIRS_CPU);
     ratio_json(json, "to_floor", &ratio);
     if (tax->nginx != 0) {
@@ -339,37 +425,55 @@ static void mode_json(struct sl_json *json, const struct tax *tax, uint32_t mode
     sl_json_end(json, '}');
 }
 
-static void json_print(const struct tax *tax, const struct tax_values *values)
+static void json_print(struct sl_json *json, const struct tax *tax, const struct tax_values *values)
 {
-    struct sl_json json = {.out = stdout};
-    sl_json_begin(&json, NULL, '{');
-    sl_json_string(&json, "scenario", values->scenario);
-    sl_json_uint(&json, "connections", values->job.connections);
-    sl_json_uint(&json, "rounds", tax->pairs.done_count);
-    sl_json_number(&json, "slot_s", (double)tax->pairs.slot_ns / 1e9, 3);
-    sl_json_begin(&json, "servers", '[');
+    struct sl_machine machine;
+    char command[1024];
+    sl_machine_get(&machine);
+    sl_machine_command(command, sizeof(command));
+    sl_json_begin(json, NULL, '{');
+    sl_json_string(json, "scenario", sl_scenario_name(tax->scenario));
+    sl_json_uint(json, "connections", values->job.connections);
+    sl_json_uint(json, "rounds", tax->pairs.done_count);
+    sl_json_number(json, "slot_s", (double)tax->pairs.slot_ns / 1e9, 3);
+    sl_json_begin(json, "servers", '[');
     for (uint32_t i = 0; i < tax->count; i++) {
-        sl_json_begin(&json, NULL, '{');
-        sl_json_string(&json, "name", tax->servers[i].endpoint.name);
-        sl_json_string(&json, "title", tax->servers[i].title);
-        mode_json(&json, tax, 0, i);
-        mode_json(&json, tax, 1, i);
-        sl_json_end(&json, '}');
+        sl_json_begin(json, NULL, '{');
+        sl_json_string(json, "name", tax->servers[i].endpoint.name);
+        sl_json_string(json, "title", tax->servers[i].title);
+        sl_json_string(json, "version", tax->servers[i].version);
+        mode_json(json, tax, 0, i);
+        mode_json(json, tax, 1, i);
+        sl_json_end(json, '}');
     }
-    sl_json_end(&json, ']');
-    sl_json_end(&json, '}');
+    sl_json_end(json, ']');
+    sl_machine_json(json, &machine);
+    sl_json_string(json, "command", command);
+    sl_json_end(json, '}');
 }
 
-static int values_check(struct tax *tax, struct tax_values *values,
-                        const struct sl_option_list *positional, struct sl_diag *reterr)
+/* Bits 1 << enum sl_scenario; 0: there is none of that name. */
+static uint32_t scenarios_of(const char *name)
+{
+    uint32_t all = (1U << SL_SCENARIOS_COUNT) - 1;
+    if (strcmp(name, "all") == 0) return all;
+    for (int i = 0; i < SL_SCENARIOS_COUNT; i++) {
+        if (strcmp(name, sl_scenario_name((enum sl_scenario)i)) == 0) return 1U << i;
+    }
+    return 0;
+}
+
+static int values_check(const struct tax_values *values, const struct sl_option_list *positional,
+                        int *ret_server_core, struct sl_diag *reterr)
 {
     struct sl_pos none = {0, 0};
-    bool is_echo = strcmp(values->scenario, "echo") == 0;
     if (positional->count > 0) {
         return sl_diag_set(reterr, "bad_usage", none, "unexpected \"%s\"", positional->items[0]);
     }
-    if (!is_echo && strcmp(values->scenario, "ping") != 0) {
-        return sl_diag_set(reterr, "bad_value", none, "--scenario: expected ping or echo");
+    if (scenarios_of(values->scenario) == 0) {
+        return sl_diag_set(reterr, "bad_value", none,
+                           "--scenario \"%s\": expected ping, const, echo or all",
+                           values->scenario);
     }
     if (strcmp(values->format, "text") != 0 && strcmp(values->format, "json") != 0) {
         return sl_diag_set(reterr, "bad_value", none, "--format: expected text or json");
@@ -378,72 +482,121 @@ static int values_check(struct tax *tax, struct tax_values *values,
         return sl_diag_set(reterr, "bad_value", none, "--rounds must be 1 to %d, --slot not 0",
                            (int)SL_PAIRS_ROUNDS_MAX);
     }
-    tax->server_core = -1;
+    *ret_server_core = -1;
     if (strcmp(values->server_core, "-") != 0 &&
-        sl_job_cores_parse(values->server_core, &tax->server_core, 1) != 1) {
+        sl_job_cores_parse(values->server_core, ret_server_core, 1) != 1) {
         return sl_diag_set(reterr, "bad_value", none, "--server-core: expected one core");
     }
-    if (values->job.cores == NULL) {
-        (void)snprintf(tax->client_cores, sizeof(tax->client_cores), "%ld",
-                       sysconf(_SC_NPROCESSORS_ONLN) - 1);
-        values->job.cores = tax->client_cores;
-    }
-    tax->path = values->path != NULL ? values->path : is_echo ? "/echo" : "/ping";
     return 0;
 }
 
-static int tax_run(struct tax *tax, struct tax_values *values, struct sl_diag *reterr)
+/* Start the servers of a scenario and load them. */
+static int scenario_run(struct tax *tax, const struct tax_values *values, const char *peers_dir,
+                        struct sl_diag *reterr)
 {
-    char body_file[700];
-    char peers_dir[600];
-    if (sl_spawn_peers_dir(peers_dir, sizeof(peers_dir)) < 0) {
-        (void)sl_diag_set(reterr, "no_peers", (struct sl_pos){0, 0},
-                          "the folder bench/peers is not beside this program");
-        return SL_EXIT_INTERNAL;
-    }
-    if (strcmp(values->scenario, "echo") == 0) {
-        (void)snprintf(body_file, sizeof(body_file), "%s/echo.json", peers_dir);
-        values->job.body_file = body_file;
-        values->job.headers.items[values->job.headers.count++] = "Content-Type: application/json";
+    const char *body_file = sl_scenario_body_file(tax->scenario);
+    tax->job = values->job;
+    tax->job.check_status = "200";
+    if (body_file != NULL) {
+        (void)snprintf(tax->body_file, sizeof(tax->body_file), "%.600s/%s", peers_dir, body_file);
+        tax->job.body_file = tax->body_file;
+        tax->job.headers.items[tax->job.headers.count++] = "Content-Type: application/json";
     }
     int err = servers_open(tax, values, reterr);
     if (err == 0) err = pairs_setup(tax, values);
-    if (err == 0) err = sl_pairs_run(&tax->pairs, reterr);
-    if (err == -EINVAL) return SL_EXIT_USAGE;
-    if (err < 0) return err == -ENOMEM ? SL_EXIT_INTERNAL : SL_EXIT_TARGET;
-    if (strcmp(values->format, "json") == 0) {
-        json_print(tax, values);
-    } else {
-        text_print(stdout, tax, values);
+    return err < 0 ? err : sl_pairs_run(&tax->pairs, reterr);
+}
+
+/* End its servers; the figures stay. */
+static void scenario_end(struct tax *tax)
+{
+    for (uint32_t i = 0; i < tax->count; i++) sl_endpoint_fini(&tax->servers[i].endpoint);
+}
+
+static int scenarios_run(struct tax *const *taxes, const struct tax_values *values,
+                         struct sl_json *json, struct sl_diag *reterr)
+{
+    char peers_dir[600];
+    int err = 0;
+    if (sl_spawn_peers_dir(peers_dir, sizeof(peers_dir)) < 0) {
+        (void)sl_diag_set(reterr, "no_peers", (struct sl_pos){0, 0},
+                          "the folder bench/peers is not beside this program");
+        return -EIO;
     }
-    if (values->html != NULL && page_write(tax, values, reterr) < 0) return SL_EXIT_INTERNAL;
-    return SL_EXIT_OK;
+    for (int i = 0; err == 0 && i < SL_SCENARIOS_COUNT && !sl_run_is_stopped(); i++) {
+        struct tax *tax = taxes[i];
+        if (tax == NULL) continue;
+        err = scenario_run(tax, values, peers_dir, reterr);
+        if (err == 0 && json->out != NULL) json_print(json, tax, values);
+        if (err == 0 && json->out == NULL) {
+            text_print(stdout, tax, values);
+            (void)printf("\n");
+        }
+        (void)fflush(stdout);
+        scenario_end(tax);
+    }
+    return err;
+}
+
+static int tax_run(struct tax *const *taxes, const struct tax_values *values,
+                   struct sl_diag *reterr)
+{
+    bool is_json = strcmp(values->format, "json") == 0;
+    uint32_t scenarios = scenarios_of(values->scenario);
+    bool is_list = is_json && (scenarios & (scenarios - 1)) != 0;
+    struct sl_json json = {.out = is_json ? stdout : NULL};
+    if (is_list) sl_json_begin(&json, NULL, '{');
+    if (is_list) sl_json_begin(&json, "scenarios", '[');
+    int err = scenarios_run(taxes, values, &json, reterr);
+    if (is_list) sl_json_end(&json, ']');
+    if (is_list) sl_json_end(&json, '}');
+    if (err == 0 && values->html != NULL && page_write(taxes, values, reterr) < 0) err = -EIO;
+    if (err == 0) return SL_EXIT_OK;
+    if (err == -EINVAL) return SL_EXIT_USAGE;
+    return err == -ENOMEM || err == -EIO ? SL_EXIT_INTERNAL : SL_EXIT_TARGET;
 }
 
 int sl_command_tax(int argc, char **argv)
 {
     struct tax_values values = {.format = "text",
-                                .scenario = "ping",
+                                .scenario = "all",
                                 .server_core = "0",
                                 .rounds = 60,
-                                .slot_ns = 500 * SL_NS_PER_MS,
+                                .slot_ns = 300 * SL_NS_PER_MS,
                                 .settle_ns = 50 * SL_NS_PER_MS};
     struct sl_option_list positional = {.count = 0};
     struct sl_diag diag = {.level = SL_DIAG_ERROR};
+    struct tax *taxes[SL_SCENARIOS_COUNT] = {NULL};
+    char client_cores[24];
+    int server_core = -1;
+    int code = SL_EXIT_USAGE;
     sl_job_values_default(&values.job);
-    struct tax *tax = calloc(1, sizeof(*tax));
-    if (tax == NULL) return SL_EXIT_INTERNAL;
     int err = sl_options_parse(&USAGE, argc, argv, &values, &positional, &diag);
-    int code = SL_EXIT_OK;
+    if (err == 0) {
+        (void)snprintf(client_cores, sizeof(client_cores), "%ld",
+                       sysconf(_SC_NPROCESSORS_ONLN) - 1);
+        if (values.job.cores == NULL) values.job.cores = client_cores;
+        err = values_check(&values, &positional, &server_core, &diag);
+    }
+    for (int i = 0; err == 0 && i < SL_SCENARIOS_COUNT; i++) {
+        if ((scenarios_of(values.scenario) >> i & 1) == 0) continue;
+        taxes[i] = calloc(1, sizeof(*taxes[i]));
+        if (taxes[i] == NULL) return SL_EXIT_INTERNAL;
+        taxes[i]->scenario = (enum sl_scenario)i;
+        taxes[i]->server_core = server_core;
+    }
     if (err == SL_OPTIONS_HELP) {
         sl_options_help(&USAGE);
-    } else {
-        if (err == 0) err = values_check(tax, &values, &positional, &diag);
-        code = err < 0 ? SL_EXIT_USAGE : tax_run(tax, &values, &diag);
+        code = SL_EXIT_OK;
+    } else if (err == 0) {
+        code = tax_run(taxes, &values, &diag);
     }
     if (diag.text[0] != '\0') sl_options_complain(code == SL_EXIT_USAGE ? &USAGE : NULL, &diag);
-    sl_pairs_fini(&tax->pairs);
-    for (uint32_t i = 0; i < tax->count; i++) sl_endpoint_fini(&tax->servers[i].endpoint);
-    free(tax);
+    for (int i = 0; i < SL_SCENARIOS_COUNT; i++) {
+        if (taxes[i] == NULL) continue;
+        scenario_end(taxes[i]);
+        sl_pairs_fini(&taxes[i]->pairs);
+        free(taxes[i]);
+    }
     return code;
 }
