@@ -20,6 +20,7 @@ sl_command_fn sl_command_tail;    /* tail_command.c */
 sl_command_fn sl_command_swap;    /* swap_command.c */
 sl_command_fn sl_command_tax;     /* tax_command.c */
 sl_command_fn sl_command_hdr;     /* hdr_command.c */
+sl_command_fn sl_command_hostile; /* hostile_command.c */
 sl_command_fn sl_command_proof;   /* proof_command.c */
 sl_command_fn sl_command_floor;   /* floor.c */
 sl_command_fn sl_command_micro;   /* micro_command.c: sluice-bench-micro */

@@ -24,6 +24,7 @@ static const struct command COMMANDS[] = {
     {"tail", sl_command_tail, "how long servers make people wait at parts of their capacity"},
     {"tax", sl_command_tax, "what servers cost over the kernel's floor, in one run"},
     {"swap", sl_command_swap, "change a workflow under load and look at every reply"},
+    {"hostile", sl_command_hostile, "what hostile scripts in processes do to others: the p99s"},
     {"proof", sl_command_proof, "show on a stalling server that the open loop tells the truth"},
     {"micro", sl_command_micro, "what the engine's own operations cost: nanoseconds, allocations"},
     {"scale", sl_command_scale, "CPU per request with one shard and with two, without sockets"},

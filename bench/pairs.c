@@ -162,6 +162,9 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
     config.count = UINT64_MAX;
     config.jitter = pairs->keeps;
     config.progress = false;
+    if (pairs->enter != NULL) {
+        pairs->enter(pairs->enter_ctx, (uint32_t)(target - pairs->targets));
+    }
     if (target->enter != NULL && sl_spawn_run(target->enter, reterr) < 0) return -EIO;
     int err = sl_run(&config, &result, reterr);
     if (err == 0 && result.load.requests == 0 && !result.is_stopped) {

@@ -45,9 +45,12 @@ struct sl_pairs {
     uint64_t settle_ns;    /* at the begin of a slot, not measured */
     uint64_t warm_ns;      /* load each target so long before the first round; not measured */
     struct sl_hdr *jitter; /* of all slots, if `keeps`; owned */
-    bool keeps;            /* keep histograms, and look at the machine's jitter */
-    bool keeps_late;       /* slots in which the generator was late count too */
-    bool rotates;          /* begin each round with another target, so that no place is special */
+    /* Called before each slot with the target's number; may be NULL. */
+    void (*enter)(void *ctx, uint32_t target);
+    void *enter_ctx;
+    bool keeps;      /* keep histograms, and look at the machine's jitter */
+    bool keeps_late; /* slots in which the generator was late count too */
+    bool rotates;    /* begin each round with another target, so that no place is special */
     bool progress;
 };
 
