@@ -122,12 +122,16 @@ struct sl_compile {
 };
 
 /* What a source counts, as far as it applies to it. */
+enum { SL_SOURCE_REFUSALS = 10 };
+
 struct sl_source_stats {
     uint64_t accepted; /* connections */
     uint64_t refused;  /* connections beyond the limit */
     uint64_t requests;
     uint64_t responses[6]; /* by class of status: [2] is 2xx */
     uint64_t bad_requests;
+    uint64_t refusals[SL_SOURCE_REFUSALS]; /* that became no process, by status */
+    const uint16_t *refusal_statuses;      /* array of SL_SOURCE_REFUSALS; 0: the others */
     uint64_t timeouts;
     uint64_t cancelled;
     uint64_t bytes_in;

@@ -449,8 +449,27 @@ void sl_remote_attach(struct sl_shard *shard)
     shard->loop.may_sleep = remote_may_sleep;
 }
 
+static void peer_stats(const struct remote_peer *peer, struct sl_remote_stats *stats)
+{
+    const struct sl_ring_producer *out = &peer->out;
+    /* Relaxed: a figure, which may be old. */
+    uint64_t head = atomic_load_explicit(&out->map.shared->head, memory_order_relaxed);
+    uint64_t bytes = out->tail - head;
+    stats->ring_bytes += bytes;
+    if (bytes > stats->ring_bytes_max) stats->ring_bytes_max = bytes;
+    stats->ring_size = out->map.data_mask + 1;
+    stats->slab_bytes += out->units_used * out->map.slab_unit;
+    for (const struct sl_list *at = peer->waiting.next; at != &peer->waiting; at = at->next) {
+        stats->waiting++;
+    }
+}
+
 void sl_remote_stats_get(const struct sl_shard *shard, struct sl_remote_stats *ret_stats)
 {
+    sl_assert(ret_stats != NULL);
     const struct sl_remote *remote = shard->remote;
     *ret_stats = remote != NULL ? remote->stats : (struct sl_remote_stats){0};
+    for (uint32_t i = 0; remote != NULL && i < remote->peers_count; i++) {
+        if (i != shard->index) peer_stats(&remote->peers[i], ret_stats);
+    }
 }

@@ -29,6 +29,12 @@ struct sl_remote_stats {
     uint64_t calls;   /* sent to other shards */
     uint64_t answers; /* sent back */
     uint64_t refused; /* no room in the ring: answered `overload` */
+    /* Now: */
+    uint64_t waiting;        /* answers that found no room */
+    uint64_t ring_bytes;     /* in the rings to all other shards, not yet taken */
+    uint64_t ring_bytes_max; /* in the fullest of them */
+    uint64_t ring_size;      /* bytes of one */
+    uint64_t slab_bytes;     /* of large packets beside them */
 };
 
 /*
@@ -55,4 +61,5 @@ int sl_remote_call(struct sl_frame *frame, const struct sl_symbol *symbol, uint3
 /* For the walk: ask the other side to end; the frame stays parked until its answer. */
 void sl_remote_cancel(struct sl_frame *frame);
 
+/* The shard's thread. */
 void sl_remote_stats_get(const struct sl_shard *shard, struct sl_remote_stats *ret_stats);

@@ -93,6 +93,7 @@ static inline struct sl_seat *seat_of(struct sl_process *process, const struct s
 static inline void in_flight_add(struct sl_seat *seat, int32_t count)
 {
     sl_assert(count > 0 || seat->in_flight > 0);
+    if (!SL_METRICS_ON) return;
     sl_level_set(&seat->in_flight, seat->in_flight + (uint32_t)count);
 }
 
@@ -102,6 +103,7 @@ static inline void in_flight_add(struct sl_seat *seat, int32_t count)
  */
 static inline enum sl_step run_timed(sl_node_fn *fn, struct sl_call *call, struct sl_seat *seat)
 {
+    if (!SL_METRICS_ON) return fn(call);
     struct sl_loop *loop = &call->shard->loop;
     if (loop->timed_left == 0 && (seat->calls & 15) != 0) return fn(call);
     loop->timed_left -= loop->timed_left > 0;

@@ -136,7 +136,9 @@ void sl_loop_turn(struct sl_loop *loop, uint64_t deadline_ns)
     sl_assert(loop != NULL);
     loop->stats.turns++;
     (void)sl_timers_run(&loop->timers, loop->now_ns);
-    loop->stats.mails += sl_mailbox_run(&loop->mailbox);
+    unsigned mails = sl_mailbox_run(&loop->mailbox);
+    loop->stats.mails += mails;
+    if (__builtin_expect(mails > loop->stats.mails_max, 0)) loop->stats.mails_max = mails;
     if (loop->inbound != NULL) loop->inbound(loop);
     tasks_run(loop, &loop->tasks);
     tasks_run(loop, &loop->late_tasks);

@@ -49,6 +49,7 @@ struct sl_loop_stats {
     uint64_t turns;
     uint64_t tasks;
     uint64_t mails;
+    uint64_t mails_max;    /* the most that waited at once */
     uint64_t stalls;       /* turns longer than stall_ns */
     uint64_t stall_ns_max; /* the longest turn seen */
 };

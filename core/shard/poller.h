@@ -23,6 +23,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "core/base/counter.h"
+
 struct sl_clock;
 struct sl_op;
 struct sl_poller;
@@ -113,6 +115,7 @@ struct sl_poller_stats {
 /* Owner thread only: a plain add, no locked instruction. */
 static inline void sl_poller_count(_Atomic uint64_t *counter, uint64_t count)
 {
+    if (!SL_METRICS_ON) return;
     uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
     atomic_store_explicit(counter, value + count, memory_order_relaxed);
 }

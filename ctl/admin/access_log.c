@@ -90,6 +90,12 @@ static void line_json(const struct sl_access_record *record, struct sl_out *out)
     put_pair(out, "remote", record, SL_ACCESS_REMOTE);
     put_pair(out, "method", record, SL_ACCESS_METHOD);
     put_pair(out, "target", record, SL_ACCESS_TARGET);
+    if (sl_access_part(record, SL_ACCESS_REFUSED).size > 0) {
+        put(out, ",\"status\":%u", record->status);
+        put_pair(out, "refused", record, SL_ACCESS_REFUSED);
+        sl_out_append(out, "}\n", 2);
+        return;
+    }
     put(out, ",\"version\":\"1.%u\",\"status\":%u,\"bytes_in\":%llu,\"bytes_out\":%llu",
         record->version_minor, record->status, (unsigned long long)record->bytes_in,
         (unsigned long long)record->bytes_out);
@@ -118,11 +124,13 @@ static void line_combined(const struct sl_access_record *record, struct sl_out *
     (void)strftime(text, sizeof(text), "%d/%b/%Y:%H:%M:%S +0000", &time);
     put_or_dash(out, sl_access_part(record, SL_ACCESS_REMOTE));
     put(out, " - - [%s] \"", text);
-    put_escaped(out, sl_access_part(record, SL_ACCESS_METHOD), "\\x");
-    sl_out_append_byte(out, ' ');
-    put_escaped(out, sl_access_part(record, SL_ACCESS_TARGET), "\\x");
-    put(out, " HTTP/1.%u\" %u %llu \"", record->version_minor, record->status,
-        (unsigned long long)record->bytes_out);
+    put_or_dash(out, sl_access_part(record, SL_ACCESS_METHOD));
+    if (sl_access_part(record, SL_ACCESS_METHOD).size > 0) {
+        sl_out_append_byte(out, ' ');
+        put_escaped(out, sl_access_part(record, SL_ACCESS_TARGET), "\\x");
+        put(out, " HTTP/1.%u", record->version_minor);
+    }
+    put(out, "\" %u %llu \"", record->status, (unsigned long long)record->bytes_out);
     put_or_dash(out, sl_access_part(record, SL_ACCESS_REFERER));
     sl_out_append(out, "\" \"", 3);
     put_or_dash(out, sl_access_part(record, SL_ACCESS_USER_AGENT));

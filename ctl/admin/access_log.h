@@ -7,8 +7,9 @@
  *              request_id referer user_agent where they were sent
  *   combined   the NCSA combined format
  *
- * What clients sent is escaped, so that a line is a line. Requests that the parser refused are not
- * in it: nobody knows what they were.
+ * What clients sent is escaped, so that a line is a line. Of requests that were refused before a
+ * workflow saw them only time, remote, status and `refused` (why) are known; in the combined format
+ * their request is "-".
  */
 #pragma once
 

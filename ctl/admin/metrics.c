@@ -48,7 +48,13 @@ static const struct metric metrics[] = {
 
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
 static const char *const scope_labels[] = {
-    "", "shard", "listener, shard", "listener, shard, class", "node, kind", "node, kind, code",
+    "",
+    "shard",
+    "listener, shard",
+    "listener, shard, class",
+    "listener, shard, status",
+    "node, kind",
+    "node, kind, code",
 };
 
 /* What all lines of one answer are made from. */
@@ -129,6 +135,22 @@ static void write_shards(struct writer *w)
     }
 }
 
+static void write_refusals(struct writer *w, const char *key, uint32_t shard)
+{
+    char labels[METRIC_LABELS_SIZE];
+    const struct sl_source_stats *stats = w->point.stats;
+    if (stats->refusal_statuses == NULL) return;
+    for (w->point.refusal = 0; w->point.refusal < SL_SOURCE_REFUSALS; w->point.refusal++) {
+        char status[16] = "other";
+        uint16_t number = stats->refusal_statuses[w->point.refusal];
+        if (stats->refusals[w->point.refusal] == 0) continue;
+        if (number > 0) (void)snprintf(status, sizeof(status), "%u", number);
+        (void)snprintf(labels, sizeof(labels), "listener=\"%s\",shard=\"%u\",status=\"%s\"", key,
+                       shard, status);
+        put_value(w, labels);
+    }
+}
+
 static void write_listener(struct writer *w, const struct sl_admin_source *source, uint32_t shard)
 {
     char key[2 * SL_ADMIN_KEY_SIZE];
@@ -141,6 +163,10 @@ static void write_listener(struct writer *w, const struct sl_admin_source *sourc
                            key, shard, w->point.class);
             put_value(w, labels);
         }
+        return;
+    }
+    if (w->metric->scope == METRIC_STATUS) {
+        write_refusals(w, key, shard);
         return;
     }
     (void)snprintf(labels, sizeof(labels), "listener=\"%s\",shard=\"%u\"", key, shard);
@@ -236,7 +262,8 @@ static void write_metric(struct writer *w)
     case METRIC_RUNTIME: put_value(w, ""); break;
     case METRIC_SHARD: write_shards(w); break;
     case METRIC_LISTENER:
-    case METRIC_CLASS: write_listeners(w); break;
+    case METRIC_CLASS:
+    case METRIC_STATUS: write_listeners(w); break;
     case METRIC_NODE:
     case METRIC_CODE: write_nodes(w); break;
     }

@@ -8,7 +8,8 @@
  *
  *   RUNTIME   none                SHARD     shard
  *   CLASS     listener, shard, class (m->class: 2 to 5)       LISTENER  listener, shard
- *   NODE      node, kind          CODE      node, kind, code
+ *   STATUS    listener, shard, status                         NODE      node, kind
+ *   CODE      node, kind, code
  *
  * At most SL_ADMIN_NODES_MAX nodes, the busiest, have lines of their own; the rest is node="others".
  */
@@ -23,6 +24,7 @@ enum metric_scope {
     METRIC_SHARD,
     METRIC_LISTENER,
     METRIC_CLASS,
+    METRIC_STATUS,
     METRIC_NODE,
     METRIC_CODE,
 };
@@ -34,6 +36,7 @@ struct metric_point {
     const struct sl_source_stats *stats;
     const struct admin_node *node;
     uint32_t class;
+    uint32_t refusal; /* index of stats->refusals */
     uint64_t code_count;
     uint64_t programs[3]; /* alive, published, refused */
     uint64_t states[3];   /* nodes: active, last_good, inactive */
@@ -73,6 +76,8 @@ struct metric_point {
       m->shard->loop.tasks)                                                                        \
     X(mails, "shard_mails_total", COUNTER, SHARD, "Messages from other threads.",                  \
       m->shard->loop.mails)                                                                        \
+    X(mails_max, "shard_mailbox_depth_max", GAUGE, SHARD,                                          \
+      "The most messages that waited at once.", m->shard->loop.mails_max)                          \
     X(stalls, "shard_stalls_total", COUNTER, SHARD, "Turns longer than --stall.",                  \
       m->shard->loop.stalls)                                                                       \
     X(stall_max, "shard_stall_max_seconds", GAUGE, SHARD, "The longest turn that was a stall.",    \
@@ -117,6 +122,16 @@ struct metric_point {
       m->shard->remote.answers)                                                                    \
     X(remote_refused, "remote_refused_total", COUNTER, SHARD,                                      \
       "Packets for which the ring had no room.", m->shard->remote.refused)                         \
+    X(remote_waiting, "remote_answers_waiting", GAUGE, SHARD,                                      \
+      "Answers to other shards that found no room yet.", m->shard->remote.waiting)                 \
+    X(ring_bytes, "remote_ring_bytes", GAUGE, SHARD,                                               \
+      "Bytes that wait in the rings to all other shards.", m->shard->remote.ring_bytes)            \
+    X(ring_max, "remote_ring_bytes_fullest", GAUGE, SHARD, "The same, in the fullest ring.",       \
+      m->shard->remote.ring_bytes_max)                                                             \
+    X(ring_size, "remote_ring_size_bytes", GAUGE, SHARD, "What one ring holds; 0 with one shard.", \
+      m->shard->remote.ring_size)                                                                  \
+    X(slab_bytes, "remote_slab_bytes", GAUGE, SHARD, "Bytes of large packets beside the rings.",   \
+      m->shard->remote.slab_bytes)                                                                 \
     X(access, "access_log_records_total", COUNTER, SHARD, "Requests for the access log.",          \
       m->shard->access.records)                                                                    \
     X(access_dropped, "access_log_dropped_total", COUNTER, SHARD,                                  \
@@ -156,6 +171,10 @@ struct metric_point {
       m->stats->in_flight)                                                                         \
     X(bad, "http_bad_requests_total", COUNTER, LISTENER,                                           \
       "Requests that the parser or a limit refused.", m->stats->bad_requests)                      \
+    X(refusals, "http_refusals_total", COUNTER, STATUS,                                            \
+      "Requests that no workflow saw, by status: refused by the parser, a limit, a deadline. "     \
+      "Statuses that did not occur have no line.",                                                 \
+      m->stats->refusals[m->refusal])                                                              \
     X(timeouts, "http_timeouts_total", COUNTER, LISTENER,                                          \
       "Heads, bodies and sends that were late.", m->stats->timeouts)                               \
     X(cancelled, "http_cancelled_total", COUNTER, LISTENER, "Requests whose client went away.",    \

@@ -146,6 +146,7 @@ static void loop_build(struct sl_builder *b, const struct sl_loop_stats *loop)
     admin_uint(b, "turns", loop->turns);
     admin_uint(b, "tasks", loop->tasks);
     admin_uint(b, "mails", loop->mails);
+    admin_uint(b, "mails_max", loop->mails_max);
     admin_uint(b, "stalls", loop->stalls);
     admin_uint(b, "stall_ns_max", loop->stall_ns_max);
     sl_build_map_end(b);
@@ -190,6 +191,11 @@ static void remote_build(struct sl_builder *b, const struct sl_remote_stats *rem
     admin_uint(b, "calls", remote->calls);
     admin_uint(b, "answers", remote->answers);
     admin_uint(b, "refused", remote->refused);
+    admin_uint(b, "waiting", remote->waiting);
+    admin_uint(b, "ring_bytes", remote->ring_bytes);
+    admin_uint(b, "ring_bytes_max", remote->ring_bytes_max);
+    admin_uint(b, "ring_size", remote->ring_size);
+    admin_uint(b, "slab_bytes", remote->slab_bytes);
     sl_build_map_end(b);
 }
 

@@ -76,6 +76,29 @@ struct sl_http_server_config {
     uint32_t proxies_count;
 };
 
+/*
+ * Statuses with which requests are refused that no handler sees: by the parser, a limit or a
+ * deadline. The last stands for all others.
+ */
+#define SL_HTTP_REFUSALS(X) X(400) X(408) X(413) X(414) X(417) X(431) X(501) X(503) X(505) X(0)
+
+enum {
+    SL_HTTP_REFUSALS_COUNT = 0
+#define X(status) +1
+    SL_HTTP_REFUSALS(X)
+#undef X
+};
+
+/* Array of SL_HTTP_REFUSALS_COUNT; the last is 0. */
+extern const uint16_t sl_http_refusal_statuses[SL_HTTP_REFUSALS_COUNT];
+
+/* A request that was refused. Borrowed for the call. */
+struct sl_http_refusal {
+    int status;
+    const char *reason;
+    struct sl_slice remote; /* address of the connection's other end */
+};
+
 /* Counters, written by the owner, read by anyone (relaxed). */
 struct sl_http_server_stats {
     uint64_t accepted;     /* connections */
@@ -83,8 +106,9 @@ struct sl_http_server_stats {
     uint64_t requests;     /* given to the handler */
     uint64_t responses[6]; /* [status / 100], of handlers and our own; [0] unused */
     uint64_t bad_requests; /* refused by the parser or a limit */
-    uint64_t timeouts;     /* of heads, bodies and sends */
-    uint64_t cancelled;    /* requests whose client went away */
+    uint64_t refusals[SL_HTTP_REFUSALS_COUNT]; /* all that no handler saw, by status */
+    uint64_t timeouts;                         /* of heads, bodies and sends */
+    uint64_t cancelled;                        /* requests whose client went away */
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint32_t connections; /* open now */
@@ -109,6 +133,8 @@ struct sl_http_handler {
     void (*done)(void *ctx, struct sl_http_request *request, int status, uint64_t bytes);
     /* A streamed answer: everything written so far has been sent. May be NULL. */
     void (*writable)(void *ctx, struct sl_http_request *request);
+    /* A request was refused that the handler never saw: for logs. May be NULL. */
+    void (*refused)(void *ctx, const struct sl_http_refusal *refusal);
     /* sl_http_server_drain is through: no connection is left. May be NULL; may free the server. */
     void (*drained)(void *ctx, struct sl_http_server *server);
 };

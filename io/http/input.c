@@ -11,11 +11,36 @@
 #include "core/mem/mem.h"
 #include "io/http/internal.h"
 
+const uint16_t sl_http_refusal_statuses[SL_HTTP_REFUSALS_COUNT] = {
+#define X(status) status,
+    SL_HTTP_REFUSALS(X)
+#undef X
+};
+
+static void refusal_note(struct http_conn *conn, int status, const char *reason)
+{
+    struct sl_http_server *server = conn->server;
+    uint32_t index = 0;
+    while (index < SL_HTTP_REFUSALS_COUNT - 1 && sl_http_refusal_statuses[index] != status) {
+        index++;
+    }
+    server->stats.refusals[index]++;
+    if (server->handler->refused == NULL) return;
+    if (conn->remote_size == 0) http_remote_resolve(conn);
+    const struct sl_http_refusal refusal = {
+        .status = status,
+        .reason = reason,
+        .remote = {(const uint8_t *)conn->remote, conn->remote_size},
+    };
+    server->handler->refused(server->ctx, &refusal);
+}
+
 void http_refuse(struct http_conn *conn, int status, const char *reason)
 {
     struct http_request *request = http_request_new(conn);
     conn->input_closed = true;
     conn->read_until = 0;
+    refusal_note(conn, status, reason);
     if (request == NULL) {
         http_conn_break(conn);
         return;

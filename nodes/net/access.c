@@ -182,6 +182,21 @@ void sl_access_push(struct sl_shard *shard, const struct sl_http_request *reques
     record->status = (uint16_t)(status != 0 ? status : ACCESS_CLIENT_GONE);
     sl_http_request_span(request, &record->span, NULL);
     parts_fill(record, request);
+    record->sizes[SL_ACCESS_REFUSED] = 0;
+    if (access->current->count == SL_ACCESS_RECORDS) current_send(access);
+}
+
+void sl_access_push_refused(struct sl_shard *shard, const struct sl_http_refusal *refusal)
+{
+    struct sl_access *access = shard->access;
+    sl_assert(access != NULL);
+    struct sl_access_record *record = record_take(access);
+    if (record == NULL) return;
+    memset(record, 0, offsetof(struct sl_access_record, text));
+    record->wall_ns = shard->loop.clock->wall_ns(shard->loop.clock);
+    record->status = (uint16_t)refusal->status;
+    part_put(record, SL_ACCESS_REMOTE, refusal->remote, 46);
+    part_put(record, SL_ACCESS_REFUSED, sl_slice_from_str(refusal->reason), 80);
     if (access->current->count == SL_ACCESS_RECORDS) current_send(access);
 }
 

@@ -17,6 +17,7 @@
 #include "core/shard/loop.h"
 
 struct sl_access;
+struct sl_http_refusal;
 struct sl_http_request;
 struct sl_shard;
 
@@ -30,6 +31,7 @@ enum sl_access_part {
     SL_ACCESS_REQUEST_ID, /* as sent */
     SL_ACCESS_REFERER,
     SL_ACCESS_USER_AGENT,
+    SL_ACCESS_REFUSED, /* why, if no workflow saw it; then there is neither method nor target */
     SL_ACCESS_PARTS,
 };
 
@@ -73,6 +75,9 @@ void sl_access_detach(struct sl_shard *shard);
 /* Keep what is known of a request that is over. The shard's thread; shard->access is set. */
 void sl_access_push(struct sl_shard *shard, const struct sl_http_request *request, int status,
                     uint64_t bytes_out, uint64_t duration_ns);
+
+/* The same for one that was refused before anybody saw it. */
+void sl_access_push_refused(struct sl_shard *shard, const struct sl_http_refusal *refusal);
 
 /*
  * Send what is kept, and set *ret_flushed when it has arrived and every block is at home. Control

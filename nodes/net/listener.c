@@ -294,12 +294,19 @@ static void on_done(void *ctx, struct sl_http_request *request, int status, uint
 {
     struct listener_source *own = ctx;
     struct sl_shard *shard = own->source->shard;
+    if (!SL_METRICS_ON && shard->access == NULL) return;
     uint64_t now_ns = sl_loop_fast_ns(&shard->loop);
     uint64_t duration_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
     sl_histogram_add(&own->latency, duration_ns);
     if (__builtin_expect(shard->access != NULL, 0)) {
         sl_access_push(shard, request, status, bytes, duration_ns);
     }
+}
+
+static void on_refused(void *ctx, const struct sl_http_refusal *refusal)
+{
+    struct listener_source *own = ctx;
+    if (own->source->shard->access != NULL) sl_access_push_refused(own->source->shard, refusal);
 }
 
 static void on_drained(void *ctx, struct sl_http_server *server)
@@ -315,6 +322,7 @@ static const struct sl_http_handler listener_handler = {
     .request = on_request,
     .cancel = on_cancel,
     .done = on_done,
+    .refused = on_refused,
     .drained = on_drained,
 };
 
@@ -376,6 +384,8 @@ static uint32_t listener_active(const struct sl_source *source)
     return sl_http_server_stats(own->server)->connections;
 }
 
+static_assert((int)SL_SOURCE_REFUSALS == (int)SL_HTTP_REFUSALS_COUNT, "one table");
+
 static void listener_stats(const struct sl_source *source, struct sl_source_stats *ret_stats)
 {
     const struct listener_source *own = source->impl;
@@ -385,6 +395,8 @@ static void listener_stats(const struct sl_source *source, struct sl_source_stat
     ret_stats->requests = stats->requests;
     memcpy(ret_stats->responses, stats->responses, sizeof(ret_stats->responses));
     ret_stats->bad_requests = stats->bad_requests;
+    memcpy(ret_stats->refusals, stats->refusals, sizeof(ret_stats->refusals));
+    ret_stats->refusal_statuses = sl_http_refusal_statuses;
     ret_stats->timeouts = stats->timeouts;
     ret_stats->cancelled = stats->cancelled;
     ret_stats->bytes_in = stats->bytes_in;
