@@ -19,7 +19,7 @@ static int status_of(struct sl_value value)
 struct envelope {
     int status;
     struct sl_value header; /* Map, or none */
-    struct sl_value body;   /* none: no body */
+    bool has_body;
 };
 
 /* decisions of the reply: see sl_http_respond. */
@@ -27,8 +27,9 @@ static bool envelope_read(struct sl_value map, struct envelope *ret)
 {
     struct sl_value status = sl_value_get_str(map, "status");
     struct sl_value header = sl_value_get_str(map, "header");
-    struct sl_value body = sl_value_get_str(map, "body");
-    if (status_of(status) == 0 && header.cell == NULL && body.cell == NULL) return false;
+    /* Found, but not decoded: perhaps nobody need read it. */
+    bool has_body = sl_value_find_hashed(map, "body", 4, sl_hash16("body", 4)) >= 0;
+    if (status_of(status) == 0 && header.cell == NULL && !has_body) return false;
     uint32_t count = sl_value_count(map);
     for (uint32_t i = 0; i < count; i++) {
         if (!http_is_payload_field(sl_value_key_at(map, i))) return false;
@@ -37,7 +38,7 @@ static bool envelope_read(struct sl_value map, struct envelope *ret)
     /* An interim status is no answer. */
     if (ret->status < 200) ret->status = 200;
     ret->header = sl_value_is(header, SL_VALUE_MAP) ? header : sl_value_none();
-    ret->body = body;
+    ret->has_body = has_body;
     return true;
 }
 
@@ -75,11 +76,27 @@ static int error_status(struct sl_value error)
 
 int sl_http_answer_status(struct sl_value answer)
 {
-    struct envelope envelope = {200, sl_value_none(), answer};
+    struct envelope envelope = {.status = 200};
     if (answer.cell == NULL) return 204;
     if (sl_value_is(answer, SL_VALUE_ERROR)) return error_status(answer);
     if (sl_value_is(answer, SL_VALUE_MAP)) (void)envelope_read(answer, &envelope);
     return envelope.status;
+}
+
+/* The body's bytes: those that were received, where the fields still say the same of them. */
+static int body_write(struct sl_http_server *server, struct sl_value answer, bool is_envelope,
+                      struct sl_value header, struct sl_slice *ret_body, struct sl_slice *ret_type)
+{
+    uint32_t tag;
+    struct sl_slice type = http_header_get(header, SL_SLICE("content-type"));
+    struct sl_value raw = is_envelope ? http_body_raw(answer, &tag) : sl_value_none();
+    if (raw.cell != NULL && type.size > 0 &&
+        tag == http_body_tag(type, http_header_get(header, SL_SLICE("content-encoding")))) {
+        *ret_body = sl_value_slice(raw);
+        return 0;
+    }
+    struct sl_value body = is_envelope ? sl_value_get_str(answer, "body") : answer;
+    return http_body_encode(&server->text, body, type, ret_body, ret_type);
 }
 
 void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
@@ -87,21 +104,18 @@ void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
     sl_assert(request != NULL);
     struct http_request *self = http_request_of(request);
     struct sl_http_server *server = self->conn->server;
-    struct envelope envelope = {200, sl_value_none(), answer};
-    if (answer.cell == NULL) {
-        envelope.status = 204;
-    } else if (sl_value_is(answer, SL_VALUE_ERROR)) {
+    struct envelope envelope = {.status = 200};
+    if (sl_value_is(answer, SL_VALUE_ERROR)) {
         respond_status(self, error_status(answer));
         return;
-    } else if (sl_value_is(answer, SL_VALUE_MAP)) {
-        (void)envelope_read(answer, &envelope);
     }
+    bool is_envelope = sl_value_is(answer, SL_VALUE_MAP) && envelope_read(answer, &envelope);
+    if (answer.cell == NULL) envelope.status = 204;
     struct http_reply reply = {.status = envelope.status, .header = envelope.header};
     struct sl_slice body = {NULL, 0};
-    if (envelope.body.cell != NULL) {
-        int err = http_body_encode(&server->text, envelope.body,
-                                   http_header_get(envelope.header, SL_SLICE("content-type")),
-                                   &body, &reply.content_type);
+    if (is_envelope ? envelope.has_body : answer.cell != NULL) {
+        int err =
+            body_write(server, answer, is_envelope, envelope.header, &body, &reply.content_type);
         if (err < 0) {
             respond_status(self, 500);
             return;

@@ -87,8 +87,8 @@ static int authority_parse(struct sl_net_url *url, struct sl_diag *reterr)
     }
     if (is_v6) rest = sl_slice_make(rest.data + 1, rest.size - 1);
     url->host = cut(&rest, is_v6 ? "]" : ":");
+    bool is_fine = host_is_valid(url->host, is_v6) && (!is_v6 || rest.size > 0);
     if (is_v6 && rest.size > 0) rest = sl_slice_make(rest.data + 1, rest.size - 1);
-    bool is_fine = host_is_valid(url->host, is_v6);
     if (rest.size > 0) {
         is_fine = is_fine && rest.data[0] == ':' &&
                   port_parse(sl_slice_make(rest.data + 1, rest.size - 1), &url->port);

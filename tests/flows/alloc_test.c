@@ -26,22 +26,22 @@ static bool is_pong(const char *body, size_t size)
     return size == 4 && memcmp(body, "pong", 4) == 0;
 }
 
-static void load_run(uint64_t requests)
+static void load_run(const char *path, uint64_t requests)
 {
     static struct flow_load load;
     load = (struct flow_load){
-        .port = port, .count = TRAP_CONNS, .requests = requests, .path = "/ping", .check = is_pong};
+        .port = port, .count = TRAP_CONNS, .requests = requests, .path = path, .check = is_pong};
     flow_load_start(&load);
     flow_load_stop(&load);
     assert_int_equal(load.failed + load.closed + load.refused, 0);
 }
 
-static void ping_after_warm_up_takes_nothing_from_the_system(void **state)
+static void expect_no_allocation(const char *path)
 {
-    (void)state;
     static struct flow_load load;
-    load = (struct flow_load){.port = port, .count = TRAP_CONNS, .path = "/ping", .check = is_pong};
-    load_run(TRAP_REQUESTS);
+    load = (struct flow_load){.port = port, .count = TRAP_CONNS, .path = path, .check = is_pong};
+    memset(trap->counts, 0, sizeof(trap->counts));
+    load_run(path, TRAP_REQUESTS);
     flow_load_start(&load);
     while (atomic_load(&load.replies) < 1000) flow_sleep_ms(1);
     uint64_t begin = atomic_load(&load.replies);
@@ -52,13 +52,27 @@ static void ping_after_warm_up_takes_nothing_from_the_system(void **state)
     flow_load_stop(&load);
     uint64_t sum = 0;
     for (int i = 0; i < ALLOC_TRAP_CALLS; i++) sum += trap->counts[i];
-    print_message("%llu requests at %d connections: %llu malloc, %llu free, %llu mmap, %llu mi_ on "
-                  "shards' threads\n",
-                  (unsigned long long)requests, TRAP_CONNS, (unsigned long long)trap->counts[0],
-                  (unsigned long long)trap->counts[1], (unsigned long long)trap->counts[2],
-                  (unsigned long long)trap->counts[3]);
+    print_message(
+        "%s: %llu requests at %d connections: %llu malloc, %llu free, %llu mmap, %llu mi_ on "
+        "shards' threads\n",
+        path, (unsigned long long)requests, TRAP_CONNS, (unsigned long long)trap->counts[0],
+        (unsigned long long)trap->counts[1], (unsigned long long)trap->counts[2],
+        (unsigned long long)trap->counts[3]);
     if (sum > 0) print_error("%s", trap->stack);
     assert_int_equal(sum, 0);
+}
+
+static void ping_after_warm_up_takes_nothing_from_the_system(void **state)
+{
+    (void)state;
+    expect_no_allocation("/ping");
+}
+
+/* The same through the kind http: a request to this program, and its answer. */
+static void request_to_a_server_after_warm_up_takes_nothing_from_the_system(void **state)
+{
+    (void)state;
+    expect_no_allocation("/via");
 }
 
 /* The trap itself works: opening connections beyond the warm-up, and a swap, are seen. */
@@ -137,13 +151,19 @@ static int group_setup(void **state)
     (void)setenv("FLOW_TRAP", path, 1);
     port = flow_port();
     const char *file = flow_file(
-        "ping.yaml", flow_text("- {kind: listener, name: web, protocol: http, port: %d,\n"
-                               "   ports: {out: [{name: router, port: in}]}}\n"
-                               "- {kind: router, name: router,\n"
-                               "   routes: [{method: GET, path: /ping, port: 'out[0]'}],\n"
-                               "   ports: {'out[0]': [{name: pong, port: in}]}}\n"
-                               "- {kind: snippet, name: pong, language: text, code: pong}\n",
-                               port));
+        "ping.yaml",
+        flow_text("- {kind: listener, name: web, protocol: http, port: %d,\n"
+                  "   ports: {out: [{name: router, port: in}]}}\n"
+                  "- {kind: router, name: router,\n"
+                  "   routes: [{method: GET, path: /ping, port: 'out[0]'},\n"
+                  "            {method: GET, path: /via, port: 'out[1]'}],\n"
+                  "   ports: {'out[0]': [{name: pong, port: in}],\n"
+                  "           'out[1]': [{name: plain, port: in}]}}\n"
+                  "- {kind: snippet, name: plain, language: json, code: '{\"path\": \"\"}',\n"
+                  "   ports: {out: [{name: via, port: in}]}}\n"
+                  "- {kind: http, name: via, url: 'http://127.0.0.1:%d/ping'}\n"
+                  "- {kind: snippet, name: pong, language: text, code: pong}\n",
+                  port, port));
     flow_spawn(&server,
                (const char *[]){file, "--cores", "0", "--control", flow_path("control"), NULL},
                getenv("FLOW_PRELOAD"));
@@ -161,6 +181,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ping_after_warm_up_takes_nothing_from_the_system),
+        cmocka_unit_test(request_to_a_server_after_warm_up_takes_nothing_from_the_system),
         cmocka_unit_test(idle_connections_are_small),
         cmocka_unit_test(trap_sees_what_a_shard_allocates),
     };
