@@ -276,7 +276,7 @@ static void write_of_wrong_payloads_is_refused(void **state)
     assert_int_equal(wire(&plain_base, large, text, sizeof(text)), -E2BIG);
 }
 
-static void write_prefers_the_specification_then_the_payload(void **state)
+static void write_prefers_the_specification_then_the_trace(void **state)
 {
     (void)state;
     begin_with(NULL);
@@ -296,7 +296,7 @@ static void write_prefers_the_specification_then_the_payload(void **state)
                           text, sizeof(text)),
                      0);
     assert_string_equal(text, "PATCH /v1/u HTTP/1.1\r\nHost: h:80\r\nx-a: spec\r\nAccept: x/y\r\n"
-                              "traceparent: own\r\nX-B: b\r\nTracestate: state\r\n"
+                              "Traceparent: in\r\nTracestate: state\r\nX-B: b\r\n"
                               "Content-Length: 0\r\n\r\n");
     assert_int_equal(wire(&base, NULL, text, sizeof(text)), 0);
     assert_has(text, "PATCH /v1/ HTTP/1.1\r\n");
@@ -698,7 +698,7 @@ int main(void)
         TEST(start_sends_the_request),
         TEST(write_of_payloads_is_the_request_they_mean),
         TEST(write_of_wrong_payloads_is_refused),
-        TEST(write_prefers_the_specification_then_the_payload),
+        TEST(write_prefers_the_specification_then_the_trace),
         TEST(write_of_a_request_passes_its_body_on),
         TEST(large_body_is_sent_from_where_it_is),
         TEST(answer_at_every_split_is_the_same),
