@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,7 @@ long run_start(struct fixture *fixture, const char *fmt, ...)
     (void)unlink(path);
     pid_t pid = fork();
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no server behind */
         int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
         (void)dup2(fd, 1);
         (void)dup2(fd, 2);
