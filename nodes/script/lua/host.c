@@ -60,13 +60,41 @@ void lua_message_translate(lua_State *L, struct lua_shard *shard, int index)
     lua_replace(L, index);
 }
 
+uint32_t lua_tail_line_take(struct lua_shard *shard)
+{
+    lua_State *side = shard->side;
+    lua_rawgeti(side, 1, 3);
+    uint32_t line = (uint32_t)lua_tonumber(side, -1);
+    lua_pop(side, 1);
+    if (line == 0) return 0;
+    lua_pushnumber(side, 0);
+    lua_rawseti(side, 1, 3);
+    return line;
+}
+
+/* The error was raised by `error`, and the function that did is gone: by a tail call. */
+static uint32_t tail_line(lua_State *L, struct lua_shard *shard)
+{
+    lua_Debug frame;
+    uint32_t line = lua_tail_line_take(shard);
+    if (line == 0 || !lua_getstack(L, 1, &frame)) return 0;
+    (void)lua_getinfo(L, "f", &frame);
+    bool is_error = lua_topointer(L, -1) == shard->error_function;
+    lua_pop(L, 1);
+    return is_error ? line : 0;
+}
+
 /* Message handler of every call: remember where, leave the error as it is. */
 int lua_handler(lua_State *L)
 {
     struct lua_shard *shard = lua_shard_of(L);
     shard->error_line = 0;
+    shard->error_in_tail = false;
     if (shard->stop != LUA_STOP_NONE) return 1;
     lua_Debug frame;
+    shard->error_line = tail_line(L, shard);
+    shard->error_in_tail = shard->error_line > 0;
+    if (shard->error_in_tail) return 1;
     for (int level = 1; level < 16 && lua_getstack(L, level, &frame); level++) {
         if (!lua_getinfo(L, "Sl", &frame)) break;
         if (strcmp(frame.short_src, LUA_CHUNK) == 0 && frame.currentline > 0) {
@@ -83,6 +111,7 @@ static int native_caught(lua_State *L)
     struct lua_shard *shard = lua_shard_of(L);
     if (shard->stop != LUA_STOP_NONE) return lua_limit_raise(L);
     lua_settop(L, 1);
+    (void)lua_tail_line_take(shard);
     lua_message_translate(L, shard, 1);
     return 1;
 }

@@ -40,6 +40,7 @@ enum {
 };
 
 /* The name of a script's chunk and the head of its positions: "\x1f:57: message". */
+#define LUA_CODE_KIB "8192"              /* of compiled code, all scripts of a shard */
 #define LUA_TEXT_MAX INT64_C(0x7fff0000) /* bytes; LuaJIT's limit is a little more */
 
 #define LUA_CHUNK "\x1f"
@@ -119,6 +120,7 @@ struct lua_shard {
     const struct lua_script *script;
     uintptr_t stack_start; /* of the C stack, when the call began */
     uint32_t error_line;   /* of the rewritten text, where the last error was raised */
+    bool error_in_tail; /* … by a function that was left for `error`: the message does not know */
     bool origins_used;
     bool random_ready;
     uint64_t random[4];
@@ -135,6 +137,7 @@ struct lua_shard {
 
     const void *metas[LUA_KIND_ERROR + 1]; /* the metatables of ref_metas, for comparing */
     const void *box_meta;
+    const void *error_function;
 
     /* References into the registry. */
     int ref_metas[LUA_KIND_ERROR + 1]; /* metatables by enum lua_kind */
@@ -143,7 +146,7 @@ struct lua_shard {
     int ref_enter;
     int ref_cdata_kind;
     int ref_cdata_new;
-    int ref_bell;   /* {0, tick}: see rewrite.h */
+    int ref_bell;   /* {0, tick, line of an error in tail position}: see rewrite.h */
     int ref_base;   /* function that makes a table of globals */
     int ref_freeze; /* function that makes a read-only copy */
     int ref_reset;
@@ -231,7 +234,9 @@ extern const luaL_Reg lua_json_natives[];
 extern const luaL_Reg lua_string_natives[];
 extern const luaL_Reg lua_host_natives[];
 
-/* host.c: message of an error that the script may see: positions are those of the file. */
+/* host.c: the line that was written down before `return error(…)`, or 0; it is forgotten then. */
+uint32_t lua_tail_line_take(struct lua_shard *shard);
+/* message of an error that the script may see: positions are those of the file. */
 void lua_message_translate(lua_State *L, struct lua_shard *shard, int index);
 /* Split "\x1f:57: message": the line, or 0, and what follows. */
 uint32_t lua_message_line(struct sl_slice *message);

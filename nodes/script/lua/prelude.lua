@@ -26,6 +26,8 @@ local concat, insert, remove, rep, floor = table.concat, table.insert, table.rem
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local finish, caught, charge, room = N.finish, N.caught, N.charge, N.room
 
+local raise = error -- in tail position: its lines are none of the author's (rewrite.h)
+
 -- ---- Read-only tables ---------------------------------------------------------------------------
 
 local contents = setmetatable({}, {__mode = 'k'}) -- read-only table → what it shows
@@ -363,7 +365,7 @@ end
 
 local function wrapped(good, ...)
     if good then return ... end
-    return error((...), 0)
+    return raise((...), 0)
 end
 
 local function wrap(call)
@@ -475,7 +477,7 @@ end
 local function enter(factory, ...)
     local main = factory()
     if type(main) ~= 'function' then
-        return error('the script returned a ' .. type(main) .. ' where a function was expected', 0)
+        return raise('the script returned a ' .. type(main) .. ' where a function was expected', 0)
     end
     return main(...)
 end

@@ -611,7 +611,7 @@ struct sl_value lua_pull_error(lua_State *L, struct lua_shard *shard, struct sl_
     if (type == LUA_TSTRING) {
         message.data = (const uint8_t *)lua_tolstring(L, -1, &message.size);
         uint32_t line = lua_message_line(&message);
-        if (line > 0) shard->error_line = line;
+        if (line > 0 && !shard->error_in_tail) shard->error_line = line;
     } else if (type == LUA_TNUMBER) {
         message.size = (size_t)snprintf(text, sizeof(text), "%.14g", lua_tonumber(L, -1));
         message.data = (const uint8_t *)text;

@@ -3,6 +3,7 @@
 #include "nodes/script/lua/rewrite.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ struct rewriter {
     uint32_t lines_count;
     uint32_t lines_cap;
     enum token before;     /* the token before this one */
+    bool before_is_colons; /* it is the `::` of a label */
     uint32_t line_before;  /* where it ended */
     uint32_t tokens_count; /* up to 3 are looked at */
     uint32_t depth;        /* blocks open */
@@ -329,7 +331,7 @@ static bool is_statement(const struct rewriter *rewriter, const struct lexeme *l
     case TOKEN_CLOSE:
     case TOKEN_END_WORD: break;
     case TOKEN_SEMICOLON:
-        if (rewriter->braces > 0) return false;
+        if (rewriter->braces > 0 || rewriter->before_is_colons) return false;
         break;
     default: return false;
     }
@@ -368,6 +370,26 @@ static bool is_goto(const struct rewriter *rewriter, const struct lexeme *lexeme
     return next(&ahead).token == TOKEN_NAME;
 }
 
+/* Is it a `return` of a call of `error`? */
+static bool is_error_return(const struct rewriter *rewriter, const struct lexeme *lexeme)
+{
+    if (lexeme->token != TOKEN_RETURN) return false;
+    struct lexer ahead = rewriter->lexer;
+    struct lexeme callee = next(&ahead);
+    if (callee.token != TOKEN_NAME || !sl_slice_eq_str(callee.text, "error")) return false;
+    enum token token = next(&ahead).token;
+    return token == TOKEN_OPEN || token == TOKEN_VALUE;
+}
+
+/* The line of what follows `return`: the next one. */
+static void put_error_line(struct rewriter *rewriter)
+{
+    char text[48];
+    if (!rewriter->ticks) return;
+    int size = snprintf(text, sizeof(text), " " LUA_BELL "[3]=%u ", rewriter->lines_count + 1);
+    sl_out_append(&rewriter->out, text, (size_t)size);
+}
+
 /* A new line for the token, and one for each line inside it. */
 static void put(struct rewriter *rewriter, const struct lexeme *lexeme)
 {
@@ -380,6 +402,7 @@ static void put(struct rewriter *rewriter, const struct lexeme *lexeme)
     }
     bool wants = rewriter->uncounted_depth != UINT32_MAX && is_statement(rewriter, lexeme);
     if (wants || is_goto(rewriter, lexeme)) put_tick(rewriter);
+    if (is_error_return(rewriter, lexeme)) put_error_line(rewriter);
     sl_out_append(&rewriter->out, lexeme->text.data, lexeme->text.size);
     for (uint32_t line = lexeme->pos.line + 1; line <= rewriter->lexer.line; line++) {
         line_add(rewriter, (struct sl_pos){line, 1});
@@ -455,6 +478,7 @@ static int rewrite_all(struct rewriter *rewriter, struct sl_diag *reterr)
         if (lexeme.token != TOKEN_VALUE && sl_slice_eq_str(lexeme.text, "{")) rewriter->braces++;
         if (rewriter->braces > 0 && sl_slice_eq_str(lexeme.text, "}")) rewriter->braces--;
         rewriter->before = lexeme.token;
+        rewriter->before_is_colons = sl_slice_eq_str(lexeme.text, "::");
         rewriter->line_before = rewriter->lexer.line;
         if (rewriter->failed || rewriter->out.error != 0) return -ENOMEM;
     }

@@ -14,6 +14,9 @@
  * the bell each time and not once before the loop, although nothing in the loop writes it: for all
  * that LuaJIT knows, n and b are one table, and n[1] has just been written.
  *
+ * `return error(…)` is a tail call: the frame that would say where is gone when the error is made.
+ * Before it the line is written down, as the bell's third item.
+ *
  * A token a line makes the machine's line numbers token numbers, so an error has a column too. Only a
  * `(` stays on the line of what stands before it where it stood there: Lua 5.1 refuses a call whose
  * parenthesis begins a line.

@@ -25,6 +25,17 @@ static void libraries_open(lua_State *L)
     }
 }
 
+/*
+ * Compiled code of scripts that are gone is given back only when all of it is (then it is compiled
+ * again), and this build of LuaJIT would let it grow to 40 MiB.
+ */
+static void compiler_set(lua_State *L)
+{
+    static const char text[] = "jit.opt.start('maxmcode=" LUA_CODE_KIB "', 'maxtrace=4000')";
+    if (luaL_loadbufferx(L, text, sizeof(text) - 1, "=sluice", "t") != 0) (void)lua_error(L);
+    lua_call(L, 0, 0);
+}
+
 /* The table that the prelude gets. */
 static void natives_push(lua_State *L)
 {
@@ -90,14 +101,19 @@ static void bell_make(lua_State *L, struct lua_shard *shard)
 {
     shard->side = lua_newthread(L);
     (void)luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_createtable(L, 2, 0);
+    lua_createtable(L, 3, 0);
     lua_pushnumber(L, 0);
     lua_rawseti(L, -2, 1);
+    lua_pushnumber(L, 0);
+    lua_rawseti(L, -2, 3);
     lua_pushcfunction(L, lua_native_tick);
     lua_rawseti(L, -2, 2);
     lua_pushvalue(L, -1);
     shard->ref_bell = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_xmove(L, shard->side, 1);
+    lua_getglobal(L, "error");
+    shard->error_function = lua_topointer(L, -1);
+    lua_pop(L, 1);
 }
 
 /* Runs in a protected call: everything that may raise. */
@@ -105,6 +121,7 @@ static int machine_fill(lua_State *L)
 {
     struct lua_shard *shard = lua_shard_of(L);
     libraries_open(L);
+    compiler_set(L);
     bell_make(L, shard);
     lua_push_open(L, shard);
     lua_box_open(L, shard);

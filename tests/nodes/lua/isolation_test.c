@@ -289,9 +289,10 @@ static void scripts_that_come_and_go_leave_nothing(void **state)
     int count = getenv("SLUICE_LONG") != NULL ? SCRIPTS_LONG : SCRIPTS;
     fixture.memory_max = 0;
     for (int i = 0; i < WARM_SCRIPTS; i++) script_live_and_die(i);
-    uint64_t heap = heap_bytes(), rss = rss_bytes();
+    (void)heap_bytes();
+    uint64_t rss = rss_bytes(), heap = heap_bytes();
     for (int i = 0; i < count; i++) script_live_and_die(WARM_SCRIPTS + i);
-    uint64_t heap_now = heap_bytes(), rss_now = rss_bytes();
+    uint64_t rss_now = rss_bytes(), heap_now = heap_bytes();
     print_message("heap %llu → %llu KiB, resident %llu → %llu KiB, after %d scripts\n",
                   (unsigned long long)heap >> 10, (unsigned long long)heap_now >> 10,
                   (unsigned long long)rss >> 10, (unsigned long long)rss_now >> 10, count);

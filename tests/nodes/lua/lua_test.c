@@ -390,6 +390,23 @@ static void positions_are_those_of_the_file(void **state)
          "error(script_error, \"line 1, column 2: expected a key in double quotes\", null, "
          "{\"file\": "
          "\"test.yaml\", \"line\": 11, \"column\": 22}, null)"},
+        /* In tail position, where the frame is gone. */
+        {"return function(self)\n  return error('x')\nend",
+         "error(script_error, \"x\", null, {\"file\": \"test.yaml\", \"line\": 11, \"column\": "
+         "14}, "
+         "null)"},
+        {"local function f()\n  if true then return error({code = 'c', message = 'm'}) end\nend\n"
+         "return function(self)\n  f()\n  return 1\nend",
+         "error(c, \"m\", null, {\"file\": \"test.yaml\", \"line\": 11, \"column\": 27}, null)"},
+        {"return function(self)\n  pcall(function() return error('a') end)\n"
+         "  pcall(function()\n    return error 'a' end)\n  return self.x.y\nend",
+         "error(script_error, \"attempt to index field 'x' (a nil value)\", null, {\"file\": "
+         "\"test.yaml\", \"line\": 14, \"column\": 21}, null)"},
+        {"local function f()\n  return error('x', 0)\nend\n"
+         "return function(self)\n  coroutine.wrap(f)()\n  return 1\nend",
+         "error(script_error, \"x\", null, {\"file\": \"test.yaml\", \"line\": 14, \"column\": "
+         "23}, "
+         "null)"},
         /* Syntax, when it is compiled. */
         {"return function(self)\n  local x = = 1\nend",
          "diag: test.yaml:11:17: error: unexpected symbol near '='"},

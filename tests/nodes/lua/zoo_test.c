@@ -254,7 +254,7 @@ static const char *release(struct fixture *fixture, const struct animal *animal)
     static char code[4096];
     (void)snprintf(code, sizeof(code), "return function(self) %s\nend", animal->code);
     /* On a busy machine a deadline may come before what else is expected. */
-    fixture->timeout_ms = animal->outcomes & DEADLINE ? 20 : 5000;
+    fixture->timeout_ms = animal->outcomes & DEADLINE ? 20 : 60000;
     struct attached attached = fixture_attach(fixture, code);
     if (attached.script == NULL) {
         (void)snprintf(text, sizeof(text), "does not load: %s", fixture->diag.text);
