@@ -11,6 +11,7 @@
 
 #include "bench/fmt.h"
 #include "bench/options.h"
+#include "bench/script/process.h"
 #include "bench/script/script_bench.h"
 #include "bench/stats.h"
 #include "codecs/flat/flat_fast.h"
@@ -38,6 +39,7 @@ struct values {
     const char *priority;
     uint64_t slot_ns;
     uint32_t rounds;
+    bool starts;
 };
 
 static const struct sl_option OPTIONS[] = {
@@ -51,6 +53,8 @@ static const struct sl_option OPTIONS[] = {
     {"mode", "M", "only this mode", offsetof(struct values, mode), SL_OPTION_STRING, 0},
     {"worker-priority", "P", "of worker processes: idle or normal (default idle)",
      offsetof(struct values, priority), SL_OPTION_STRING, 0},
+    {"starts", NULL, "instead: the time until a spare worker is ready, and its memory",
+     offsetof(struct values, starts), SL_OPTION_FLAG, 0},
     {"format", "F", "text or json (default text)", offsetof(struct values, format),
      SL_OPTION_STRING, 'f'},
 };
@@ -65,6 +69,7 @@ static const struct sl_options_usage USAGE = {
     .examples = "  script_bench\n"
                 "  script_bench --language javascript --scenario increment --rounds 201\n"
                 "  script_bench --mode process --worker-priority normal\n"
+                "  script_bench --starts\n"
                 "  script_bench --format json",
     .options = OPTIONS,
     .options_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
@@ -283,6 +288,43 @@ static void print_json(uint32_t rounds)
     (void)fputc('\n', stdout);
 }
 
+enum { STARTS_COUNT = 21 };
+
+/* Workers that wait, and how long they take to be there. */
+static int starts_measure(const struct values *values)
+{
+    double ns[STARTS_COUNT];
+    struct sb_starts starts;
+    bool is_lua = values->language != NULL && strcmp(values->language, "lua") == 0;
+    if (!sb_process_starts(is_lua ? SB_LUA : SB_JAVASCRIPT, STARTS_COUNT, ns, &starts)) return 1;
+    double median = sl_stats_median(ns, STARTS_COUNT) / 1e6;
+    if (strcmp(values->format, "json") == 0) {
+        struct sl_json json = {.out = stdout};
+        sl_json_begin(&json, NULL, '{');
+        sl_json_number(&json, "start_ms", median, 3);
+        sl_json_number(&json, "start_best_ms", best(ns, STARTS_COUNT) / 1e6, 3);
+        sl_json_uint(&json, "workers", starts.workers);
+        sl_json_number(&json, "private_dirty_kib", starts.dirty_kib, 0);
+        sl_json_number(&json, "pss_kib", starts.pss_kib, 0);
+        sl_json_number(&json, "rss_kib", starts.rss_kib, 0);
+        sl_json_end(&json, '}');
+        (void)fputc('\n', stdout);
+        return 0;
+    }
+    (void)printf(
+        "a spare is ready %.2f ms after it was asked for (best %.2f, of %d pools of two)\n", median,
+        best(ns, STARTS_COUNT) / 1e6, STARTS_COUNT);
+    if (starts.workers == 0) {
+        (void)printf("its memory can be read by root only\n");
+    } else {
+        (void)printf(
+            "it has %.1f MiB of its own (private, written), %.1f MiB with its share of what "
+            "is shared, %.1f MiB resident\n",
+            starts.dirty_kib / 1024, starts.pss_kib / 1024, starts.rss_kib / 1024);
+    }
+    return 0;
+}
+
 static int measure(const struct values *values)
 {
     struct sl_mem *mem = sl_mem_new(MEM_SIZE);
@@ -327,5 +369,5 @@ int main(int argc, char **argv)
         return 2;
     }
     sl_worker_idle_set(strcmp(values.priority, "normal") != 0);
-    return measure(&values);
+    return values.starts ? starts_measure(&values) : measure(&values);
 }

@@ -10,6 +10,7 @@
  */
 #include "bench/script/process.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,4 +231,74 @@ void sb_process_close(struct sb_row *row)
     (void)sl_program_free(own->program);
     free(own);
     shard_close();
+}
+
+/* ---- starts and memory ----------------------------------------------------------------------- */
+
+static struct sb_scenario idle_scenario = {
+    .name = "idle", .code = {"export default () => null", "return function() return nil end"}};
+
+/* A number of KiB in a line "NAME: N kB" of a file of /proc; 0: not there. */
+static double kib_of(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at == NULL ? 0 : strtod(at + strlen(name), NULL);
+}
+
+static void memory_add(long pid, struct sb_starts *starts)
+{
+    char path[64];
+    char text[4096];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/smaps_rollup", pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return;
+    size_t size = fread(text, 1, sizeof(text) - 1, file);
+    (void)fclose(file);
+    text[size] = '\0';
+    double dirty = kib_of(text, "Private_Dirty:");
+    if (dirty <= 0) return; /* it belongs to root once its fence is closed */
+    starts->workers++;
+    starts->dirty_kib += dirty;
+    starts->pss_kib += kib_of(text, "\nPss:");
+    starts->rss_kib += kib_of(text, "\nRss:");
+}
+
+/* All children of this process: they are workers. */
+static void memory_read(struct sb_starts *starts)
+{
+    DIR *dir = opendir("/proc/self/task");
+    if (dir == NULL) return;
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char path[300];
+        long pid;
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%s/children", entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(path, "re") : NULL;
+        if (file == NULL) continue;
+        while (fscanf(file, "%ld", &pid) == 1) memory_add(pid, starts);
+        (void)fclose(file);
+    }
+    (void)closedir(dir);
+}
+
+bool sb_process_starts(enum sb_language language, uint32_t count, double *ret_ns,
+                       struct sb_starts *ret_starts)
+{
+    struct sb_row row = {.scenario = &idle_scenario, .language = language};
+    *ret_starts = (struct sb_starts){0};
+    for (uint32_t i = 0; i < count; i++) {
+        struct sl_worker_stats stats;
+        if (!sb_process_open(&row)) return false;
+        do {
+            turn();
+            sl_worker_stats_get(shard, &stats);
+        } while (stats.ready < SL_WORKERS_SPARE_MAX);
+        ret_ns[i] = (double)stats.start_ns;
+        memory_read(ret_starts);
+        sb_process_close(&row);
+    }
+    if (ret_starts->workers == 0) return true;
+    ret_starts->dirty_kib /= ret_starts->workers;
+    ret_starts->pss_kib /= ret_starts->workers;
+    ret_starts->rss_kib /= ret_starts->workers;
+    return true;
 }

@@ -217,16 +217,6 @@ static void wait_for_rss(uint64_t limit)
              (unsigned long long)limit >> 20);
 }
 
-/*
- * All Lua animals in one runtime, inline, end it sooner or later: a segmentation fault inside LuaJIT
- * at `rep-in-pcall`, after about 90 others in the same state. ZOO_LUA_INLINE=1 shows it. Each alone is
- * held inline by tests/nodes/lua/zoo_test.c; in processes all of them are let out here.
- */
-static bool is_left_out(const struct animal *animal, int mode)
-{
-    return mode == 0 && strcmp(animal->language, "lua") == 0 && getenv("ZOO_LUA_INLINE") == NULL;
-}
-
 static void let_out(int mode)
 {
     int bad = 0;
@@ -234,7 +224,6 @@ static void let_out(int mode)
     uint64_t rss = flow_rss(server.pid);
     int count = 0;
     for (int i = 0; i < animals_count; i++) {
-        if (is_left_out(&animals[i], mode)) continue;
         bad += !release(&animals[i], mode);
         count++;
     }

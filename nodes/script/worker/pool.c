@@ -89,12 +89,13 @@ struct sl_worker_wait *worker_release(struct sl_worker *worker)
 struct census {
     uint32_t alive;
     uint32_t used;
+    uint32_t starting;
     uint32_t dying;
 };
 
 static struct census census(const struct sl_worker_pool *pool)
 {
-    struct census c = {0, 0, 0};
+    struct census c = {0, 0, 0, 0};
     for (struct sl_list *at = pool->workers.next; at != &pool->workers; at = at->next) {
         const struct sl_worker *worker = worker_of(at);
         if (worker->state == WORKER_DYING) {
@@ -102,6 +103,7 @@ static struct census census(const struct sl_worker_pool *pool)
             continue;
         }
         c.alive++;
+        c.starting += worker->state == WORKER_STARTING;
         c.used += worker->was_used;
     }
     return c;
@@ -201,6 +203,7 @@ void pool_ready(struct sl_worker *worker)
     sl_timer_stop(&pool->shard->loop.timers, &worker->timer);
     pool->failures = 0;
     pool->retry_ns = 0;
+    pool->stats.start_ns = pool->shard->loop.now_ns - worker->begin_ns;
     pool_idle(worker);
 }
 
@@ -488,6 +491,8 @@ void sl_worker_stats_get(const struct sl_shard *shard, struct sl_worker_stats *r
     const struct sl_worker_pool *pool = shard->workers;
     *ret_stats = pool != NULL ? pool->stats : (struct sl_worker_stats){0};
     if (pool == NULL) return;
-    ret_stats->alive = census(pool).alive;
+    struct census c = census(pool);
+    ret_stats->alive = c.alive;
+    ret_stats->ready = c.alive - c.starting;
     ret_stats->queued = pool->queue_count;
 }

@@ -69,6 +69,7 @@ struct sl_worker {
     uint64_t call_id;
     uint64_t kill_ns;   /* when `timer` fires */
     uint64_t idle_ns;   /* since */
+    uint64_t begin_ns;  /* when it was asked for */
     uint64_t data_used; /* private writable bytes when it became ready, as it said */
     uint64_t data_soft; /* allowed beyond that now */
     uint32_t messages;  /* since it was given its work */

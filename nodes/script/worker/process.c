@@ -299,6 +299,7 @@ int worker_start(struct sl_worker_pool *pool)
     if (worker == NULL) return -ENOMEM;
     memset(worker, 0, sizeof(*worker));
     worker->pool = pool;
+    worker->begin_ns = pool->shard->loop.now_ns;
     worker->proc.pidfd = -1;
     worker->bell_op.fn = on_bell;
     worker->exit_op.fn = on_exit_event;

@@ -109,6 +109,7 @@ void sl_worker_shard_fini(struct sl_shard *shard);
 /* Counters of one shard. */
 struct sl_worker_stats {
     uint32_t alive;    /* started and not ended, spares included */
+    uint32_t ready;    /* of these, behind their fence */
     uint32_t busy;     /* of these, with a call */
     uint32_t queued;   /* calls that wait for a worker */
     uint64_t calls;    /* given to a worker */
@@ -117,6 +118,7 @@ struct sl_worker_stats {
     uint64_t crashed;  /* died by themselves */
     uint64_t overload; /* calls refused */
     uint64_t failures; /* processes that could not be started or did not become ready */
+    uint64_t start_ns; /* how long the last start took: asked for, spawned, fenced, ready */
 };
 
 /* All zero without a pool. Shard thread. */
