@@ -89,6 +89,7 @@ int sl_endpoint_open(struct sl_endpoint *endpoint, const struct sl_job_values *v
     if (endpoint->command[0] != '\0') {
         struct sl_spawn_config config = {
             .name = endpoint->name, .command = endpoint->command, .core = core};
+        if (sl_job_priority_parse(values->priority, &config.priority, reterr) < 0) return -EINVAL;
         if (sl_spawn_peers_dir(peers_dir, sizeof(peers_dir)) == 0) config.peers_dir = peers_dir;
         for (int i = 0; files != NULL && i < SL_SPAWN_FILES_MAX; i++) config.files[i] = files[i];
         int err = sl_spawn_start(&config, &endpoint->spawn, reterr);

@@ -194,7 +194,7 @@ static void capacity_text(const struct session *session)
     if (capacity->rate == 0) {
         (void)printf("capacity: %s held at no rate%s\n", session->values->find_capacity,
                      capacity->is_generator_bound
-                         ? ": the generator was late at all of them; is the machine busy?"
+                         ? ": the generator could not time enough; --priority fifo:1 helps"
                          : "");
         return;
     }

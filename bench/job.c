@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/fmt.h"
@@ -79,6 +80,30 @@ static int rate_apply(struct sl_job *job, const char *text, struct sl_diag *rete
     return 0;
 }
 
+int sl_job_priority_parse(const char *text, int *ret_priority, struct sl_diag *reterr)
+{
+    char *stop;
+    sl_assert(ret_priority != NULL);
+    *ret_priority = 0;
+    if (text == NULL || strcmp(text, "normal") == 0) return 0;
+    bool is_fifo = strncmp(text, "fifo:", 5) == 0;
+    const char *number = text + (is_fifo ? 5 : 0);
+    long value = strtol(number, &stop, 10);
+    bool ok = stop != number && *stop == '\0';
+    ok = ok && (is_fifo ? value >= 1 && value <= 99 : value >= -20 && value <= 19);
+    if (!ok) return bad(reterr, "priority", text, "normal, -20 to 19, or fifo:1 to fifo:99");
+    struct rlimit limit = {0, 0};
+    (void)getrlimit(is_fifo ? RLIMIT_RTPRIO : RLIMIT_NICE, &limit);
+    long least = is_fifo ? value : 20 - value;
+    if (geteuid() != 0 && (is_fifo || value < 0) && least > (long)limit.rlim_cur) {
+        int err = bad(reterr, "priority", text, "one that this process may take");
+        sl_diag_hint(reterr, "run as root, or with CAP_SYS_NICE");
+        return err;
+    }
+    *ret_priority = (int)value + (is_fifo ? SL_RUN_FIFO : 0);
+    return 0;
+}
+
 static int client_apply(struct sl_job *job, const struct sl_job_values *values,
                         struct sl_diag *reterr)
 {
@@ -98,6 +123,7 @@ static int client_apply(struct sl_job *job, const struct sl_job_values *values,
         config->cores = job->cores;
         config->cores_count = (uint32_t)count;
     }
+    if (sl_job_priority_parse(values->priority, &config->priority, reterr) < 0) return -EINVAL;
     config->threads = values->threads > 0 ? values->threads : config->cores_count;
     if (config->threads == 0) config->threads = 1;
     if (config->threads > SL_RUN_THREADS_MAX || config->threads > values->connections) {
@@ -109,8 +135,9 @@ static int client_apply(struct sl_job *job, const struct sl_job_values *values,
     if (strcmp(values->spin, "always") == 0) {
         config->spin_ns = UINT64_MAX;
     } else if (strcmp(values->spin, "auto") == 0) {
-        /* Busy-waiting helps only where it takes nothing from the server. */
-        config->spin_ns = online > (long)config->threads ? SPIN_NS : 0;
+        /* Only where it takes nothing from the server; in real time the kernel would throttle it. */
+        bool is_alone = online > (long)config->threads && config->priority < SL_RUN_FIFO;
+        config->spin_ns = is_alone ? SPIN_NS : 0;
     } else if (sl_parse_duration_ns(values->spin, &config->spin_ns) < 0) {
         return bad(reterr, "spin", values->spin, "auto, always or a duration such as 100us");
     }

@@ -19,6 +19,7 @@ struct sl_job_values {
     const char *cores;
     const char *io;
     const char *spin;
+    const char *priority;     /* NULL: normal */
     const char *check_status; /* "200", "200-299", "any" */
     const char *check_body;
     const char *check_body_file;
@@ -127,6 +128,12 @@ struct sl_job_values {
          offsetof(type, member.spin),                                                              \
          SL_OPTION_STRING,                                                                         \
          0},                                                                                       \
+        {"priority",                                                                               \
+         "N",                                                                                      \
+         "of the generator and of servers that are started: normal, -20 to 19, fifo:1 to fifo:99", \
+         offsetof(type, member.priority),                                                          \
+         SL_OPTION_STRING,                                                                         \
+         0},                                                                                       \
     {                                                                                              \
         "quiet", NULL, "no progress lines", offsetof(type, member.quiet), SL_OPTION_FLAG, 'q'      \
     }
@@ -152,6 +159,12 @@ void sl_job_values_default(struct sl_job_values *values);
 int sl_job_init(struct sl_job *job, const struct sl_job_values *values, const char *const *urls,
                 uint32_t urls_count, struct sl_diag *reterr);
 void sl_job_fini(struct sl_job *job);
+
+/*
+ * "normal", "-10", "fifo:1" → what sl_run_prioritise takes, if this process may; NULL is normal.
+ * 0, or -EINVAL with a diagnostic.
+ */
+int sl_job_priority_parse(const char *text, int *ret_priority, struct sl_diag *reterr);
 
 /* "0,2-3" → cores. Returns the count, or -EINVAL. */
 int sl_job_cores_parse(const char *text, int *ret_cores, int cores_max);

@@ -11,7 +11,10 @@
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
-enum { SWEEP_NS = 10 * 1000 * 1000 /* how often timeouts and pauses are looked at */ };
+enum {
+    SWEEP_NS = 10 * 1000 * 1000, /* how often timeouts and pauses are looked at */
+    WAKE_LENGTHS = 2,            /* of the generator's absence: so long it tells after it */
+};
 
 /* Copies of the only request, so that a batch is sent without gathering. */
 static int block_make(struct sl_load *load)
@@ -132,11 +135,40 @@ static void plan_begin(struct sl_load *load)
     if (load->planned_count > 0) load->next_ns = planned_ns(load, 0);
 }
 
+void sl_load_look(struct sl_load *load)
+{
+    load->has_looked = true;
+    load->is_disturbed = false;
+    if (!load_is_open_loop(load)) return;
+    uint64_t now = sl_wire_now_ns(load->wire);
+    load->is_disturbed = load->next_ns < now && now - load->next_ns > SL_LOAD_LATE_NS;
+    if (load->config.waited_ns == NULL) return;
+    uint64_t waited = load->config.waited_ns(load->config.waited_ctx);
+    if (waited - load->waited_last_ns > SL_LOAD_LATE_NS) load->is_disturbed = true;
+    load->waited_last_ns = waited;
+}
+
+/*
+ * The next of the plan was noticed late. What could not be sent in time is sent at once, and the server
+ * works it off: requests planned meanwhile are not like others. How long that takes must not depend on
+ * the server, else its stalls were left out more often than its quick replies.
+ */
+static void late_mark(struct sl_load *load, uint64_t now)
+{
+    uint64_t until_ns = now + WAKE_LENGTHS * (now - load->next_ns);
+    bool is_over =
+        load->put_count >= load->wake_from &&
+        (load->due_count == 0 || planned_ns(load, load->put_count) >= load->wake_until_ns);
+    if (is_over) load->wake_from = load->due_count;
+    if (until_ns > load->wake_until_ns) load->wake_until_ns = until_ns;
+}
+
 /* Notice what is due by now, and how late that is. */
 static void plan_notice(struct sl_load *load)
 {
     uint64_t now = sl_wire_now_ns(load->wire);
     while (load->next_ns <= now) {
+        if (now - load->next_ns > SL_LOAD_LATE_NS) late_mark(load, now);
         if (load->next_ns >= load->window_start_ns) {
             sl_hdr_record(load->result.late, now - load->next_ns, 1);
         }
@@ -146,13 +178,25 @@ static void plan_notice(struct sl_load *load)
     }
 }
 
+/* The newest flight of a connection, if opening it has not failed at once. */
+static void flight_mark(struct sl_load *load, uint32_t id)
+{
+    struct conn *conn = &load->conns[id];
+    if (conn->flights_count == 0) return;
+    uint32_t at = (conn->flights_head + conn->flights_count - 1) % load->config.pipeline;
+    conn->flights[at].is_disturbed = true;
+}
+
 /* Give what is due to idle connections. */
 static void plan_put(struct sl_load *load)
 {
     while (load->put_count < load->due_count && load->idle_count > 0) {
         uint32_t id = sl_load_idle_take(load);
         if (load->conns[id].retry_ns != 0) continue; /* the sweep brings it back */
-        sl_load_conn_put(load, id, planned_ns(load, load->put_count));
+        uint64_t at_ns = planned_ns(load, load->put_count);
+        bool is_disturbed = load->put_count >= load->wake_from && at_ns < load->wake_until_ns;
+        sl_load_conn_put(load, id, at_ns);
+        if (is_disturbed) flight_mark(load, id);
         load->put_count++;
         sl_load_conn_flush(load, id);
         bool has_room = load->conns[id].flights_count < load->config.pipeline;
@@ -257,6 +301,9 @@ int sl_load_run(struct sl_load *load, uint64_t start_ns)
     sl_assert(load != NULL);
     sl_assert(!load->is_running);
     uint64_t cpu_before = thread_cpu_ns();
+    const struct sl_load_config *config = &load->config;
+    uint64_t waited_before = config->waited_ns != NULL ? config->waited_ns(config->waited_ctx) : 0;
+    load->waited_last_ns = waited_before;
     run_begin(load, start_ns);
     uint64_t now = sl_wire_now_ns(load->wire);
     uint64_t sweep_ns = now + SWEEP_NS;
@@ -271,10 +318,14 @@ int sl_load_run(struct sl_load *load, uint64_t start_ns)
         uint64_t until = load->next_ns < sweep_ns ? load->next_ns : sweep_ns;
         bool spins = load->next_ns <= sweep_ns || load->config.spin_ns == UINT64_MAX;
         if (load->window_end_ns < until && !load_is_open_loop(load)) until = load->window_end_ns;
+        load->has_looked = false;
         err = sl_wire_wait(load->wire, until, spins ? load->config.spin_ns : 0);
         now = sl_wire_now_ns(load->wire);
     }
     run_end(load);
+    if (config->waited_ns != NULL) {
+        load->result.waited_ns = config->waited_ns(config->waited_ctx) - waited_before;
+    }
     load->result.cpu_ns = thread_cpu_ns() - cpu_before;
     return err;
 }

@@ -12,8 +12,18 @@
  * to the timeout; what is still out then is an error, and its age goes into the histogram).
  * Closed loop: requests answered inside the window.
  *
- * How late the generator itself noticed a planned time is recorded apart (`late`): with it a run
- * can be judged.
+ * How late the generator itself noticed a planned time is recorded apart (`late`).
+ *
+ * On a shared machine the generator is kept from its core now and then. What it then sees is not the
+ * server's: such requests are told apart (`disturbed`) and stand not in `latency`:
+ *
+ *     due        its planned time was noticed more than SL_LOAD_LATE_NS late
+ *     in a wake  planned soon after such: the late ones are sent in a burst that must be worked off
+ *     read       the generator had waited for its core when it read the reply
+ *
+ * Each is a question about a moment, the due time or the arrival, not about how long the request
+ * took. But a quick request has both moments in one absence, a slow one has two chances to meet one: the
+ * share of slow requests is understated by at most the share of time that the generator was away.
  */
 #pragma once
 
@@ -46,7 +56,11 @@ enum sl_load_error {
         SL_LOAD_ERRORS_COUNT
 };
 
-enum { SL_LOAD_STATUS_MAX = 600, SL_LOAD_PIPELINE_MAX = 1024 };
+enum {
+    SL_LOAD_STATUS_MAX = 600,
+    SL_LOAD_PIPELINE_MAX = 1024,
+    SL_LOAD_LATE_NS = 100 * 1000, /* open loop: what is later than that is the generator's doing */
+};
 
 /* What a reply must be to count as good. */
 struct sl_load_check {
@@ -75,6 +89,9 @@ struct sl_load_config {
     const struct sl_schedule *schedule; /* NULL: closed loop */
     struct sl_load_check check;
     const struct sl_load_probe *probe; /* borrowed; NULL: none. Then check.body is not compared */
+    /* ns that the calling thread has waited for a core so far; NULL: nobody knows. */
+    uint64_t (*waited_ns)(void *ctx);
+    void *waited_ctx;
     uint64_t warmup_ns;
     uint64_t duration_ns; /* of the window; UINT64_MAX: until `count` */
     uint64_t count;       /* requests of the window, this worker's share; UINT64_MAX: no limit */
@@ -97,9 +114,10 @@ struct sl_load_interval {
 };
 
 struct sl_load_result {
-    struct sl_hdr *latency; /* ns; owned */
-    struct sl_hdr *late;    /* ns between a planned time and noticing it; owned */
-    uint64_t requests;      /* answered, in the window */
+    struct sl_hdr *latency;   /* ns; owned */
+    struct sl_hdr *disturbed; /* ns; of requests that the generator could not time; owned */
+    struct sl_hdr *late;      /* ns between a planned time and noticing it; owned */
+    uint64_t requests;        /* answered, in the window */
     uint64_t errors[SL_LOAD_ERRORS_COUNT];
     uint64_t statuses[SL_LOAD_STATUS_MAX];
     uint64_t bytes_in;  /* whole run */
@@ -107,6 +125,7 @@ struct sl_load_result {
     uint64_t connects;  /* whole run */
     uint64_t resent;    /* asked again because the server closed after an earlier reply */
     uint64_t window_ns; /* from its start to its end, or to the last reply if that came later */
+    uint64_t waited_ns; /* for its core, whole run; 0 where that is not known */
     uint64_t cpu_ns;    /* of this thread, whole run */
     uint64_t wall_ns;   /* whole run */
     struct sl_load_interval *intervals; /* array of `intervals_count`; owned */

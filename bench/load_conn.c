@@ -146,6 +146,7 @@ void sl_load_conn_put(struct sl_load *load, uint32_t id, uint64_t from_ns)
     flight->from_ns = from_ns;
     flight->sent_ns = sl_wire_now_ns(load->wire);
     flight->request = request_choose(load);
+    flight->is_disturbed = false;
     conn->flights_count++;
     load->flying_count++;
     flight_queue(load, conn, flight);
@@ -227,7 +228,7 @@ static bool reply_done(struct sl_load *load, uint32_t id)
         conn->body_differs = !probe->reply(probe->ctx, load->config.worker, id,
                                            conn->response.status, sl_wire_now_ns(load->wire));
     }
-    sl_load_note_reply(load, conn, flight_at(load, conn, 0)->from_ns);
+    sl_load_note_reply(load, conn, flight_at(load, conn, 0));
     flight_pop(load, conn);
     conn->body_at = 0;
     conn->body_differs = false;
@@ -250,6 +251,7 @@ static void reply_broken(struct sl_load *load, uint32_t id, const char *fault)
 static void on_data(struct sl_load *load, uint32_t id, const uint8_t *data, size_t size)
 {
     struct conn *conn = &load->conns[id];
+    if (!load->has_looked) sl_load_look(load);
     load->result.bytes_in += size;
     while (size > 0) {
         if (conn->flights_count == 0) {

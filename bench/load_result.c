@@ -87,8 +87,9 @@ static enum sl_load_error reply_check(const struct sl_load *load, const struct c
     return SL_LOAD_ERRORS_COUNT;
 }
 
-void sl_load_note_reply(struct sl_load *load, const struct conn *conn, uint64_t from_ns)
+void sl_load_note_reply(struct sl_load *load, const struct conn *conn, const struct flight *flight)
 {
+    uint64_t from_ns = flight->from_ns;
     uint64_t now = sl_wire_now_ns(load->wire);
     live_add(&load->live.done);
     enum sl_load_error error = reply_check(load, conn);
@@ -98,12 +99,13 @@ void sl_load_note_reply(struct sl_load *load, const struct conn *conn, uint64_t 
     result->requests++;
     result->statuses[conn->response.status < SL_LOAD_STATUS_MAX ? conn->response.status : 0]++;
     if (error != SL_LOAD_ERRORS_COUNT) result->errors[error]++;
-    sl_hdr_record(result->latency, now - from_ns, 1);
+    bool is_disturbed = load->is_disturbed || flight->is_disturbed;
+    sl_hdr_record(is_disturbed ? result->disturbed : result->latency, now - from_ns, 1);
     struct sl_load_interval *interval = interval_at(load, now);
     if (interval != NULL) {
         interval->requests++;
         interval->errors += error != SL_LOAD_ERRORS_COUNT;
-        sl_hdr_record(interval->latency, now - from_ns, 1);
+        if (!is_disturbed) sl_hdr_record(interval->latency, now - from_ns, 1);
     }
     load->last_ns = now;
 }
@@ -114,8 +116,10 @@ int sl_load_result_init(struct sl_load_result *result, uint32_t intervals_count)
     memset(result, 0, sizeof(*result));
     result->latency = sl_hdr_new_latency();
     result->late = sl_hdr_new_latency();
+    result->disturbed = sl_hdr_new_latency();
     result->intervals = calloc(intervals_count + 1, sizeof(*result->intervals));
-    bool ok = result->latency != NULL && result->late != NULL && result->intervals != NULL;
+    bool ok = result->latency != NULL && result->late != NULL && result->disturbed != NULL &&
+              result->intervals != NULL;
     result->intervals_count = ok ? intervals_count : 0;
     for (uint32_t i = 0; ok && i < intervals_count; i++) {
         result->intervals[i].latency = sl_hdr_new(SL_HDR_LATENCY_LOWEST, SL_HDR_LATENCY_HIGHEST, 2);
@@ -130,6 +134,7 @@ void sl_load_result_merge(struct sl_load_result *result, const struct sl_load_re
 {
     sl_hdr_merge(result->latency, from->latency);
     sl_hdr_merge(result->late, from->late);
+    sl_hdr_merge(result->disturbed, from->disturbed);
     result->requests += from->requests;
     for (int i = 0; i < SL_LOAD_ERRORS_COUNT; i++) result->errors[i] += from->errors[i];
     for (int i = 0; i < SL_LOAD_STATUS_MAX; i++) result->statuses[i] += from->statuses[i];
@@ -138,6 +143,7 @@ void sl_load_result_merge(struct sl_load_result *result, const struct sl_load_re
     result->connects += from->connects;
     result->resent += from->resent;
     if (from->window_ns > result->window_ns) result->window_ns = from->window_ns;
+    result->waited_ns += from->waited_ns;
     result->cpu_ns += from->cpu_ns;
     result->wall_ns += from->wall_ns;
     for (uint32_t i = 0; i < result->intervals_count && i < from->intervals_count; i++) {
@@ -159,6 +165,7 @@ void sl_load_result_fini(struct sl_load_result *result)
     free(result->intervals);
     sl_hdr_free(result->latency);
     sl_hdr_free(result->late);
+    sl_hdr_free(result->disturbed);
     memset(result, 0, sizeof(*result));
 }
 

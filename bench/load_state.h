@@ -20,6 +20,7 @@ struct flight {
     uint64_t from_ns; /* latency counts from here: planned (open loop) or sent (closed loop) */
     uint64_t sent_ns; /* the timeout counts from here */
     uint32_t request;
+    bool is_disturbed; /* noticed late, or in the wake of such */
 };
 
 /* Bytes gathered for the next send. */
@@ -68,6 +69,11 @@ struct sl_load {
     uint32_t flying_count;
     uint32_t opening_count;
     uint32_t interval_index; /* current */
+    uint64_t wake_from;      /* requests of the plan from here on and planned before */
+    uint64_t wake_until_ns;  /* this are disturbed */
+    uint64_t waited_last_ns;
+    bool has_looked;   /* in this turn of the loop */
+    bool is_disturbed; /* what is read in this turn may have lain there */
     bool is_running;
     struct sl_load_live live;
     struct sl_load_result result;
@@ -100,7 +106,10 @@ void sl_load_conn_fail(struct sl_load *load, uint32_t id, enum sl_load_error err
 uint32_t sl_load_idle_take(struct sl_load *load);
 void sl_load_idle_push(struct sl_load *load, uint32_t id);
 
+/* load.c: at the first event of a turn, was the generator away? */
+void sl_load_look(struct sl_load *load);
+
 /* load_result.c */
 
 void sl_load_note_error(struct sl_load *load, enum sl_load_error error, uint64_t from_ns);
-void sl_load_note_reply(struct sl_load *load, const struct conn *conn, uint64_t from_ns);
+void sl_load_note_reply(struct sl_load *load, const struct conn *conn, const struct flight *flight);

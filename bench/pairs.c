@@ -132,6 +132,9 @@ static void slot_keep(const struct sl_pairs *pairs, struct sl_pairs_target *targ
     if (result->jitter != NULL) sl_hdr_merge(pairs->jitter, result->jitter);
     if (!counts) return;
     sl_hdr_merge(target->latency, latency);
+    if (pairs->keeps_late) sl_hdr_merge(target->latency, result->load.disturbed);
+    target->timed_count += latency->total;
+    target->disturbed_count += result->load.disturbed->total;
     sl_hdr_merge(target->late, result->load.late);
 }
 

@@ -30,8 +30,10 @@ struct sl_pairs_target {
     uint64_t requests;
     uint64_t errors;
     uint64_t kinds[SL_LOAD_ERRORS_COUNT]; /* the errors by kind */
-    uint32_t empty_count;                 /* slots without one reply: left out */
-    uint32_t empty_row;                   /* of them the last ones in a row */
+    uint64_t timed_count;                 /* replies in `latency` */
+    uint64_t disturbed_count; /* replies that the generator could not time, in valid slots */
+    uint32_t empty_count;     /* slots without one reply: left out */
+    uint32_t empty_row;       /* of them the last ones in a row */
     uint32_t
         invalid_count; /* slots in which the generator was late: left out unless `keeps_late` */
 };

@@ -119,8 +119,8 @@ static uint64_t status_field(const char *text, const char *name)
     return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
 }
 
-/* Context switches are counted per thread. */
-static void switches_add(pid_t pid, struct sl_proc_usage *usage)
+/* Context switches and waiting are counted per thread. */
+static void threads_add(pid_t pid, struct sl_proc_usage *usage)
 {
     char path[320];
     (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
@@ -133,6 +133,9 @@ static void switches_add(pid_t pid, struct sl_proc_usage *usage)
         if (file_read(path, text, sizeof(text)) < 0) continue;
         usage->switches_voluntary += status_field(text, "\nvoluntary_ctxt_switches:");
         usage->switches_forced += status_field(text, "nonvoluntary_ctxt_switches:");
+        (void)snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", (int)pid, entry->d_name);
+        const char *at = file_read(path, text, sizeof(text)) < 0 ? NULL : strchr(text, ' ');
+        usage->waited_ns += at != NULL ? strtoull(at, NULL, 10) : 0;
     }
     (void)closedir(dir);
 }
@@ -154,7 +157,7 @@ void sl_proc_usage_read(const struct sl_proc_tree *tree, struct sl_proc_usage *r
         ret_usage->system_ticks += (uint64_t)(field[15] + field[17]);
         ret_usage->threads += (uint32_t)field[20];
         ret_usage->rss_bytes += (uint64_t)field[24] * (uint64_t)page_size;
-        switches_add(tree->pids[i], ret_usage);
+        threads_add(tree->pids[i], ret_usage);
         char path[64];
         char text[TEXT_SIZE];
         (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)tree->pids[i]);
@@ -178,6 +181,7 @@ void sl_proc_usage_diff(const struct sl_proc_usage *before, const struct sl_proc
     diff.system_ticks = minus(after->system_ticks, before->system_ticks);
     diff.switches_voluntary = minus(after->switches_voluntary, before->switches_voluntary);
     diff.switches_forced = minus(after->switches_forced, before->switches_forced);
+    diff.waited_ns = minus(after->waited_ns, before->waited_ns);
     diff.faults_minor = minus(after->faults_minor, before->faults_minor);
     diff.faults_major = minus(after->faults_major, before->faults_major);
     *ret_diff = diff;

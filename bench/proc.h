@@ -24,6 +24,7 @@ struct sl_proc_usage {
     uint64_t system_ticks;
     uint64_t switches_voluntary;
     uint64_t switches_forced;
+    uint64_t waited_ns; /* its threads were ready to run and had no core */
     uint64_t faults_minor;
     uint64_t faults_major;
     uint64_t rss_bytes;

@@ -83,7 +83,9 @@ static void server_text(FILE *out, const struct sl_run_result *result)
     if (!isnan(user)) {
         (void)fprintf(out, " (user %.2f, system %.2f)", user, sl_run_cpu_us(result) - user);
     }
-    (void)fprintf(out, ", %.2f cores\n", (double)usage->cpu_ns / (double)result->usage_ns);
+    (void)fprintf(out, ", %.2f cores, waited for one %s of the time\n",
+                  (double)usage->cpu_ns / (double)result->usage_ns,
+                  sl_fmt_percent((double)usage->waited_ns / (double)result->usage_ns).text);
     (void)fprintf(
         out,
         "            context switches %.3f/request (%.3f forced), page faults %s, RSS %s, "
@@ -157,6 +159,7 @@ static void server_json(struct sl_json *json, const struct sl_run_result *result
     sl_json_number(json, "cpu_cores", (double)usage->cpu_ns / (double)result->usage_ns, 4);
     sl_json_number(json, "context_switches_per_request",
                    (double)(usage->switches_voluntary + usage->switches_forced) / requests, 5);
+    sl_json_number(json, "waited_share", (double)usage->waited_ns / (double)result->usage_ns, 4);
     sl_json_uint(json, "page_faults", usage->faults_minor + usage->faults_major);
     sl_json_uint(json, "rss_bytes", usage->rss_bytes);
     sl_json_uint(json, "rss_peak_bytes", usage->rss_peak_bytes);
@@ -225,6 +228,8 @@ static void generator_json(struct sl_json *json, const struct sl_run_result *res
 {
     sl_json_begin(json, "generator", '{');
     sl_json_number(json, "cpu_share", result->client_share, 4);
+    sl_json_number(json, "waited_share", result->waited_share, 4);
+    if (result->is_open_loop) sl_json_number(json, "disturbed_share", result->disturbed_share, 4);
     if (result->is_open_loop) latency_json(json, "late_us", result->load.late);
     if (result->jitter != NULL) latency_json(json, "jitter_us", result->jitter);
     sl_json_end(json, '}');

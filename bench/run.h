@@ -34,6 +34,7 @@ struct sl_run_config {
     uint32_t connections;
     uint32_t pipeline;
     uint32_t threads;
+    int priority; /* of the generator's threads; see sl_run_prioritise */
     enum sl_run_wire wire;
     const int *cores;     /* array of `cores_count`: threads are pinned to them in turn */
     uint32_t cores_count; /* 0: not pinned */
@@ -60,9 +61,11 @@ struct sl_run_result {
     const char *wire_name;
     bool has_usage;
     bool is_open_loop;
-    bool is_valid;                     /* false: the generator itself was too late */
-    bool is_stopped;                   /* by a signal */
-    char notes[SL_RUN_NOTES_MAX][192]; /* array of `notes_count` sentences */
+    double disturbed_share; /* of the replies: the generator could not time them; 0..1 */
+    double waited_share;    /* of the time, the generator was ready and had no core; 0..1 */
+    bool is_valid;          /* false: too few requests could be timed */
+    bool is_stopped;        /* by a signal */
+    char notes[SL_RUN_NOTES_MAX][320]; /* array of `notes_count` sentences */
     uint32_t notes_count;
 };
 
@@ -81,6 +84,13 @@ void sl_run_result_fini(struct sl_run_result *result);
 /* µs of server CPU per request, with its user and system parts; NaN when not watched. */
 double sl_run_cpu_us(const struct sl_run_result *result);
 double sl_run_cpu_user_us(const struct sl_run_result *result);
+
+/*
+ * Take a priority for the calling thread: 0 leaves it, -20..19 is a nice value, SL_RUN_FIFO + 1..99 real
+ * time (a nice value says little between sessions where the kernel groups them). 0 or -errno.
+ */
+enum { SL_RUN_FIFO = 1000 };
+int sl_run_prioritise(int priority);
 
 /* Pin the calling thread to one core. 0 or -errno. */
 int sl_run_pin(int core);

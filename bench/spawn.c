@@ -152,6 +152,7 @@ static void child_exec(const struct sl_spawn_config *config, const struct sl_spa
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (config->core >= 0) (void)sl_run_pin(config->core);
+    (void)sl_run_prioritise(config->priority);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)snprintf(log_path, sizeof(log_path), "%s/output.log", spawn->dir);
     int fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -26,6 +26,7 @@ struct sl_spawn_config {
     const char *peers_dir;          /* NULL when `files` is empty */
     const char *parent_dir;         /* of the temporary folder; NULL: TMPDIR or /tmp */
     int core;                       /* -1: not pinned */
+    int priority;                   /* see sl_run_prioritise */
 };
 
 struct sl_spawn {

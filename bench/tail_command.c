@@ -69,7 +69,7 @@ static const struct sl_option OPTIONS[] = {
      offsetof(struct tail_values, slot_ns), SL_OPTION_DURATION, 't'},
     {"settle", "T", "not measured at the begin of a slot (default 200ms)",
      offsetof(struct tail_values, settle_ns), SL_OPTION_DURATION, 0},
-    {"keep-late", NULL, "slots in which the generator was late count too: its lateness is in them",
+    {"keep-late", NULL, "what the generator could not time counts too: its lateness is in it",
      offsetof(struct tail_values, keep_late), SL_OPTION_FLAG, 0},
     SL_JOB_OPTIONS_LOAD(struct tail_values, job),
     SL_JOB_OPTIONS_REQUEST(struct tail_values, job),
@@ -229,9 +229,10 @@ static int capacity_find(struct tail *tail, uint32_t index, struct sl_diag *rete
     err = sl_diag_set(reterr, "no_capacity", (struct sl_pos){0, 0}, "%s: %s held at no rate",
                       tail->endpoints[index].name, tail->values.goal);
     sl_diag_hint(reterr, capacity.is_generator_bound
-                             ? "the generator was late everywhere: is the machine busy? Rates may "
-                               "be given: --at 20k"
-                             : "try a wider --goal, or give rates: --at 20k");
+                             ? "the generator could not time enough: --priority fifo:1 takes it "
+                               "before other work; or give rates: --at 20k"
+                             : "try a wider --goal, or give rates: --at 20k; on a busy machine the "
+                               "server waits for its core: --priority fifo:1");
     return err;
 }
 
@@ -373,8 +374,18 @@ static void text_print(FILE *out, const struct tail *tail)
     }
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         const struct sl_pairs_target *target = &pairs->targets[i];
+        uint64_t all = target->timed_count + target->disturbed_count;
+        if (target->disturbed_count * 200 > all && !pairs->keeps_late) {
+            (void)fprintf(out,
+                          "  note: %s of the replies of %s at %s/s are left out: the generator was "
+                          "away when they were due or came\n",
+                          sl_fmt_percent((double)target->disturbed_count / (double)all).text,
+                          target->name, sl_fmt_count((uint64_t)target->config->rate_from).text);
+        }
         if (target->invalid_count == 0) continue;
-        (void)fprintf(out, "  note: the generator was late in %u of %u slots of %s at %s/s: %s\n",
+        (void)fprintf(out,
+                      "  note: the generator could not time most of %u of %u slots of %s at %s/s: "
+                      "%s\n",
                       target->invalid_count, pairs->done_count, target->name,
                       sl_fmt_count((uint64_t)target->config->rate_from).text,
                       pairs->keeps_late ? "its lateness is in the figures" : "left out");
@@ -413,6 +424,7 @@ static void target_json(struct sl_json *json, const struct tail *tail, uint32_t 
     sl_json_uint(json, "requests", target->requests);
     sl_json_uint(json, "errors", target->errors);
     sl_json_uint(json, "late_slots", target->invalid_count);
+    sl_json_uint(json, "disturbed", target->disturbed_count);
     hdr_json(json, "latency_us", target->latency);
     hdr_json(json, "late_us", target->late);
     sl_json_number(json, "cpu_us", sl_stats_median(target->values[SL_PAIRS_CPU], pairs->done_count),

@@ -96,6 +96,10 @@ static int connect_only(struct fixture *fixture, sim_server_fn *server)
     fixture->sim.server = server;
     fixture->sim.connections = fixture->config.connections;
     fixture->wire = sim_wire_new(&fixture->sim);
+    if (fixture->sim.away_every_ns > 0) {
+        fixture->config.waited_ns = sim_wire_waited_ns;
+        fixture->config.waited_ctx = fixture->wire;
+    }
     fixture->load = sl_load_new(&fixture->config, fixture->wire);
     assert_non_null(fixture->load);
     return sl_load_connect(fixture->load);
@@ -172,6 +176,41 @@ static void run_open_loop_with_stalls_reports_true_percentiles(void **state)
         assert_true(got > truth * 0.98 && got < truth * 1.02);
     }
     assert_int_equal(fixture->result.late->max, 0);
+}
+
+/*
+ * A shared machine takes a tenth of the time from the generator, 10 ms at a time. What it saw late is
+ * told apart, and what is left is near the truth about the server.
+ */
+static void run_open_loop_without_its_core_still_reports_true_percentiles(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.connections = 256;
+    fixture->sim.away_every_ns = 97 * MS;
+    fixture->sim.away_ns = 10 * MS;
+    open_loop(fixture, 1000);
+    run(fixture, stalling_server);
+    assert_int_equal(fixture->result.requests, 20000);
+    uint64_t timed = fixture->result.latency->total;
+    assert_int_equal(timed + fixture->result.disturbed->total, 20000);
+    assert_true(fixture->result.disturbed->total > 2000);
+    assert_true(timed > 8000);
+    assert_true(fixture->result.waited_ns > SEC);
+    const double percents[] = {50, 95, 99, 99.9};
+    for (size_t i = 0; i < sizeof(percents) / sizeof(percents[0]); i++) {
+        /* Slow ones are understated by its absence, a tenth; and there are but twenty stalls. */
+        double least = true_percentile(20000, 1000, 100 - (100 - percents[i]) * 1.2);
+        double truth = true_percentile(20000, 1000, percents[i]);
+        double got = percentile_of(fixture, percents[i]);
+        if (got < least * 0.98 || got > truth * 1.02) {
+            print_message("p%g: %g for %g to %g\n", percents[i], got, least, truth);
+        }
+        assert_true(got > least * 0.98);
+        assert_true(got < truth * 1.02);
+    }
+    /* With them it would be wrong: the generator's absence in the middle of the distribution. */
+    sl_hdr_merge(fixture->result.latency, fixture->result.disturbed);
+    assert_true(percentile_of(fixture, 88) > true_percentile(20000, 1000, 88) * 2);
 }
 
 static void run_open_loop_with_two_workers_share_plan(void **state)
@@ -454,6 +493,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(run_open_loop_with_stalls_reports_true_percentiles),
+        T(run_open_loop_without_its_core_still_reports_true_percentiles),
         T(run_open_loop_with_two_workers_share_plan),
         T(run_closed_loop_with_stalls_hides_them),
         T(run_open_loop_with_few_connections_counts_waiting),

@@ -32,6 +32,7 @@ struct sim_wire {
     uint64_t order;
     uint64_t requests;
     uint32_t heap_count;
+    uint64_t waited_ns;
 };
 
 static bool is_before(const struct event *a, const struct event *b)
@@ -157,7 +158,13 @@ static int sim_wait(struct sl_wire *base, uint64_t until_ns, uint64_t spin_ns)
     uint64_t next = sim->heap_count > 0 ? sim->heap[0].at_ns : UINT64_MAX;
     if (next > until_ns) next = until_ns;
     sl_assert(next != UINT64_MAX);
+    uint64_t every = sim->config.away_every_ns;
+    uint64_t away = every > 0 ? (sim->now_ns / every + 1) * every : UINT64_MAX;
     if (next > sim->now_ns) sim->now_ns = next;
+    if (away <= sim->now_ns) {
+        sim->waited_ns += sim->config.away_ns;
+        sim->now_ns = away + sim->config.away_ns;
+    }
     while (sim->heap_count > 0 && sim->heap[0].at_ns <= sim->now_ns) {
         struct event event = heap_pop(sim);
         if (!sim->open[event.id] || sim->generations[event.id] != event.generation) continue;
@@ -202,6 +209,11 @@ struct sl_wire *sim_wire_new(const struct sim_config *config)
     sl_assert(sim->heap != NULL && sim->generations != NULL);
     sl_assert(sim->open != NULL && sim->busy_until != NULL);
     return &sim->base;
+}
+
+uint64_t sim_wire_waited_ns(void *ctx)
+{
+    return ((const struct sim_wire *)ctx)->waited_ns;
 }
 
 uint64_t sim_wire_requests(const struct sl_wire *wire)

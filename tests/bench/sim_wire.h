@@ -27,9 +27,15 @@ struct sim_config {
     void *ctx;
     uint32_t connections;
     uint32_t refuse_first; /* so many connects are refused */
+    /* The generator's thread loses its core for `away_ns` at each multiple of `away_every_ns`. */
+    uint64_t away_every_ns;
+    uint64_t away_ns;
 };
 
 struct sl_wire *sim_wire_new(const struct sim_config *config);
+
+/* How long the thread was without its core so far; `ctx` is the wire. */
+uint64_t sim_wire_waited_ns(void *ctx);
 
 /* Requests that have arrived so far. */
 uint64_t sim_wire_requests(const struct sl_wire *wire);
