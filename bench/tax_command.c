@@ -262,7 +262,7 @@ static int pairs_setup(struct tax *tax, const struct tax_values *values)
     pairs->settle_ns = values->settle_ns;
     pairs->progress = !values->job.quiet;
     pairs->rotates = true;
-    pairs->warm_ns = WARM_NS;
+    pairs->warm_ns = values->slot_ns < WARM_NS ? values->slot_ns : WARM_NS;
     for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
         for (uint32_t i = 0; i < tax->count; i++) {
             struct sl_pairs_target *target = &pairs->targets[pairs->targets_count++];
