@@ -10,6 +10,7 @@
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 #include "core/base/limit.h"
+#include "core/graph/mask.h"
 
 struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char *path,
                             const char *id, const char *file, struct sl_pos pos,
@@ -181,42 +182,19 @@ static int sources_collect(struct sl_program *program)
     return 0;
 }
 
-static int secret_compare(const void *a, const void *b)
+/* One mask for all that its nodes are bound to. */
+static int mask_collect(struct sl_program *program)
 {
-    const struct sl_slice *one = a;
-    const struct sl_slice *other = b;
-    if (one->size != other->size) return one->size < other->size ? 1 : -1;
-    return one->size == 0 ? 0 : memcmp(one->data, other->data, one->size);
-}
-
-/* The longest first: one that holds another is looked for before it. */
-static int secrets_collect(struct sl_program *program)
-{
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < program->symbols_count; i++) {
-        struct sl_value own = program->symbols[i].node->secrets;
-        if (!sl_value_is_none(own)) total += sl_value_count(own);
-    }
-    if (total == 0) return 0;
-    program->secrets = calloc(total, sizeof(*program->secrets));
-    if (program->secrets == NULL) return -ENOMEM;
     uint32_t count = 0;
+    struct sl_value *secrets = calloc(program->symbols_count + 1U, sizeof(*secrets));
+    if (secrets == NULL) return -ENOMEM;
     for (uint32_t i = 0; i < program->symbols_count; i++) {
         struct sl_value own = program->symbols[i].node->secrets;
-        if (sl_value_is_none(own)) continue;
-        for (uint32_t j = 0; j < sl_value_count(own); j++) {
-            program->secrets[count++] = sl_value_slice(sl_value_list_at(own, j));
-        }
+        if (!sl_value_is_none(own)) secrets[count++] = own;
     }
-    qsort(program->secrets, count, sizeof(*program->secrets), secret_compare);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t last = program->secrets_count;
-        if (last > 0 && secret_compare(&program->secrets[i], &program->secrets[last - 1]) == 0) {
-            continue;
-        }
-        program->secrets[program->secrets_count++] = program->secrets[i];
-    }
-    return 0;
+    int r = sl_mask_new(secrets, count, &program->mask);
+    free(secrets);
+    return r;
 }
 
 static int program_fill(struct sl_program *program, const char *name_space,
@@ -244,7 +222,7 @@ static int program_fill(struct sl_program *program, const char *name_space,
     }
     int r = symbols_link(program, linking);
     if (r == 0) r = sources_collect(program);
-    return r < 0 ? r : secrets_collect(program);
+    return r < 0 ? r : mask_collect(program);
 }
 
 struct sl_program *sl_program_new(const char *name_space, uint64_t revision,
@@ -286,7 +264,7 @@ struct sl_program *sl_program_free(struct sl_program *program)
     for (uint32_t i = 0; i < program->symbols_count; i++) sl_node_unref(program->symbols[i].node);
     for (uint32_t i = 0; i < program->sources_count; i++) free(program->sources[i].key);
     free(program->sources);
-    free(program->secrets);
+    (void)sl_mask_free(program->mask);
     free(program->symbols);
     free(program->ports);
     free(program->edges);

@@ -21,6 +21,7 @@
 #include "core/base/list.h"
 #include "core/graph/kind.h"
 
+struct sl_mask;
 struct sl_mem;
 struct sl_shard;
 
@@ -48,7 +49,7 @@ struct sl_node {
     char *file; /* origin, or "" */
     struct sl_pos pos;
     struct sl_value spec; /* immortal copy that the config borrows from */
-    /* List of what must never be shown: parts of the secrets that it is bound to; or none. */
+    /* List of the secrets that it is bound to, which must never be shown; or none. */
     struct sl_value secrets;
     uint64_t digest[2]; /* of the resolved configuration */
     uint32_t refs;      /* programs; control thread */
@@ -111,8 +112,7 @@ struct sl_program {
     struct sl_program_source *sources; /* array of sources_count */
     struct sl_edge *edges;
     struct sl_port *ports;
-    struct sl_slice *secrets; /* array of secrets_count, the nodes': longest first, each once */
-    uint32_t secrets_count;
+    struct sl_mask *mask; /* core/graph/mask.h: of all secrets of its nodes, or NULL */
     uint32_t shards_count;
     uint64_t deadline_ns;            /* of a process, by default */
     struct sl_instance *instances[]; /* by shard */
@@ -139,7 +139,7 @@ struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char
                             struct sl_value spec, uint32_t shards_count);
 struct sl_node *sl_node_ref(struct sl_node *node);
 /*
- * Say what of the node's values must never be shown: a List of Strings, whose count moves in. Once,
+ * Say what of the node's values must never be shown: a List, whose count moves in. Once,
  * before the node is in a program.
  */
 void sl_node_set_secrets(struct sl_node *node, struct sl_value secrets);

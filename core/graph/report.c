@@ -9,6 +9,7 @@
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 #include "core/graph/process.h"
+#include "core/graph/mask.h"
 #include "core/graph/program.h"
 #include "core/graph/span.h"
 #include "core/shard/shard.h"
@@ -124,7 +125,13 @@ void sl_report_error(struct sl_process *process, enum sl_log_level level,
     if (report == NULL) return;
     report->mail.fn = report_tell;
     report->level = level;
-    text_make(report->text, process, symbol, error, origin);
+    /* Before it is cut: half a secret is one too. */
+    const struct sl_mask *mask = process->instance->program->mask;
+    struct sl_value shown = sl_value_ref(error);
+    if (mask != NULL) shown = sl_mask_error(mask, shown, shard->loop.mem);
+    if (sl_value_is_none(shown)) shown = sl_error_no_memory();
+    text_make(report->text, process, symbol, shown, origin);
+    sl_value_unref(shown);
     text_add_dropped(report->text, bucket);
     sl_loop_post(shard->control, &report->mail);
 }

@@ -171,9 +171,8 @@ static void record_write(struct trace_slot *slot)
         .slot = slot,
         .text = {.data = record->text, .cap = sizeof(record->text)},
         .payload_size = session->payload_size,
+        .mask = {.secrets = program->mask, .show_credentials = session->show_credentials},
     };
-    sl_trace_mask_init(&draft.mask, program->secrets, program->secrets_count,
-                       session->show_credentials);
     if (trace->parent == 0) put_head(&draft);
     sl_assert(!draft.text.is_full); /* two payloads and a few names fit */
     record->head_size = (uint32_t)draft.text.size;

@@ -13,20 +13,6 @@
 
 enum { ITEM_MIN = 24, KEY_LIMIT = 256, NUMBER_SIZE = 64 };
 
-void sl_trace_mask_init(struct sl_trace_mask *mask, const struct sl_slice *secrets, uint32_t count,
-                        bool show_credentials)
-{
-    sl_assert(mask != NULL);
-    sl_assert(count == 0 || secrets != NULL);
-    *mask = (struct sl_trace_mask){
-        .secrets = secrets, .secrets_count = count, .show_credentials = show_credentials};
-    for (uint32_t i = 0; i < count; i++) {
-        sl_assert(secrets[i].size > 0);
-        uint8_t first = secrets[i].data[0];
-        mask->first_bytes[first / 64] |= UINT64_C(1) << (first % 64);
-    }
-}
-
 void sl_trace_text_put(struct sl_trace_text *text, const void *data, size_t size)
 {
     sl_assert(text->size <= text->cap);
@@ -74,24 +60,7 @@ bool sl_trace_is_credential(struct sl_slice key)
 
 static bool is_secret(const struct sl_trace_mask *mask, struct sl_slice whole)
 {
-    for (uint32_t i = 0; i < mask->secrets_count; i++) {
-        if (sl_slice_eq(mask->secrets[i], whole)) return true;
-    }
-    return false;
-}
-
-/* Bytes of the secret that begins at `at`, or 0. */
-static size_t secret_at(const struct sl_trace_mask *mask, struct sl_slice data, size_t at)
-{
-    uint8_t first = data.data[at];
-    if ((mask->first_bytes[first / 64] >> (first % 64) & 1) == 0) return 0;
-    for (uint32_t i = 0; i < mask->secrets_count; i++) {
-        struct sl_slice secret = mask->secrets[i];
-        if (secret.size < SL_TRACE_SECRET_MIN) return 0; /* longest first */
-        if (secret.size > data.size - at) continue;
-        if (memcmp(data.data + at, secret.data, secret.size) == 0) return secret.size;
-    }
-    return 0;
+    return mask->secrets != NULL && sl_mask_is_whole(mask->secrets, whole);
 }
 
 /* One character, escaped; returns the bytes used. What is not UTF-8 becomes U+FFFD. */
@@ -127,7 +96,7 @@ void sl_trace_text_string(struct sl_trace_text *text, const struct sl_trace_mask
     size_t at = 0;
     sl_trace_text_put(text, "\"", 1);
     while (at < data.size && text->size - begin < limit && !text->is_full) {
-        size_t secret = secret_at(mask, data, at);
+        size_t secret = mask->secrets != NULL ? sl_mask_at(mask->secrets, data, at) : 0;
         if (secret > 0) {
             sl_trace_text_put(text, "***", 3);
             at += secret;

@@ -9,8 +9,8 @@
  *   an undecoded body beyond the limit              "…(not decoded: 1048576 bytes)"
  *   a masked value   "***"
  *
- * Masked is, first, each place where one of `secrets` stands, in values and in keys, also where it
- * was cut; one shorter than SL_TRACE_SECRET_MIN only where it is the whole value. Second, the value
+ * Masked is, first, what `secrets` hides (core/graph/mask.h), in values and in keys, also where it
+ * was cut. Second, the value
  * of keys that name credentials (authorization, cookie, password …) unless `show_credentials`.
  *
  * No allocation and no recursion, so a shard may call it; time is bounded by the limits and the
@@ -24,9 +24,9 @@
 
 #include "codecs/flat/flat.h"
 #include "core/base/slice.h"
+#include "core/graph/mask.h"
 
 enum {
-    SL_TRACE_SECRET_MIN = 4, /* bytes: shorter ones are masked as whole values only */
     SL_TRACE_DEPTH_MAX = 24, /* deeper values are not shown */
 };
 
@@ -39,15 +39,9 @@ struct sl_trace_text {
 };
 
 struct sl_trace_mask {
-    const struct sl_slice *secrets; /* array of secrets_count, longest first; none is empty */
-    uint32_t secrets_count;
+    const struct sl_mask *secrets; /* or NULL */
     bool show_credentials;
-    uint64_t first_bytes[4]; /* set of those that a secret begins with: sl_trace_mask_init */
 };
-
-/* Take over `secrets`, which outlive the mask. */
-void sl_trace_mask_init(struct sl_trace_mask *mask, const struct sl_slice *secrets, uint32_t count,
-                        bool show_credentials);
 
 /* Append bytes as they are. */
 void sl_trace_text_put(struct sl_trace_text *text, const void *data, size_t size);

@@ -10,7 +10,6 @@
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/spec/template.h"
-#include "ctl/loader/secret.h"
 #include "ctl/loader/tree.h"
 
 enum { CODE_FIELDS_MAX = 16 };
@@ -291,21 +290,6 @@ static int placement_decode(const struct sl_unit_source *source, const struct tr
     return 0;
 }
 
-/* Tell a node what of its values must never be shown. */
-static int secrets_note(struct sl_node *node, struct sl_value secrets)
-{
-    if (sl_value_is_none(secrets) || sl_value_count(secrets) == 0) return 0;
-    struct sl_builder b;
-    struct sl_value texts;
-    sl_builder_init(&b, NULL, 8, 256);
-    sl_build_list_begin(&b);
-    loader_secret_texts(&b, secrets);
-    sl_build_list_end(&b);
-    int r = sl_builder_finish(&b, &texts);
-    if (r == 0) sl_node_set_secrets(node, texts);
-    return r;
-}
-
 static int node_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
                      struct sl_value identity, struct sl_node **ret_node, struct sl_diags *diags)
 {
@@ -335,10 +319,9 @@ static int node_make(const struct sl_unit_source *source, const struct tree_vert
     }
     node->placement = placement;
     node->placement_core = core;
-    r = secrets_note(node, vertex->secrets);
-    if (r < 0) node = sl_node_unref(node);
+    sl_node_set_secrets(node, sl_value_ref(vertex->secrets));
     *ret_node = node;
-    return r;
+    return 0;
 }
 
 /* Bind and compile one leaf; in check_only nothing is kept. */

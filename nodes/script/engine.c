@@ -6,7 +6,7 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
-#include "nodes/script/mask.h"
+#include "core/graph/mask.h"
 
 /* Written at start by one thread, only read afterwards. */
 static const struct sl_engine *engines[SL_ENGINES_MAX];

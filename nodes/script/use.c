@@ -10,7 +10,7 @@
 #include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/shard/shard.h"
-#include "nodes/script/mask.h"
+#include "core/graph/mask.h"
 
 static_assert((size_t)SL_ENGINES_MAX <=
                   sizeof(((struct sl_shard *)0)->engine_states) / sizeof(void *),
@@ -74,10 +74,11 @@ static struct sl_pos use_locate(void *ctx, uint32_t line, uint32_t column)
 
 static int mask_make(struct sl_compile *c, struct sl_mask **ret_mask)
 {
-    int r = sl_mask_new(c->secrets, ret_mask);
+    int r = sl_mask_new(&c->secrets, 1, ret_mask);
     if (r != -E2BIG) return r;
     return sl_compile_error(c, "too_many", c->spec,
-                            "more than %d values in the secrets of one node", SL_MASK_NEEDLES_MAX);
+                            "the secrets of one node have more than %d texts to hide",
+                            SL_MASK_NEEDLES_MAX);
 }
 
 /* A script in a process: what its workers need is sealed now, where files can be read. */

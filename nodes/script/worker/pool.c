@@ -11,7 +11,7 @@
 #include "core/base/assertion.h"
 #include "core/base/log.h"
 #include "core/graph/process.h"
-#include "nodes/script/mask.h"
+#include "core/graph/mask.h"
 #include "nodes/script/worker/pool.h"
 #include "nodes/script/worker/starter.h"
 

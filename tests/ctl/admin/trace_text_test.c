@@ -15,17 +15,34 @@
 
 static char room[65536];
 
+/* Owned by the caller. */
+static struct sl_mask *mask_of(const struct sl_slice *secrets, uint32_t count)
+{
+    struct sl_builder b;
+    struct sl_value list;
+    struct sl_mask *mask = NULL;
+    sl_builder_init(&b, NULL, 8, 64);
+    sl_build_list_begin(&b);
+    for (uint32_t i = 0; i < count; i++) sl_build_string(&b, secrets[i].data, secrets[i].size);
+    sl_build_list_end(&b);
+    assert_int_equal(sl_builder_finish(&b, &list), 0);
+    assert_int_equal(sl_mask_new(&list, 1, &mask), 0);
+    sl_value_unref(list);
+    return mask;
+}
+
 /* Write a value given as JSON; the text, terminated. */
 static const char *shown(const char *json, const struct sl_slice *secrets, uint32_t count,
                          size_t limit)
 {
     struct sl_value value;
-    struct sl_trace_mask mask;
+    struct sl_mask *secret = mask_of(secrets, count);
+    const struct sl_trace_mask mask = {.secrets = secret};
     struct sl_trace_text text = {.data = room, .cap = sizeof(room) - 1};
     assert_int_equal(sl_json_parse(sl_slice_from_str(json), NULL, NULL, 0, &value, NULL), 0);
-    sl_trace_mask_init(&mask, secrets, count, false);
     sl_trace_text_value(&text, &mask, value, limit);
     sl_value_unref(value);
+    (void)sl_mask_free(secret);
     assert_false(text.is_full);
     room[text.size] = '\0';
     return room;
@@ -79,10 +96,9 @@ static void every_room_gives_whole_json(void **state)
 {
     (void)state;
     struct sl_value value;
-    struct sl_trace_mask mask;
+    const struct sl_trace_mask mask = {.secrets = NULL};
     const char *json = "{\"list\":[1,2,{\"deep\":[[\"x\"]]}],\"text\":\"some longer text\"}";
     assert_int_equal(sl_json_parse(sl_slice_from_str(json), NULL, NULL, 0, &value, NULL), 0);
-    sl_trace_mask_init(&mask, NULL, 0, false);
     for (size_t cap = 0; cap < 80; cap++) {
         struct sl_trace_text text = {.data = room, .cap = cap};
         struct sl_value again;
@@ -144,14 +160,15 @@ static void unmasked_credentials_show_but_secrets_do_not(void **state)
 {
     (void)state;
     struct sl_value value;
-    struct sl_trace_mask mask;
     const struct sl_slice secrets[] = {SL_SLICE("hunter2")};
+    struct sl_mask *secret = mask_of(secrets, 1);
+    const struct sl_trace_mask mask = {.secrets = secret, .show_credentials = true};
     struct sl_trace_text text = {.data = room, .cap = sizeof(room) - 1};
     const char *json = "{\"Authorization\":\"Bearer hunter2\"}";
     assert_int_equal(sl_json_parse(sl_slice_from_str(json), NULL, NULL, 0, &value, NULL), 0);
-    sl_trace_mask_init(&mask, secrets, 1, true);
     sl_trace_text_value(&text, &mask, value, 100);
     sl_value_unref(value);
+    (void)sl_mask_free(secret);
     room[text.size] = '\0';
     assert_string_equal(room, "{\"Authorization\":\"Bearer ***\"}");
 }
@@ -170,10 +187,11 @@ static void deep_values_end_in_dots(void **state)
 static void binary_and_error_are_told_as_such(void **state)
 {
     (void)state;
-    struct sl_trace_mask mask;
     struct sl_builder b;
     struct sl_value value;
     const struct sl_slice secrets[] = {SL_SLICE("hunter2")};
+    struct sl_mask *secret = mask_of(secrets, 1);
+    const struct sl_trace_mask mask = {.secrets = secret};
     struct sl_trace_text text = {.data = room, .cap = sizeof(room) - 1};
     sl_builder_init(&b, NULL, 8, 64);
     sl_build_list_begin(&b);
@@ -182,9 +200,9 @@ static void binary_and_error_are_told_as_such(void **state)
                    404);
     sl_build_list_end(&b);
     assert_int_equal(sl_builder_finish(&b, &value), 0);
-    sl_trace_mask_init(&mask, secrets, 1, false);
     sl_trace_text_value(&text, &mask, value, 200);
     sl_value_unref(value);
+    (void)sl_mask_free(secret);
     room[text.size] = '\0';
     assert_string_equal(room, "[{\"binary\":\"\\u0000\xef\xbf\xbd***\",\"size\":9},"
                               "{\"error\":{\"code\":\"code\",\"message\":\"said ***\","
