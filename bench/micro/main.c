@@ -23,9 +23,9 @@
 #include "core/base/clock.h"
 
 static const struct sl_micro_group *const GROUPS[] = {
-    &sl_micro_hop,     &sl_micro_shard,    &sl_micro_ring, &sl_micro_channel,
-    &sl_micro_payload, &sl_micro_http,     &sl_micro_json, &sl_micro_cel,
-    &sl_micro_script,  &sl_micro_registry, &sl_micro_swap,
+    &sl_micro_hop,     &sl_micro_shard,  &sl_micro_ring,     &sl_micro_channel,
+    &sl_micro_payload, &sl_micro_http,   &sl_micro_json,     &sl_micro_cel,
+    &sl_micro_script,  &sl_micro_attach, &sl_micro_registry, &sl_micro_swap,
 };
 
 enum { GROUPS_COUNT = sizeof(GROUPS) / sizeof(GROUPS[0]), CORES_MAX = 64 };

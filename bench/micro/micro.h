@@ -68,6 +68,7 @@ extern const struct sl_micro_group sl_micro_http;     /* http.c */
 extern const struct sl_micro_group sl_micro_json;     /* json.c */
 extern const struct sl_micro_group sl_micro_cel;      /* script.c */
 extern const struct sl_micro_group sl_micro_script;   /* script.c */
+extern const struct sl_micro_group sl_micro_attach;   /* attach.c */
 extern const struct sl_micro_group sl_micro_registry; /* registry.c */
 extern const struct sl_micro_group sl_micro_swap;     /* swap.c */
 

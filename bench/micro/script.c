@@ -125,6 +125,13 @@ static const struct text JS_BUILD = {
     "export default (r) => ({status: 200, body: {id: r.body.id, name: r.body.user.name, "
     "sum: r.body.items.reduce((s, i) => s + i.price, 0), tags: r.body.tags.map((t) => t + "
     "'!')}});"};
+static const struct text JS_OBJECT = {
+    "javascript", "export default () => ({status: 200, body: {hello: 'world', n: 1}});"};
+static const struct text JS_INCREMENT = {
+    "javascript", "export default (r) => { r.body.user.age++; return r.body; };"};
+static const struct text JS_LOOP = {
+    "javascript",
+    "export default () => { let n = 0; for (let i = 0; i < 100; i++) n += i; return n; };"};
 static const struct text LUA_CONSTANT = {"lua", "return function () return 1 end"};
 static const struct text LUA_READ = {"lua", "return function (r) return r.body.user.age >= 18 end"};
 static const struct text LUA_ECHO = {"lua", "return function (r) return {body = r.body} end"};
@@ -161,6 +168,9 @@ static const struct sl_micro_case CASES[] = {
     CASE("script/js-read", "JavaScript: r.body.user.age >= 18", JS_READ),
     CASE("script/js-echo", "JavaScript: a new map around the request's body", JS_ECHO),
     CASE("script/js-build", "JavaScript: a reply of four fields, a sum, a mapped list", JS_BUILD),
+    CASE("script/js-object", "JavaScript: a constant object", JS_OBJECT),
+    CASE("script/js-increment", "JavaScript: one field of the request's body", JS_INCREMENT),
+    CASE("script/js-loop", "JavaScript: a loop of 100 rounds", JS_LOOP),
     CASE("script/lua-constant", "Lua: enter, return 1, leave", LUA_CONSTANT),
     CASE("script/lua-read", "Lua: r.body.user.age >= 18", LUA_READ),
     CASE("script/lua-echo", "Lua: a new table around the request's body", LUA_ECHO),

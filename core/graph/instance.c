@@ -8,6 +8,24 @@
 #include "core/graph/program.h"
 #include "core/shard/shard.h"
 
+static struct sl_seat *seat_new(const struct sl_node *node)
+{
+    struct sl_seat *seat = calloc(1, sizeof(*seat));
+    if (seat == NULL) return NULL;
+    seat->state = node->kind->state_size > 0 ? calloc(1, node->kind->state_size) : NULL;
+    if (node->kind->state_size > 0 && seat->state == NULL) {
+        free(seat);
+        return NULL;
+    }
+    return seat;
+}
+
+static void seat_free(struct sl_seat *seat)
+{
+    free(seat->state);
+    free(seat);
+}
+
 static void seat_close(struct sl_node *node, struct sl_shard *shard)
 {
     struct sl_seat *seat = node->seats[shard->index];
@@ -16,39 +34,46 @@ static void seat_close(struct sl_node *node, struct sl_shard *shard)
     if (--seat->refs > 0) return;
     sl_assert(seat->in_flight == 0);
     if (node->kind->state_fini != NULL) node->kind->state_fini(seat->state, node->config, shard);
-    free(seat->state);
-    free(seat);
+    seat_free(seat);
     node->seats[shard->index] = NULL;
 }
 
-static int seat_open(struct sl_node *node, struct sl_shard *shard, struct sl_diag *reterr)
+/* The seat of `node`; 1: not yet all of it, which is *opening then. */
+static int seat_open(struct sl_node *node, struct sl_shard *shard, struct sl_seat **opening,
+                     struct sl_diag *reterr)
 {
     sl_assert(shard->index < node->shards_count);
     struct sl_seat *seat = node->seats[shard->index];
     if (seat != NULL) {
+        sl_assert(*opening == NULL);
         seat->refs++;
         return 0;
     }
-    seat = calloc(1, sizeof(*seat));
+    seat = *opening != NULL ? *opening : seat_new(node);
+    *opening = NULL;
     if (seat == NULL) return -ENOMEM;
-    if (node->kind->state_size > 0) {
-        seat->state = calloc(1, node->kind->state_size);
-        if (seat->state == NULL) {
-            free(seat);
-            return -ENOMEM;
-        }
-    }
     if (node->kind->state_init != NULL) {
         int r = node->kind->state_init(seat->state, node->config, shard, reterr);
-        if (r < 0) {
-            free(seat->state);
-            free(seat);
-            return r;
-        }
+        if (r > 0) *opening = seat;
+        if (r < 0) seat_free(seat);
+        if (r != 0) return r;
     }
     seat->refs = 1;
     node->seats[shard->index] = seat;
     return 0;
+}
+
+/* Give up a seat of which only a part is there. */
+static void opening_close(struct sl_instance *instance)
+{
+    struct sl_seat *seat = instance->opening;
+    if (seat == NULL) return;
+    const struct sl_node *node = instance->program->symbols[instance->seats_count].node;
+    if (node->kind->state_fini != NULL) {
+        node->kind->state_fini(seat->state, node->config, instance->shard);
+    }
+    seat_free(seat);
+    instance->opening = NULL;
 }
 
 static struct sl_instance *instance_new(struct sl_program *program, struct sl_shard *shard)
@@ -79,10 +104,12 @@ int sl_instance_open(struct sl_program *program, struct sl_shard *shard, uint64_
     while (instance->seats_count < program->symbols_count) {
         uint32_t i = instance->seats_count;
         struct sl_node *node = program->symbols[i].node;
-        int r = seat_open(node, shard, reterr);
+        int r = seat_open(node, shard, &instance->opening, reterr);
         if (r < 0) return r;
-        instance->seats[i] = node->seats[shard->index];
-        instance->seats_count++;
+        if (r == 0) {
+            instance->seats[i] = node->seats[shard->index];
+            instance->seats_count++;
+        }
         if (sl_clock_now_ns(shard->loop.clock) >= until) break;
     }
     return instance->seats_count < program->symbols_count;
@@ -108,6 +135,7 @@ int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64
     if (instance == NULL) return 0;
     sl_assert(atomic_load_explicit(&instance->pins, memory_order_relaxed) == 0);
     uint64_t until = sl_clock_now_ns(shard->loop.clock) + budget_ns;
+    opening_close(instance);
     while (instance->seats_count > 0) {
         seat_close(program->symbols[--instance->seats_count].node, shard);
         if (instance->seats_count > 0 && sl_clock_now_ns(shard->loop.clock) >= until) return 1;

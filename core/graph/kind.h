@@ -180,7 +180,10 @@ struct sl_kind {
     /* Flags that a node has beside the kind's, by its finished config: SL_KIND_PARKS. May be NULL. */
     uint32_t (*flags_of)(const void *config);
     void (*config_fini)(void *config); /* may be NULL */
-    /* Make this shard's state (zeroed memory of state_size). Shard thread. May be NULL. */
+    /*
+     * Make this shard's state (zeroed memory of state_size). 1: a part is done, call again in
+     * another turn; state_fini takes it as it is. After a failure it is not called. May be NULL.
+     */
     int (*state_init)(void *state, const void *config, struct sl_shard *shard,
                       struct sl_diag *reterr);
     void (*state_fini)(void *state, const void *config, struct sl_shard *shard);

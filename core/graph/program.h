@@ -96,8 +96,9 @@ struct sl_program_source {
 struct sl_instance {
     struct sl_program *program;
     struct sl_shard *shard;
-    struct sl_seat **seats; /* array of symbols_count */
-    uint32_t seats_count;   /* those that are open */
+    struct sl_seat **seats;  /* array of symbols_count */
+    uint32_t seats_count;    /* those that are open */
+    struct sl_seat *opening; /* of the symbol after them: a part of its state is there, or NULL */
     /* Processes that run on it: written by the shard, read by the control thread. */
     alignas(128) _Atomic uint64_t pins;
 };

@@ -9,7 +9,7 @@
 #include "core/base/limit.h"
 
 enum {
-    SWAP_SLICE_NS = 100 * 1000,     /* of a shard's turn */
+    SWAP_SLICE_NS = 50 * 1000,      /* of a shard's turn; then one part more may be under way */
     SWAP_POLL_NS_MIN = 1000 * 1000, /* between looks at what may be freed */
     SWAP_POLL_NS_MAX = 64 * 1000 * 1000,
 };

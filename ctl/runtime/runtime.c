@@ -32,6 +32,7 @@
 #include "ctl/runtime/published.h"
 #include "io/epoll/epoll.h"
 #include "nodes/kinds.h"
+#include "nodes/script/use.h"
 
 enum {
     RUNTIME_POLL_MS = 500,       /* the slow look at the registry behind the doorbell */
@@ -599,6 +600,7 @@ int sl_runtime_new(const struct sl_runtime_config *cfg, struct sl_runtime **ret_
     sl_kinds_register();
     sl_ops_register();
     sl_report_set(report_log);
+    sl_script_shards_set(cfg->cpus_count);
     struct sl_runtime *runtime = aligned_alloc(128, sizeof(*runtime));
     if (runtime == NULL) return -ENOMEM;
     memset(runtime, 0, sizeof(*runtime));

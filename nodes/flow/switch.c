@@ -132,7 +132,8 @@ static void switch_fini(void *data)
 }
 
 struct switch_state {
-    void **instances; /* array of rules_count */
+    void **instances;  /* array of rules_count */
+    uint32_t attached; /* of them, all of their parts */
 };
 
 static void switch_state_fini(void *data, const void *config_data, struct sl_shard *shard)
@@ -151,14 +152,16 @@ static int switch_state_init(void *data, const void *config_data, struct sl_shar
 {
     const struct switch_config *config = config_data;
     struct switch_state *state = data;
-    state->instances = calloc(config->rules_count, sizeof(*state->instances));
-    if (state->instances == NULL) return -ENOMEM;
-    for (uint32_t i = 0; i < config->rules_count; i++) {
+    if (state->instances == NULL) {
+        state->instances = calloc(config->rules_count, sizeof(*state->instances));
+        if (state->instances == NULL) return -ENOMEM;
+    }
+    while (state->attached < config->rules_count) {
+        uint32_t i = state->attached;
         int r = sl_script_use_attach(&config->rules[i].use, shard, &state->instances[i], reterr);
-        if (r < 0) {
-            switch_state_fini(data, config_data, shard);
-            return r;
-        }
+        if (r < 0) switch_state_fini(data, config_data, shard);
+        if (r != 0) return r;
+        state->attached++;
     }
     return 0;
 }

@@ -83,12 +83,25 @@ struct sl_engine {
     void (*script_free)(struct sl_script *script); /* control thread; no instance left */
 
     /*
+     * Make ahead what the first attach of such a script on each of `shards` shards would take long
+     * for. Where that fails, attach does it. Control thread. NULL: there is nothing of the kind.
+     */
+    void (*prepare)(const struct sl_script *script, uint32_t shards);
+
+    /*
      * Make the instance of one shard, on that shard's thread; NULL where the language needs none.
      * `shard_state` is the engine's own pointer of this shard, NULL at the first call, freed by
      * shard_fini on that thread. 0, -ENOMEM, or -EINVAL with reterr.
      */
     int (*attach)(struct sl_script *script, void **shard_state, void **ret_instance,
                   struct sl_diag *reterr);
+    /*
+     * The same in parts, so that no call takes long: 1 means call again with the same arguments,
+     * *ret_instance (NULL at first) is what there is so far, and may be given to detach. With 0 it
+     * can be run; a failure leaves it NULL. NULL: attach does not take long.
+     */
+    int (*attach_part)(struct sl_script *script, void **shard_state, void **ret_instance,
+                       struct sl_diag *reterr);
     void (*detach)(struct sl_script *script, void *shard_state, void *instance);
     void (*shard_fini)(void *shard_state);
 

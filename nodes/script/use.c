@@ -16,6 +16,8 @@ static_assert((size_t)SL_ENGINES_MAX <=
                   sizeof(((struct sl_shard *)0)->engine_states) / sizeof(void *),
               "a shard has a state for every language");
 
+static uint32_t shards_expected; /* control thread */
+
 const char *const sl_script_isolations[] = {"inline", "process", NULL};
 
 static const struct sl_engine *engine_find(struct sl_slice language, uint32_t *ret_index)
@@ -99,6 +101,11 @@ static int process_prepare(struct sl_compile *c, const struct sl_script_fields *
     return r;
 }
 
+void sl_script_shards_set(uint32_t count)
+{
+    shards_expected = count;
+}
+
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use)
 {
@@ -154,7 +161,13 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     }
     *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script, mask, false, {0}};
     /* A constant is never run, so there is nothing to put elsewhere. */
-    if (!in_process || !sl_value_is_none(script->constant)) return 0;
+    if (!sl_value_is_none(script->constant)) return 0;
+    if (!in_process) {
+        if (engine->prepare != NULL && shards_expected > 0) {
+            engine->prepare(script, shards_expected);
+        }
+        return 0;
+    }
     return process_prepare(c, fields, &source, ret_use);
 }
 
@@ -186,15 +199,16 @@ void sl_script_use_fini(struct sl_script_use *use)
 int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard,
                          void **ret_instance, struct sl_diag *reterr)
 {
-    *ret_instance = NULL;
     if (use->in_process) {
         return sl_worker_attach(shard, &use->load, (struct sl_worker_script **)ret_instance,
                                 reterr);
     }
     if (use->engine->attach == NULL) return 0;
+    sl_assert(*ret_instance == NULL || use->engine->attach_part != NULL);
     sl_script_mask_set(use->mask);
-    int r = use->engine->attach(use->script, &shard->engine_states[use->engine_index], ret_instance,
-                                reterr);
+    int (*attach)(struct sl_script *, void **, void **, struct sl_diag *) =
+        use->engine->attach_part != NULL ? use->engine->attach_part : use->engine->attach;
+    int r = attach(use->script, &shard->engine_states[use->engine_index], ret_instance, reterr);
     sl_script_mask_set(NULL);
     if (r < 0 && use->mask != NULL && reterr != NULL) sl_mask_diag(use->mask, reterr);
     return r;

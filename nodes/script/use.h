@@ -42,6 +42,12 @@ struct sl_script_fields {
     bool allow_eval;
 };
 
+/*
+ * How many shards scripts will be attached to: what they need first is made at compile from now on.
+ * 0, as at start: nobody will attach them, or may wait. Control thread.
+ */
+void sl_script_shards_set(uint32_t count);
+
 /* Compile; faults go to c->diags. 0, -EINVAL, -ENOMEM. Control thread. */
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use);
@@ -56,7 +62,10 @@ int sl_script_use_make(const char *language, const struct sl_script_source *sour
 /* Free what the use holds; empty is fine. Control thread. */
 void sl_script_use_fini(struct sl_script_use *use);
 
-/* The instance of a shard. 0, -ENOMEM, -EINVAL with reterr. Shard thread. */
+/*
+ * The instance of a shard; *ret_instance is NULL at the first call. 1: a part is done, call again
+ * with the same arguments, or detach. 0, -ENOMEM, -EINVAL with reterr. Shard thread.
+ */
 int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard,
                          void **ret_instance, struct sl_diag *reterr);
 void sl_script_use_detach(const struct sl_script_use *use, struct sl_shard *shard, void *instance);

@@ -106,12 +106,10 @@ int js_warm(void **shard_state, struct sl_diag *reterr)
 {
     sl_assert(shard_state != NULL);
     js_options_set();
-    if (*shard_state == NULL) *shard_state = js_shard_new();
-    struct js_shard *shard = *shard_state;
-    if (shard == NULL) return -ENOMEM;
+    struct js_shard *shard = NULL;
+    int r = js_machine_get((struct js_machines **)shard_state, false, &shard, reterr);
+    if (r < 0) return r;
     js_current = shard;
-    if (shard->realms[0] == NULL) shard->realms[0] = js_realm_new(shard, false, reterr);
-    if (shard->realms[0] == NULL) return -EINVAL;
     /* In a realm of its own: the frozen one has no locale functions to spoil, but caches to fill. */
     JSGlobalContextRef ctx = JSGlobalContextCreateInGroup(shard->group, NULL);
     (void)js_evaluate(ctx, warm_text, "sluice:warm", NULL);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
@@ -16,7 +17,12 @@
 #include "nodes/script/js/js_private.h"
 #include "nodes/script/js/wrap.h"
 
-enum { PROBE_TIMEOUT_MS = 200, CHECKS_PER_COLLECTION = 128 };
+enum {
+    PROBE_TIMEOUT_MS = 200,
+    CHECKS_PER_COLLECTION = 128,
+    EXERCISE_CALLS = 480,
+    EXERCISE_ROUND = 80
+};
 
 /* For syntax checks; used by control threads, under the machine's own lock. */
 static pthread_once_t control_once = PTHREAD_ONCE_INIT;
@@ -251,34 +257,6 @@ static int ts_compile(const struct sl_script_source *source, struct sl_script **
 
 /* ---- Attach -------------------------------------------------------------------------------- */
 
-static void js_shard_fini(void *shard_state)
-{
-    struct js_shard *shard = shard_state;
-    if (shard == NULL) return;
-    js_current = shard;
-    for (size_t i = 0; i < 2; i++) shard->realms[i] = js_realm_free(shard->realms[i]);
-    JSContextGroupRelease(shard->group);
-    js_input_fini(&shard->input);
-    free(shard->out_text);
-    free(shard);
-    js_current = NULL;
-}
-
-struct js_shard *js_shard_new(void)
-{
-    struct js_shard *shard = calloc(1, sizeof(*shard));
-    if (shard == NULL) return NULL;
-    shard->input.generation = 1;
-    shard->clock = sl_clock_system();
-    shard->node = "";
-    struct js_affinity saved;
-    js_affinity_widen(&saved);
-    shard->group = JSContextGroupCreate();
-    js_limit_open(shard);
-    js_affinity_restore(&saved);
-    return shard;
-}
-
 static int attach_failure(struct js_instance *instance, const struct js_script *script,
                           JSValueRef exception, struct sl_diag *reterr)
 {
@@ -336,27 +314,48 @@ static int env_attach(struct js_instance *instance, const struct js_script *scri
     return 0;
 }
 
-static int instance_fill(struct js_instance *instance, const struct js_script *script,
-                         struct sl_diag *reterr)
+static int factory_make(struct js_instance *instance, const struct js_script *script,
+                        struct sl_diag *reterr)
 {
-    struct js_realm *realm = instance->realm;
-    JSContextRef ctx = realm->ctx;
-    int err = env_attach(instance, script);
-    if (err < 0) return err;
+    JSContextRef ctx = instance->realm->ctx;
     JSValueRef exception = NULL;
     JSValueRef factory = js_evaluate(ctx, script->code, "script:", &exception);
     if (factory == NULL) return attach_failure(instance, script, exception, reterr);
     instance->factory = JSValueToObject(ctx, factory, NULL);
     JSValueProtect(ctx, instance->factory);
+    return 0;
+}
+
+static int factory_probe(struct js_instance *instance, const struct js_script *script,
+                         struct sl_diag *reterr)
+{
+    struct js_realm *realm = instance->realm;
+    JSValueRef exception = NULL;
     JSValueRef args[2] = {instance->factory, instance->env};
-    JSValueRef result = JSObjectCallAsFunction(ctx, realm->probe, NULL, 2, args, &exception);
+    JSValueRef result = JSObjectCallAsFunction(realm->ctx, realm->probe, NULL, 2, args, &exception);
     if (result == NULL) return attach_failure(instance, script, exception, reterr);
-    instance->uses_shape = script->uses.known ? js_shape_make(realm, &script->uses) : -1;
     if (realm->words[1] == 0) return 0;
-    JSStringRef text = JSValueToStringCopy(ctx, result, NULL);
+    JSStringRef text = JSValueToStringCopy(realm->ctx, result, NULL);
     struct sl_value error = js_read_result(instance->shard, realm, script, text, NULL);
     JSStringRelease(text);
     return probe_failure(error, script, reterr);
+}
+
+enum { ATTACH_PARTS = 5 };
+
+/* One part of attaching; none takes long. */
+static int part_do(struct js_instance *instance, const struct js_script *script,
+                   struct sl_diag *reterr)
+{
+    switch (instance->parts) {
+    case 0: return 0; /* taking the machine, and this thread's first step into it */
+    case 1: return env_attach(instance, script);
+    case 2: return factory_make(instance, script, reterr);
+    case 3: return factory_probe(instance, script, reterr);
+    default: break;
+    }
+    instance->uses_shape = script->uses.known ? js_shape_make(instance->realm, &script->uses) : -1;
+    return 0;
 }
 
 static void instance_free(struct js_instance *instance)
@@ -377,55 +376,78 @@ static int size_max_set(struct js_realm *realm, size_t size_max)
     return 0;
 }
 
-static int instance_new(struct js_shard *shard, struct js_script *script,
-                        struct js_instance **ret_instance, struct sl_diag *reterr)
+static struct js_instance *instance_new(struct js_shard *shard)
 {
-    struct js_realm **realm = &shard->realms[script->source.allow_eval];
-    if (*realm == NULL) *realm = js_realm_new(shard, script->source.allow_eval, reterr);
-    if (*realm == NULL) return reterr != NULL && reterr->code[0] != '\0' ? -EINVAL : -ENOMEM;
     struct js_instance *instance = calloc(1, sizeof(*instance));
-    if (instance == NULL) return -ENOMEM;
+    if (instance == NULL) return NULL;
     instance->shard = shard;
-    instance->realm = *realm;
-    shard->realm_entered = *realm;
+    instance->realm = shard->realm;
+    return instance;
+}
+
+/* The next part: 1 if there are more, 0, or a failure. */
+static int instance_go_on(struct js_instance *instance, const struct js_script *script,
+                          struct sl_diag *reterr)
+{
+    struct js_shard *shard = instance->shard;
+    shard->realm_entered = shard->realm;
     shard->node = script->name;
     uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
     js_limit_begin(shard, now_ns + PROBE_TIMEOUT_MS * SL_NS_PER_MS, now_ns, script->memory_max);
-    int err = size_max_set(*realm, script->memory_max);
-    if (err == 0) err = instance_fill(instance, script, reterr);
+    int err = size_max_set(shard->realm, script->memory_max);
+    if (err == 0) err = part_do(instance, script, reterr);
     js_limit_end(shard);
-    if (err < 0) {
+    if (err < 0) return err;
+    return ++instance->parts < ATTACH_PARTS;
+}
+
+static int js_attach_part(struct sl_script *base, void **shard_state, void **ret_instance,
+                          struct sl_diag *reterr)
+{
+    sl_assert(shard_state != NULL);
+    sl_assert(ret_instance != NULL);
+    struct js_script *script = (struct js_script *)base;
+    struct js_instance *instance = *ret_instance;
+    struct js_affinity saved;
+    js_affinity_widen(&saved);
+    int err = 0;
+    if (instance == NULL) {
+        struct js_shard *shard = NULL;
+        if (reterr != NULL) reterr->code[0] = '\0';
+        err = js_machine_get((struct js_machines **)shard_state, script->source.allow_eval, &shard,
+                             reterr);
+        instance = err == 0 ? instance_new(shard) : NULL;
+        if (err == 0 && instance == NULL) err = -ENOMEM;
+    }
+    if (err == 0) {
+        js_current = instance->shard;
+        err = instance_go_on(instance, script, reterr);
+    }
+    js_affinity_restore(&saved);
+    if (err < 0 && instance != NULL) {
         instance_free(instance);
-        return err;
+        instance = NULL;
     }
     *ret_instance = instance;
-    return 0;
+    return err;
 }
 
 static int js_attach(struct sl_script *base, void **shard_state, void **ret_instance,
                      struct sl_diag *reterr)
 {
-    sl_assert(shard_state != NULL);
-    sl_assert(ret_instance != NULL);
-    if (reterr != NULL) reterr->code[0] = '\0';
-    if (*shard_state == NULL) *shard_state = js_shard_new();
-    struct js_shard *shard = *shard_state;
-    if (shard == NULL) return -ENOMEM;
-    js_current = shard;
-    struct js_affinity saved;
-    js_affinity_widen(&saved);
-    struct js_instance *instance = NULL;
-    int err = instance_new(shard, (struct js_script *)base, &instance, reterr);
-    js_affinity_restore(&saved);
-    if (err == 0) *ret_instance = instance;
-    return err;
+    int r = 1;
+    *ret_instance = NULL;
+    while (r > 0) r = js_attach_part(base, shard_state, ret_instance, reterr);
+    return r;
 }
 
 static void js_detach(struct sl_script *script, void *shard_state, void *instance)
 {
     (void)script;
-    js_current = shard_state;
-    if (instance != NULL) instance_free(instance);
+    (void)shard_state;
+    if (instance == NULL) return;
+    js_current = ((struct js_instance *)instance)->shard;
+    instance_free(instance);
 }
 
 /* ---- Run ----------------------------------------------------------------------------------- */
@@ -544,11 +566,76 @@ static struct sl_value js_run(struct sl_script *base, void *state, struct sl_scr
     return call_enter(instance, script, call, now_ns, end_ns);
 }
 
+/* ---- A machine's first calls ---------------------------------------------------------------- */
+
+static const struct timespec EXERCISE_PAUSE = {0, 4 * 1000 * 1000};
+
+/* As the compiler would have made it: a result, an error, in turn. */
+static char exercise_code[] =
+    "(function(){\"use strict\";\nreturn function(env){"
+    "return (self) => {"
+    "if (self.fail) throw new Error(self.text);"
+    "return {status: 200, body: {n: self.n + 1, t: self.text, l: [1.5, null]}};"
+    "}}})()";
+
+static struct sl_value exercise_input(bool fail)
+{
+    struct sl_builder b;
+    struct sl_value input;
+    sl_builder_init(&b, NULL, 16, 64);
+    sl_build_map_begin(&b);
+    sl_build_key_str(&b, "n");
+    sl_build_int(&b, 1);
+    sl_build_key_str(&b, "text");
+    sl_build_string_str(&b, "text");
+    sl_build_key_str(&b, "fail");
+    sl_build_bool(&b, fail);
+    sl_build_map_end(&b);
+    return sl_builder_finish(&b, &input) < 0 ? sl_value_none() : input;
+}
+
+void js_machine_exercise(struct js_shard *shard)
+{
+    sl_assert(shard != NULL);
+    sl_assert(shard->realm != NULL);
+    struct js_script script = {.code = exercise_code, .name = "", .file = ""};
+    script.timeout_ns = SL_NS_PER_SEC;
+    script.memory_max = SL_SCRIPT_MEMORY;
+    struct js_instance *instance = instance_new(shard);
+    int more = instance != NULL ? 1 : 0;
+    while (more > 0) more = instance_go_on(instance, &script, NULL);
+    if (instance == NULL || more < 0) return;
+    struct sl_value inputs[2] = {exercise_input(false), exercise_input(true)};
+    for (int i = 0; i < EXERCISE_CALLS && inputs[i & 1].cell != NULL; i++) {
+        /* What helper threads have compiled is linked by the calls after it: not later, on a shard. */
+        if (i % EXERCISE_ROUND == 0) (void)nanosleep(&EXERCISE_PAUSE, NULL);
+        struct sl_script_call call = {
+            .input = inputs[i & 1], .clock = sl_clock_system(), .deadline_ns = UINT64_MAX};
+        sl_value_unref(js_run(&script.base, instance, &call));
+    }
+    sl_value_unref(inputs[0]);
+    sl_value_unref(inputs[1]);
+    instance_free(instance);
+    shard->stats = (struct sl_js_stats){0};
+}
+
 void sl_js_stats_get(const void *shard_state, struct sl_js_stats *ret_stats)
 {
     sl_assert(ret_stats != NULL);
-    const struct js_shard *shard = shard_state;
-    *ret_stats = shard != NULL ? shard->stats : (struct sl_js_stats){0};
+    const struct js_machines *machines = shard_state;
+    *ret_stats = (struct sl_js_stats){0};
+    for (size_t i = 0; machines != NULL && i < 2; i++) {
+        if (machines->of[i] == NULL) continue;
+        const struct sl_js_stats *stats = &machines->of[i]->stats;
+        ret_stats->calls += stats->calls;
+        ret_stats->deadlines += stats->deadlines;
+        ret_stats->memory_stops += stats->memory_stops;
+        ret_stats->stalls += stats->stalls;
+        ret_stats->shapes += stats->shapes;
+        if (stats->stall_ns_max > ret_stats->stall_ns_max) {
+            ret_stats->stall_ns_max = stats->stall_ns_max;
+        }
+    }
 }
 
 static const char *const js_aliases[] = {"js", NULL};
@@ -560,8 +647,10 @@ const struct sl_engine sl_engine_js = {
     .compile = js_compile,
     .script_free = js_script_free,
     .attach = js_attach,
+    .attach_part = js_attach_part,
     .detach = js_detach,
-    .shard_fini = js_shard_fini,
+    .shard_fini = js_machines_free,
+    .prepare = js_prepare,
     .run = js_run,
     .save = js_save,
     .load = js_load,
@@ -574,8 +663,10 @@ const struct sl_engine sl_engine_ts = {
     .compile = ts_compile,
     .script_free = js_script_free,
     .attach = js_attach,
+    .attach_part = js_attach_part,
     .detach = js_detach,
-    .shard_fini = js_shard_fini,
+    .shard_fini = js_machines_free,
+    .prepare = js_prepare,
     .run = js_run,
     .save = js_save,
     .load = js_load_ts,

@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,6 +45,9 @@ void sl_js_setup(const char *esbuild, const char *cache_dir);
  * returns  threads whose affinity was changed
  */
 uint32_t sl_js_threads_unpin(void);
+
+/* Machines that were made ahead and that no shard has taken yet. Any thread. */
+uint32_t sl_js_machines_waiting(bool allow_eval);
 
 /* Counters of one shard. */
 struct sl_js_stats {

@@ -126,9 +126,13 @@ struct js_limit {
     bool armed;
 };
 
+/*
+ * A machine: used by one thread at a time, by its shard's for all its life but its birth. Scripts that
+ * may evaluate strings have one of their own.
+ */
 struct js_shard {
     JSContextGroupRef group;
-    struct js_realm *realms[2]; /* without and with evaluation of strings */
+    struct js_realm *realm;
     struct js_input input;
     struct js_limit limit;
     struct js_realm *realm_entered; /* whose code runs now */
@@ -139,19 +143,25 @@ struct js_shard {
     struct sl_js_stats stats;
 };
 
+/* What a shard of the engine knows as its state. */
+struct js_machines {
+    struct js_shard *of[2]; /* without and with evaluation of strings; NULL: not needed yet */
+};
+
 struct js_instance {
     struct js_shard *shard;
     struct js_realm *realm;
     JSObjectRef factory;
     JSValueRef env;
     int32_t uses_shape; /* of script->uses; -1: all of the input is converted */
+    uint32_t parts;     /* of attaching that are done */
 };
 
 /* The shard whose script runs on this thread: native functions find it here. */
 extern _Thread_local struct js_shard *js_current;
 
-/* realm.c: NULL for no memory, or with a reason in reterr if the prelude failed. */
-struct js_realm *js_realm_new(struct js_shard *shard, bool allow_eval, struct sl_diag *reterr);
+/* realm.c: 0 with shard->realm; -ENOMEM, or -EINVAL with reterr if the prelude failed. */
+int js_realm_new(struct js_shard *shard, bool allow_eval, struct sl_diag *reterr);
 struct js_realm *js_realm_free(struct js_realm *realm);
 /* Evaluate zero-terminated UTF-8; NULL with *ret_exception set. */
 JSValueRef js_evaluate(JSContextRef ctx, const char *code, const char *url,
@@ -216,9 +226,22 @@ struct sl_value js_read_result(struct js_shard *shard, struct js_realm *realm,
 struct js_script *js_script_new(const struct sl_engine *engine,
                                 const struct sl_script_source *source);
 struct js_script *js_script_drop(struct js_script *script);
-struct js_shard *js_shard_new(void);
+/* Attach and run a script of our own some times, so that the first of somebody else is not slow. */
+void js_machine_exercise(struct js_shard *shard);
 /* Options of the library, in the environment: before its first machine. */
 void js_options_set(void);
+
+/* machine.c */
+/*
+ * The machine of a shard for scripts with or without evaluation of strings: the one it has, one that
+ * was made ahead, or a new one, which takes 20 ms. *ret_machines is made if it is NULL.
+ * 0, -ENOMEM, or -EINVAL with reterr. Its thread from now on is the calling one.
+ */
+int js_machine_get(struct js_machines **ret_machines, bool allow_eval, struct js_shard **ret_shard,
+                   struct sl_diag *reterr);
+/* Of engine.h: machines for `shards` shards exist, or are made now. Control thread. */
+void js_prepare(const struct sl_script *script, uint32_t shards);
+void js_machines_free(void *machines);
 
 /* place.c: where line and column of what the realm evaluates stand in the author's file. */
 struct sl_pos js_script_pos(const struct js_script *script, uint32_t line, uint32_t column);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A realm: a global object, with prelude.js evaluated in it and everything shared frozen. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,11 +82,12 @@ static void eval_disable(JSGlobalContextRef ctx)
     JSStringRelease(message);
 }
 
-struct js_realm *js_realm_new(struct js_shard *shard, bool allow_eval, struct sl_diag *reterr)
+int js_realm_new(struct js_shard *shard, bool allow_eval, struct sl_diag *reterr)
 {
     sl_assert(shard != NULL);
+    sl_assert(shard->realm == NULL);
     struct js_realm *realm = calloc(1, sizeof(*realm));
-    if (realm == NULL) return NULL;
+    if (realm == NULL) return -ENOMEM;
     realm->ctx = JSGlobalContextCreateInGroup(shard->group, NULL);
     realm->input_generation = shard->input.generation - 1;
     if (!allow_eval) eval_disable(realm->ctx);
@@ -101,10 +103,11 @@ struct js_realm *js_realm_new(struct js_shard *shard, bool allow_eval, struct sl
                           "this JavaScriptCore cannot be used: %s", text);
         JSGlobalContextRelease(realm->ctx);
         free(realm);
-        return NULL;
+        return -EINVAL;
     }
     realm_connect(realm, JSValueToObject(realm->ctx, prelude, NULL));
-    return realm;
+    shard->realm = realm;
+    return 0;
 }
 
 struct js_realm *js_realm_free(struct js_realm *realm)

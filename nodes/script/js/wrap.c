@@ -92,7 +92,12 @@ static void write_slice(FILE *out, struct sl_slice slice)
 static void esm_write(FILE *out, const struct esm *esm)
 {
     (void)fputs(open_text, out);
-    write_slice(out, esm->helpers);
+    /* Those for the exports are always there; what a module uses of others begins with two lines. */
+    if (find(esm->body, "__") != NULL) {
+        write_slice(out, esm->helpers);
+    } else {
+        write_newlines(out, esm->helpers);
+    }
     (void)fputs(factory_text, out);
     write_newlines(out, esm->export_lines);
     write_slice(out, esm->body);

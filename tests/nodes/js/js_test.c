@@ -535,6 +535,59 @@ static void deadline_that_has_passed_runs_nothing(void **state)
     fixture_detach(fixture, &attached);
 }
 
+static void attach_part_by_part_gives_what_runs(void **state)
+{
+    struct fixture *fixture = *state;
+    struct attached attached = fixture_attach(fixture, "export default (a) => a.a + 1");
+    assert_non_null(attached.script);
+    for (int stop = 1; stop < 100; stop++) {
+        void *instance = NULL;
+        int parts = 0, r = 1;
+        for (; parts < stop && r > 0; parts++) {
+            r = sl_engine_js.attach_part(attached.script, &fixture->shard_state, &instance, NULL);
+        }
+        assert_true(r >= 0);
+        assert_non_null(instance);
+        struct attached made = {attached.script, instance};
+        if (r == 0) assert_string_equal(fixture_call_text(fixture, &made, sample(fixture)), "8");
+        sl_engine_js.detach(attached.script, fixture->shard_state, instance);
+        if (r > 0) continue;
+        assert_int_equal(parts, stop); /* each shorter way was given up half done */
+        assert_in_range(parts, 2, 20);
+        break;
+    }
+    fixture_detach(fixture, &attached);
+}
+
+static void prepare_makes_a_machine_a_shard_and_attach_takes_it(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int eval = 0; eval < 2; eval++) {
+        fixture->allow_eval = eval == 1;
+        struct attached attached = fixture_attach(fixture, "export default () => [1, '2']");
+        assert_non_null(attached.script); /* with a machine made by attach */
+        assert_int_equal(sl_js_machines_waiting(fixture->allow_eval), 0);
+        sl_engine_js.prepare(attached.script, 3);
+        assert_int_equal(sl_js_machines_waiting(fixture->allow_eval), 2);
+        sl_engine_js.prepare(attached.script, 3);
+        assert_int_equal(sl_js_machines_waiting(fixture->allow_eval), 2);
+        void *others[2] = {NULL, NULL};
+        for (int i = 0; i < 2; i++) {
+            void *instance = NULL;
+            assert_int_equal(sl_engine_js.attach(attached.script, &others[i], &instance, NULL), 0);
+            assert_int_equal(sl_js_machines_waiting(fixture->allow_eval), 1 - i);
+            struct attached made = {attached.script, instance};
+            assert_string_equal(fixture_call_text(fixture, &made, sl_value_null()), "[1, \"2\"]");
+            struct sl_js_stats stats;
+            sl_js_stats_get(others[i], &stats);
+            assert_int_equal(stats.calls, 1); /* those that made it warm do not count */
+            sl_engine_js.detach(attached.script, others[i], instance);
+        }
+        for (int i = 0; i < 2; i++) sl_engine_js.shard_fini(others[i]);
+        fixture_detach(fixture, &attached);
+    }
+}
+
 static void more_inputs_become_more_arguments(void **state)
 {
     struct fixture *fixture = *state;
@@ -579,6 +632,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(env_is_bound_and_frozen, setup, teardown),
         cmocka_unit_test_setup_teardown(console_reaches_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(deadline_that_has_passed_runs_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(attach_part_by_part_gives_what_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(prepare_makes_a_machine_a_shard_and_attach_takes_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(more_inputs_become_more_arguments, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
