@@ -40,8 +40,16 @@
 #include "bench/stats.h"
 #include "bench/target.h"
 #include "core/base/assertion.h"
+#include "core/base/clock.h"
 
-enum { DEPTHS_COUNT = 2, ROUNDS_MAX = 10000, REQUEST_MAX = 512, PATIENCE_MS = 5000, BATCH = 8 };
+enum {
+    DEPTHS_COUNT = 2,
+    ROUNDS_MAX = 10000,
+    REQUEST_MAX = 512,
+    PATIENCE_MS = 30000,
+    BATCH = 8,
+    LOOK_EVERY = 10, /* rounds between looks at the interval */
+};
 
 static const uint32_t DEPTHS[DEPTHS_COUNT] = {1, 16};
 
@@ -75,6 +83,8 @@ struct scale_values {
     const char *path;
     const char *format;
     const char *limit;
+    const char *width;
+    uint64_t time_ns;
     uint64_t slot_ns;
     uint64_t settle_ns;
     uint32_t rounds;
@@ -105,8 +115,12 @@ static const char PING[] = "- {kind: listener, name: listener, protocol: http, p
 
 static const struct sl_option OPTIONS[] = {
     {"Run", NULL, NULL, 0, SL_OPTION_TITLE, 0},
-    {"rounds", "N", "rounds; each has four slots for each depth (default 60)",
+    {"rounds", "N", "at least so many rounds; each has four slots for each depth (default 60)",
      offsetof(struct scale_values, rounds), SL_OPTION_UINT, 'n'},
+    {"width", "X", "go on until the intervals are narrower than ±X (default 0.02; 0: never go on)",
+     offsetof(struct scale_values, width), SL_OPTION_STRING, 0},
+    {"time", "T", "but no longer than that (default 8m)", offsetof(struct scale_values, time_ns),
+     SL_OPTION_DURATION, 0},
     {"slot", "T", "measure so long in a slot (default 100ms)",
      offsetof(struct scale_values, slot_ns), SL_OPTION_DURATION, 't'},
     {"settle", "T", "not measured at the begin of a slot (default 15ms)",
@@ -143,6 +157,7 @@ static const struct sl_options_usage USAGE = {
         "engines in two processes stand beside it: what the machine alone takes.",
     .examples = "  sluice-bench scale\n"
                 "  sluice-bench scale --rounds 20 --slot 50ms --limit 1.05\n"
+                "  sluice-bench scale --width 0.005 --time 8m\n"
                 "  sluice-bench scale --rounds 20 --spoil\n"
                 "  sluice-bench scale --workflow docs/examples/ping.yaml --path /ping\n",
     .options = OPTIONS,
@@ -307,22 +322,45 @@ static int round_run(struct scale *scale, uint32_t depth_index)
     return 0;
 }
 
+/* True if an interval of what is judged is wider than it should be. */
+static bool is_wide(const struct scale *scale)
+{
+    double width = strtod(scale->values.width, NULL);
+    for (uint32_t d = 0; width > 0 && d < DEPTHS_COUNT; d++) {
+        const struct series *series = &scale->series[d];
+        struct sl_ratio ratio = sl_stats_ratio(series->one, series->two, scale->done_count);
+        if (!(ratio.high - ratio.low <= 2 * width)) return true;
+    }
+    return false;
+}
+
+static bool is_enough(const struct scale *scale, uint64_t begin_ns)
+{
+    uint32_t done = scale->done_count;
+    if (done == ROUNDS_MAX || sl_run_is_stopped()) return true;
+    if (done < scale->values.rounds) return false;
+    if (sl_clock_now_ns(sl_clock_system()) - begin_ns > scale->values.time_ns) return true;
+    bool looks = done == scale->values.rounds || done % LOOK_EVERY == 0;
+    return looks && !is_wide(scale);
+}
+
 static int rounds_run(struct scale *scale, struct sl_diag *reterr)
 {
     bool shows = !scale->values.quiet && isatty(STDERR_FILENO) != 0;
-    while (scale->done_count < scale->values.rounds && !sl_run_is_stopped()) {
+    uint64_t begin_ns = sl_clock_now_ns(sl_clock_system());
+    while (!is_enough(scale, begin_ns)) {
         for (uint32_t d = 0; d < DEPTHS_COUNT; d++) {
             if (round_run(scale, d) < 0) {
                 return sl_diag_set(reterr, "stuck", (struct sl_pos){0, 0},
                                    "a shard did not come to rest");
             }
         }
-        const struct series *series = &scale->series[0];
-        uint32_t round = scale->done_count++;
-        if (isnan(series->two[round]) || scale->bad > 0) {
+        if (scale->bad > 0) {
             return sl_diag_set(reterr, "bad_reply", (struct sl_pos){0, 0},
                                "not every reply was a 200 of one size");
         }
+        const struct series *series = &scale->series[0];
+        uint32_t round = scale->done_count++;
         if (!shows) continue;
         (void)fprintf(stderr, "\r\033[Kround %u/%u  one %.3f µs  two %.3f µs", round + 1,
                       scale->values.rounds, series->one[round], series->two[round]);
@@ -491,6 +529,11 @@ static int values_check(struct scale *scale, const struct sl_option_list *rest,
     if (values->rounds < 1 || values->rounds > ROUNDS_MAX) {
         return bad_value("rounds", "1 to 10000", reterr);
     }
+    char *end;
+    double width = strtod(values->width, &end);
+    if (*end != '\0' || !(width >= 0 && width < 1)) {
+        return bad_value("width", "a share such as 0.02", reterr);
+    }
     if (values->connections < 1 || values->connections > SL_INJECT_CONNS_MAX) {
         return bad_value("connections", "1 to 4096", reterr);
     }
@@ -514,6 +557,11 @@ static int scale_run(struct scale *scale, struct sl_diag *reterr)
     (void)munmap(scale->shared, sizeof(*scale->shared));
     if (result < 0) return SL_EXIT_TARGET;
     if (scale->done_count == 0) return SL_EXIT_INVALID;
+    if (verdict_get(scale, 0).two_to_one.pairs == 0) {
+        (void)sl_diag_set(reterr, "no_reply", (struct sl_pos){0, 0},
+                          "no round in which every shard answered");
+        return SL_EXIT_TARGET;
+    }
     if (strcmp(scale->values.format, "json") == 0) {
         json_print(scale, &quiet);
     } else {
@@ -529,6 +577,8 @@ int sl_micro_scale(int argc, char **argv)
     struct scale scale = {.values = {.cores = "0,1",
                                      .path = "/ping",
                                      .format = "text",
+                                     .width = "0.02",
+                                     .time_ns = 480 * SL_NS_PER_SEC,
                                      .slot_ns = 100 * SL_NS_PER_MS,
                                      .settle_ns = 15 * SL_NS_PER_MS,
                                      .rounds = 60,
