@@ -324,6 +324,20 @@ struct sl_flat_envelope {
     uint32_t flags;
 };
 
+/* A value that was measured, to be sealed at once where there is room: without a second look. */
+struct sl_flat_plan {
+    size_t size; /* of the sealed bytes: a multiple of 8 */
+    uint32_t cells;
+    uint32_t bytes;
+};
+
+/* Measure. 0, -E2BIG beyond the payload limits, or -ENOMEM. */
+int sl_flat_plan(struct sl_value value, struct sl_flat_plan *ret_plan);
+
+/* Seal into `out` of plan->size bytes, aligned to 8. The plan is of this value, and just made. */
+void sl_flat_seal_plan(struct sl_value value, const struct sl_flat_envelope *envelope,
+                       const struct sl_flat_plan *plan, void *out);
+
 /*
  * Bytes that sl_flat_seal will write for `value`: flattened and compacted, so that a sealed
  * `self.body` never carries the rest of its request. Lazies are decoded.

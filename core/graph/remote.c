@@ -106,11 +106,11 @@ static int message_send(struct sl_remote *remote, uint32_t target, enum message_
 {
     sl_assert((kind == MESSAGE_CALL) == (extra != NULL));
     struct remote_peer *peer = &remote->peers[target];
-    size_t sealed = 0;
-    int r = sl_value_is_none(value) ? 0 : sl_flat_sealed_size(value, &sealed);
+    struct sl_flat_plan plan = {.size = 0};
+    int r = sl_value_is_none(value) ? 0 : sl_flat_plan(value, &plan);
     if (r < 0) return r;
     size_t front = sizeof(*message) + extra_size(extra);
-    size_t size = front + sealed;
+    size_t size = front + plan.size;
     if (size > SL_PACKET_SIZE_MAX) return -E2BIG;
     bool slab;
     uint8_t *at = message_reserve(peer, size, &slab);
@@ -122,17 +122,7 @@ static int message_send(struct sl_remote *remote, uint32_t target, enum message_
         memcpy(to + sizeof(extra->head), extra->state.text, extra->state.size);
     }
     struct sl_flat_envelope envelope = {.process = message->cookie, .target = message->symbol};
-    if (sealed > 0) {
-        r = sl_flat_seal(value, &envelope, at + front, sealed, &sealed);
-    }
-    if (r < 0) {
-        if (slab) {
-            sl_ring_slab_cancel(&peer->out, at);
-        } else {
-            sl_ring_abort(&peer->out);
-        }
-        return r;
-    }
+    if (plan.size > 0) sl_flat_seal_plan(value, &envelope, &plan, at + front);
     if (slab) {
         r = sl_ring_slab_commit(&peer->out, kind, at, size);
         if (r < 0) {

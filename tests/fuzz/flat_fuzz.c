@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
+#include "codecs/flat/flat_view.h"
 #include "core/base/assertion.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,12 +43,31 @@ static void check(const uint8_t *data, size_t size)
     free(two);
 }
 
+/* What the quick look at our own layout finds is what is found table by table. */
+static void views_check(const uint8_t *data, size_t size)
+{
+    struct flat_view quick, slow;
+    if (!flat_view_open(data, size, &quick)) return;
+    bool is_found = flat_view_open_tables(data, size, &slow);
+    sl_assert(is_found);
+    sl_assert(quick.envelope.process == slow.envelope.process);
+    sl_assert(quick.envelope.source == slow.envelope.source);
+    sl_assert(quick.envelope.target == slow.envelope.target);
+    sl_assert(quick.envelope.flags == slow.envelope.flags);
+    sl_assert(quick.cells == slow.cells);
+    sl_assert(quick.cells_count == slow.cells_count);
+    sl_assert(quick.bytes == slow.bytes);
+    sl_assert(quick.bytes_size == slow.bytes_size);
+    sl_assert(quick.root == slow.root);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* Aligned as open_borrow wants it, and of the exact size. */
     uint8_t *copy = malloc(size > 0 ? size : 1);
     if (copy == NULL) return 0;
     if (size > 0) memcpy(copy, data, size);
+    views_check(copy, size);
     if (sl_flat_verify(copy, size, NULL) == 0) check(copy, size);
     free(copy);
     return 0;

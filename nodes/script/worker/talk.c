@@ -41,16 +41,6 @@ static uint8_t *out_reserve(struct sl_worker *worker, size_t size)
                                                      : sl_ring_reserve(out, size);
 }
 
-static void out_cancel(struct sl_worker *worker, uint8_t *at, size_t size)
-{
-    struct sl_ring_producer *out = &worker->shm.producer;
-    if (size > sl_ring_record_size_max(&out->map)) {
-        sl_ring_slab_cancel(out, at);
-    } else {
-        sl_ring_abort(out);
-    }
-}
-
 static bool out_send(struct sl_worker *worker, enum wire_kind kind, uint8_t *at, size_t size)
 {
     struct sl_ring_producer *out = &worker->shm.producer;
@@ -143,9 +133,9 @@ bool worker_call(struct sl_worker *worker)
 {
     struct sl_worker_wait *wait = worker->wait;
     struct sl_loop *loop = &worker->pool->shard->loop;
-    size_t sealed = 0;
-    int r = sl_flat_sealed_size(wait->value, &sealed);
-    size_t size = sizeof(struct wire_call) + sealed;
+    struct sl_flat_plan plan = {.size = 0};
+    int r = sl_flat_plan(wait->value, &plan);
+    size_t size = sizeof(struct wire_call) + plan.size;
     data_limit(worker);
     uint8_t *at = r == 0 ? out_reserve(worker, size) : NULL;
     if (r == 0 && at == NULL) return broke(worker, "its ring is full");
@@ -156,10 +146,7 @@ bool worker_call(struct sl_worker *worker)
         .is_test = wait->is_test,
     };
     struct sl_flat_envelope envelope = {.process = call.call};
-    if (r == 0) {
-        r = sl_flat_seal(wait->value, &envelope, at + sizeof(call), sealed, &sealed);
-        if (r < 0) out_cancel(worker, at, size);
-    }
+    if (r == 0) sl_flat_seal_plan(wait->value, &envelope, &plan, at + sizeof(call));
     if (r < 0) {
         (void)worker_release(worker);
         wait_answer(wait, sl_value_new_error(loop->mem, "script_memory", 0,

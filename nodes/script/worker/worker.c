@@ -85,24 +85,16 @@ static int send_value(struct process *p, enum wire_kind kind, const void *head, 
 {
     struct sl_ring_producer *out = &p->shm.producer;
     struct sl_flat_envelope envelope = {0};
-    size_t sealed = 0;
-    int r = sl_flat_sealed_size(value, &sealed);
+    struct sl_flat_plan plan;
+    int r = sl_flat_plan(value, &plan);
     if (r < 0) return r;
-    size_t size = head_size + sealed;
+    size_t size = head_size + plan.size;
     bool slab = size > sl_ring_record_size_max(&out->map);
     if (slab && size > sl_ring_slab_size_max(out)) return -E2BIG;
     uint8_t *at = slab ? sl_ring_slab_take(out, size) : sl_ring_reserve(out, size);
     if (at == NULL) return -EAGAIN;
     memcpy(at, head, head_size);
-    r = sl_flat_seal(value, &envelope, at + head_size, sealed, &sealed);
-    if (r < 0) {
-        if (slab) {
-            sl_ring_slab_cancel(out, at);
-        } else {
-            sl_ring_abort(out);
-        }
-        return r;
-    }
+    sl_flat_seal_plan(value, &envelope, &plan, at + head_size);
     if (!slab) {
         sl_ring_commit(out, kind, size);
         return 0;

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
+#include "codecs/flat/flat_view.h"
 #include "core/mem/mem.h"
 #include "tests/codecs/flat/sample.h"
 
@@ -219,6 +220,49 @@ static uint8_t *damage_sample(struct sl_mem *mem, size_t *ret_size)
     return data;
 }
 
+/* The quick look and the one table by table agree, for every byte of the tables changed. */
+static void check_views(const uint8_t *data, size_t size)
+{
+    struct flat_view quick = {.root = 0}, slow = {.root = 0};
+    bool found = flat_view_open(data, size, &quick);
+    bool found_slow = flat_view_open_tables(data, size, &slow) && slow.cells_count > 0 &&
+                      slow.cells_count <= SL_PAYLOAD_CELLS_MAX &&
+                      slow.bytes_size <= SL_PAYLOAD_BYTES_MAX;
+    assert_int_equal(found, found_slow);
+    if (!found) return;
+    assert_true(quick.cells == slow.cells && quick.cells_count == slow.cells_count);
+    assert_true(quick.bytes == slow.bytes && quick.bytes_size == slow.bytes_size);
+    assert_true(quick.root == slow.root);
+    assert_true(quick.envelope.process == slow.envelope.process);
+    assert_true(quick.envelope.source == slow.envelope.source);
+    assert_true(quick.envelope.target == slow.envelope.target);
+    assert_true(quick.envelope.flags == slow.envelope.flags);
+}
+
+static void open_of_any_changed_table_both_ways_agree(void **state)
+{
+    size_t size;
+    uint8_t *data = damage_sample(*state, &size);
+    for (size_t at = 0; at < size; at++) {
+        uint8_t was = data[at];
+        for (int byte = 0; byte < 256; byte++) {
+            data[at] = (uint8_t)byte;
+            check_views(data, size);
+        }
+        data[at] = was;
+    }
+    /* Cut off anywhere: a copy of the exact size, so that one byte beyond is seen. */
+    for (size_t cut = 0; cut <= size; cut++) {
+        uint8_t *part = malloc(cut + 1);
+        memcpy(part, data, cut);
+        uint8_t *exact = realloc(part, cut > 0 ? cut : 1);
+        assert_non_null(exact);
+        check_views(exact, cut);
+        free(exact);
+    }
+    free(data);
+}
+
 /* The tape of damage_sample: root 6; 4 = ["a","b"], 5 = map; 2 = key, 3 = 1; 0 = "a", 1 = "b". */
 static void verify_damaged_cells_say_what_is_wrong(void **state)
 {
@@ -402,6 +446,7 @@ int main(void)
         TEST(seal_part_leaves_the_rest_behind),
         TEST(seal_lazy_is_decoded),
         TEST(seal_deep_value_verifies_at_the_limit),
+        TEST(open_of_any_changed_table_both_ways_agree),
         TEST(verify_damaged_cells_say_what_is_wrong),
         TEST(verify_depth_beyond_the_limit_is_refused),
         TEST(verify_key_that_stands_twice_is_refused),
