@@ -368,6 +368,9 @@ int sl_flat_seal_dup(struct sl_value value, const struct sl_flat_envelope *envel
  */
 int sl_flat_verify(const void *data, size_t size, struct sl_diag *reterr);
 
+/* The same, with these bytes taken from `mem` for the time of the call: for shards. */
+int sl_flat_verify_in(const void *data, size_t size, struct sl_mem *mem, struct sl_diag *reterr);
+
 /*
  * Open verified bytes as a value. The cells and bytes are copied into a new buffer of `mem`.
  * Bytes that were not verified must not be given. 0 or -ENOMEM.

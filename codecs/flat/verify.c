@@ -190,6 +190,11 @@ static const char *cells_check(struct verify *verify)
 
 int sl_flat_verify(const void *data, size_t size, struct sl_diag *reterr)
 {
+    return sl_flat_verify_in(data, size, NULL, reterr);
+}
+
+int sl_flat_verify_in(const void *data, size_t size, struct sl_mem *mem, struct sl_diag *reterr)
+{
     sl_assert(data != NULL || size == 0);
     const struct sl_pos nowhere = {0, 0};
     uint8_t marks[VERIFY_MARKS_INLINE];
@@ -200,13 +205,13 @@ int sl_flat_verify(const void *data, size_t size, struct sl_diag *reterr)
     }
     uint32_t count = verify.view.cells_count;
     if (count > VERIFY_MARKS_INLINE) {
-        verify.marks = calloc(count, 1);
+        verify.marks = mem != NULL ? sl_mem_take(mem, count) : malloc(count);
         if (verify.marks == NULL) return -ENOMEM;
-    } else {
-        memset(marks, 0, count);
     }
+    memset(verify.marks, 0, count);
     const char *wrong = cells_check(&verify);
-    if (verify.marks != marks) free(verify.marks);
+    if (verify.marks != marks && mem != NULL) sl_mem_give(mem, verify.marks, count);
+    if (verify.marks != marks && mem == NULL) free(verify.marks);
     if (wrong == NULL) return 0;
     (void)sl_diag_set(reterr, "bad_packet", nowhere, "a packet has %s", wrong);
     return -EBADMSG;

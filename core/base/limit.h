@@ -62,6 +62,10 @@ enum {
     SL_WORKER_IDLE_MS = 30000,  /* without work: beyond the first they are ended */
     SL_WORKER_RING_SIZE = 256 * 1024,
     SL_WORKER_SLAB_SIZE = 32 * 1024 * 1024,   /* the largest packet to or from a worker, bytes */
+    SL_WORKER_LARGE_SIZE = 64 * 1024,         /* larger results are taken at a pace, bytes */
+    SL_WORKER_LARGE_PART = 256,               /* for each node one part in so many of the time */
+    SL_WORKER_LARGE_BURST_MS = 2000,          /* of pace saved up: 8 ms of work at once */
+    SL_WORKER_LARGE_WAIT_MS = 10000,          /* what one result adds at most */
     SL_WORKER_MESSAGES_MAX = 1024,            /* of one call: a worker that sends more is killed */
     SL_WORKER_LOG_SIZE_MAX = 12 * 1024,       /* one message of the log, bytes */
     SL_WORKER_LOG_LINES_MAX = 128,            /* of one call; the rest is dropped */

@@ -155,6 +155,9 @@ struct metric_point {
       "Workers that could not be started.", m->shard->workers.failures)                            \
     X(worker_overload, "worker_overload_total", COUNTER, SHARD, "Calls refused: too many waited.", \
       m->shard->workers.overload)                                                                  \
+    X(worker_paced, "worker_paced_total", COUNTER, SHARD,                                          \
+      "Results that had to wait: large ones, more than one part in 256 of the time.",              \
+      m->shard->workers.paced)                                                                     \
     X(requests, "http_requests_total", COUNTER, LISTENER, "Requests that reached the listener.",   \
       m->stats->requests)                                                                          \
     X(responses, "http_responses_total", COUNTER, CLASS, "Answers by class of status.",            \

@@ -45,8 +45,9 @@ struct sl_worker_script {
     struct sl_worker_pool *pool;
     const struct sl_worker_load *load;
     uint64_t id;
-    uint32_t busy;   /* workers that run it */
-    uint32_t queued; /* calls of it in the queue */
+    uint32_t busy;          /* workers that run it */
+    uint32_t queued;        /* calls of it in the queue */
+    uint64_t large_next_ns; /* its large results are paid for up to then */
 };
 
 struct sl_worker {
@@ -63,6 +64,7 @@ struct sl_worker {
     bool is_out;                     /* its mail is with the starter */
     bool was_used;                   /* no spare any more */
     bool is_gone;                    /* reaped */
+    bool is_paced;                   /* its result waits; `timer` brings it back */
     struct sl_worker_wait *wait;     /* who gets the answer; NULL: cancelled */
     struct sl_worker_script *script; /* of the call; NULL: detached */
     uint64_t script_id;
@@ -93,6 +95,8 @@ bool worker_call(struct sl_worker *worker);
 void worker_unload(struct sl_worker *worker, uint64_t script_id);
 /* Take what it has sent, a batch of it. */
 void worker_hear(struct sl_worker *worker);
+/* The same for a result that had to wait. */
+void worker_hear_paced(struct sl_worker *worker);
 bool worker_has_script(const struct sl_worker *worker, uint64_t script_id);
 
 /* pool.c */

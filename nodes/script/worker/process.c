@@ -247,6 +247,10 @@ static void on_timer(struct sl_timer *timer)
 {
     struct sl_worker *worker = sl_container_of(timer, struct sl_worker, timer);
     char text[160];
+    if (worker->is_paced) {
+        worker_hear_paced(worker);
+        return;
+    }
     if (worker->state == WORKER_STARTING) {
         worker->state = WORKER_DYING;
         sl_proc_signal(&worker->proc, SIGKILL);

@@ -88,6 +88,7 @@ static void await(struct sl_worker *worker, enum worker_state state, uint64_t ki
     worker->state = state;
     worker->messages = 0;
     worker->lines = 0;
+    worker->is_paced = false;
     worker->kill_ns = kill_ns;
     sl_timer_start(&loop->timers, &worker->timer, kill_ns);
 }
@@ -169,9 +170,10 @@ static struct sl_value packet_open(struct sl_worker *worker, const uint8_t *data
 {
     struct sl_value value = sl_value_none();
     struct sl_flat_envelope envelope;
-    int r = sl_flat_verify(data, size, NULL);
+    struct sl_mem *mem = worker->pool->shard->loop.mem;
+    int r = sl_flat_verify_in(data, size, mem, NULL);
     *ret_bad = r == -EBADMSG;
-    if (r == 0) r = sl_flat_open(data, size, worker->pool->shard->loop.mem, &envelope, &value);
+    if (r == 0) r = sl_flat_open(data, size, mem, &envelope, &value);
     return r == 0 ? value : sl_value_none();
 }
 
@@ -318,10 +320,22 @@ static bool take(struct sl_worker *worker, uint32_t kind, uint8_t *data, size_t 
     }
 }
 
+/* The time since `begin_ns` went into a large result of the script: it pays for that. */
+static void large_pay(struct sl_worker_script *script, uint64_t begin_ns)
+{
+    uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+    uint64_t price_ns = (now_ns - begin_ns) * SL_WORKER_LARGE_PART;
+    uint64_t most_ns = SL_WORKER_LARGE_WAIT_MS * SL_NS_PER_MS;
+    if (script->large_next_ns < now_ns) script->large_next_ns = now_ns;
+    script->large_next_ns += price_ns < most_ns ? price_ns : most_ns;
+}
+
 /* A message that does not fit the stack. False: the worker was ended. */
 static bool take_large(struct sl_worker *worker, size_t room)
 {
     struct sl_mem *mem = worker->pool->shard->loop.mem;
+    struct sl_worker_script *script = worker->script;
+    uint64_t begin_ns = room > SL_WORKER_LARGE_SIZE ? sl_clock_now_ns(sl_clock_system()) : 0;
     uint8_t *buf = sl_mem_take(mem, room);
     if (buf == NULL) return broke(worker, "no memory for its message");
     size_t size = 0;
@@ -331,7 +345,36 @@ static bool take_large(struct sl_worker *worker, size_t room)
     /* It may have changed its mind about the size meanwhile. */
     bool good = r == 1 ? take(worker, kind, buf, size) : broke(worker, "its ring");
     sl_mem_give(mem, buf, room);
+    if (begin_ns != 0 && script != NULL) large_pay(script, begin_ns);
     return good;
+}
+
+/*
+ * Copying, verifying and opening a large result holds up everybody else on the shard, and a hostile
+ * script answers with nothing but large results. So each node has a small part of the shard's
+ * time for them, and what is beyond waits in the ring. True: it waits.
+ */
+static bool large_waits(struct sl_worker *worker, size_t size)
+{
+    struct sl_loop *loop = &worker->pool->shard->loop;
+    if (size <= SL_WORKER_LARGE_SIZE || worker->state != WORKER_BUSY) return false;
+    if (worker->script == NULL || worker->is_gone) return false;
+    uint64_t burst_ns = SL_WORKER_LARGE_BURST_MS * SL_NS_PER_MS;
+    if (worker->script->large_next_ns <= loop->now_ns + burst_ns) return false;
+    worker->pool->stats.paced++;
+    worker->is_paced = true;
+    sl_timer_start(&loop->timers, &worker->timer, worker->script->large_next_ns - burst_ns);
+    return true;
+}
+
+void worker_hear_paced(struct sl_worker *worker)
+{
+    worker->is_paced = false;
+    worker_hear(worker);
+    /* What it showed before may be gone: then its time is over. */
+    if (worker->state != WORKER_BUSY || worker->is_paced) return;
+    if (sl_timer_is_started(&worker->timer)) return;
+    sl_timer_start(&worker->pool->shard->loop.timers, &worker->timer, worker->kill_ns);
 }
 
 void worker_hear(struct sl_worker *worker)
@@ -347,6 +390,7 @@ void worker_hear(struct sl_worker *worker)
                 (void)broke(worker, "size");
                 return;
             }
+            if (large_waits(worker, size)) return;
             if (!take_large(worker, size)) return;
             continue;
         }

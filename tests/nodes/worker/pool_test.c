@@ -49,6 +49,8 @@ struct toy {
 
 static const struct sl_engine toy_engine;
 
+static char large[1 << 20]; /* a result that is taken at a pace */
+
 static int toy_compile(const struct sl_script_source *source, struct sl_script **ret_script,
                        struct sl_diag *reterr)
 {
@@ -80,6 +82,7 @@ static struct sl_value toy_run(struct sl_script *script, void *instance,
     if (strcmp(text, "memory") == 0) {
         for (;;) memset(malloc(1 << 20), 1, 1 << 20); /* a NULL is a fault: no memory */
     }
+    if (strcmp(text, "large") == 0) return sl_value_new_string(call->mem, large, sizeof(large));
     return sl_value_ref(call->input);
 }
 
@@ -249,6 +252,8 @@ static const char *ask_once(void)
         (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(code));
     } else if (sl_value_is(ask.answer, SL_VALUE_BOOL)) {
         (void)snprintf(text, sizeof(text), "%s", ask.answer.cell->word ? "true" : "false");
+    } else if (sl_value_is(ask.answer, SL_VALUE_STRING)) {
+        assert_int_equal(sl_value_slice(ask.answer).size, sizeof(large));
     } else {
         assert_true(sl_value_is(ask.answer, SL_VALUE_INT));
         assert_int_equal(ask.answer.cell->i64, 42);
@@ -440,6 +445,19 @@ static void workers_that_do_not_start_are_given_up(void **state)
     command_set(NULL);
 }
 
+/* The shard takes a few at once, then only as many as leave it free for others; none is lost. */
+static void large_results_are_taken_at_a_pace(void **state)
+{
+    (void)state;
+    uint64_t killed = stats().killed;
+    uint64_t paced = stats().paced;
+    program_open("large", CALL_TIMEOUT_MS * 10);
+    for (int i = 0; i < 2000 && stats().paced < paced + 3; i++) assert_string_equal(ask_once(), "");
+    assert_true(stats().paced >= paced + 3);
+    assert_int_equal(stats().killed, killed);
+    program_close();
+}
+
 static void hostile(const char *what, const char *code)
 {
     const char *const extra[] = {what, NULL};
@@ -554,6 +572,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(program_may_go_while_a_worker_runs_its_script),
         cmocka_unit_test(last_detach_ends_all_workers),
         cmocka_unit_test(workers_that_do_not_start_are_given_up),
+        cmocka_unit_test(large_results_are_taken_at_a_pace),
         cmocka_unit_test(hostile_worker_is_killed_and_the_shard_serves_on),
         cmocka_unit_test(fence_refuses_what_is_not_listed),
         cmocka_unit_test(fence_without_seccomp_lets_through),
