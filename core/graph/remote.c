@@ -70,6 +70,7 @@ struct remote_peer {
     void *block; /* of `out`; owned */
     size_t block_size;
     struct sl_list waiting; /* struct remote_job whose answer found no room */
+    struct sl_list cancels; /* struct sl_frame, by `ready`: their cancel found no room */
 };
 
 struct sl_remote {
@@ -170,13 +171,23 @@ int sl_remote_call(struct sl_frame *frame, const struct sl_symbol *symbol, uint3
     return r;
 }
 
-void sl_remote_cancel(struct sl_frame *frame)
+static bool cancel_send(struct sl_remote *remote, struct sl_frame *frame)
 {
     struct message message = {.cookie = (uint64_t)(uintptr_t)frame};
+    int r = message_send(remote, frame->symbol->placement_core, MESSAGE_CANCEL, &message, NULL,
+                         sl_value_none());
+    sl_assert(r == 0 || r == -EAGAIN);
+    return r == 0;
+}
+
+void sl_remote_cancel(struct sl_frame *frame)
+{
+    sl_assert(frame->type == SL_FRAME_REMOTE);
+    sl_assert(frame->status == SL_FRAME_PARKED);
     struct sl_remote *remote = frame->process->shard->remote;
-    /* Without room the other side runs on until its deadline; the answer still comes. */
-    (void)message_send(remote, frame->symbol->placement_core, MESSAGE_CANCEL, &message, NULL,
-                       sl_value_none());
+    if (cancel_send(remote, frame)) return;
+    /* Goes out when there is room, unless the answer is here before. */
+    sl_list_insert(&remote->peers[frame->symbol->placement_core].cancels, &frame->ready);
 }
 
 static void on_answer(struct sl_remote *remote, const struct message *message, const uint8_t *data,
@@ -189,7 +200,18 @@ static void on_answer(struct sl_remote *remote, const struct message *message, c
         sl_flat_open(data, size, remote->shard->loop.mem, &envelope, &value) < 0) {
         value = sl_error_no_memory();
     }
+    sl_list_remove(&frame->ready); /* a cancel that still waits is not needed any more */
     sl_frame_resume(frame, value);
+}
+
+/* Cancels that found no room when they were asked for. */
+static void cancels_send(struct sl_remote *remote, struct remote_peer *peer)
+{
+    while (!sl_list_is_empty(&peer->cancels)) {
+        struct sl_frame *frame = sl_container_of(peer->cancels.next, struct sl_frame, ready);
+        if (!cancel_send(remote, frame)) return;
+        sl_list_remove(&frame->ready);
+    }
 }
 
 /* ---- the other side -------------------------------------------------------------------------- */
@@ -352,6 +374,7 @@ static void peer_poll(struct sl_remote *remote, uint32_t number)
         taken++;
     }
     if (taken > 0 && sl_ring_release(&peer->in)) wake_peer(remote, number);
+    cancels_send(remote, peer);
     while (!sl_list_is_empty(&peer->waiting)) {
         if (!job_send(remote, sl_container_of(peer->waiting.next, struct remote_job, link))) break;
     }
@@ -375,6 +398,7 @@ static bool remote_may_sleep(struct sl_loop *loop)
     for (uint32_t i = 0; i < remote->peers_count; i++) {
         if (i == shard->index) continue;
         if (!sl_list_is_empty(&remote->peers[i].waiting)) return false;
+        if (!sl_list_is_empty(&remote->peers[i].cancels)) return false;
         if (!sl_ring_consumer_announce(&remote->peers[i].in)) return false;
     }
     return true;
@@ -419,7 +443,10 @@ int sl_remote_init(struct sl_shard *const *shards, uint32_t count)
         remote->shard = shards[i];
         remote->peers_count = count;
         sl_list_init(&remote->jobs);
-        for (uint32_t p = 0; p < count; p++) sl_list_init(&remote->peers[p].waiting);
+        for (uint32_t p = 0; p < count; p++) {
+            sl_list_init(&remote->peers[p].waiting);
+            sl_list_init(&remote->peers[p].cancels);
+        }
         shards[i]->remote = remote;
     }
     for (uint32_t i = 0; i < count; i++) {

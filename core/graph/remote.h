@@ -58,7 +58,10 @@ void sl_remote_attach(struct sl_shard *shard);
 int sl_remote_call(struct sl_frame *frame, const struct sl_symbol *symbol, uint32_t in,
                    struct sl_value value);
 
-/* For the walk: ask the other side to end; the frame stays parked until its answer. */
+/*
+ * For the walk: ask the other side to end; the frame stays parked until its answer. Where there is
+ * no room now, it is asked as soon as there is.
+ */
 void sl_remote_cancel(struct sl_frame *frame);
 
 /* The shard's thread. */

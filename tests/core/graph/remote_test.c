@@ -295,6 +295,63 @@ static void remote_call_without_room_answers_and_the_rest_still_comes(void **sta
     assert_int_equal(stats.calls, count - 1);
 }
 
+/* The ring is full of calls when one that runs already is cancelled: it ends long before its time. */
+static void remote_cancel_without_room_is_delivered_later(void **state)
+{
+    (void)state;
+    nap_program(20000);
+    struct ask *asks = calloc(CALLS_MAX, sizeof(*asks));
+    struct sl_process **processes = calloc(CALLS_MAX, sizeof(*processes));
+    uint32_t count = 0;
+    do {
+        processes[count] = ask_begin(&asks[count], number(count), 0);
+        if (count == 0) turn(5);
+    } while (asks[count++].answers == 0);
+    assert_int_equal(pair.shards[1]->processes_count, 1);
+    sl_process_cancel(processes[0], sl_error_no_memory());
+    turn((int)count / 8 + 100);
+    assert_int_equal(asks[0].answers, 1);
+    assert_int_equal(pair.shards[1]->processes_count, count - 2);
+    for (uint32_t i = 1; i < count - 1; i++) {
+        assert_int_equal(asks[i].answers, 0);
+        sl_process_cancel(processes[i], sl_error_no_memory());
+    }
+    turn((int)count / 8 + 100);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(asks[i].answers, 1);
+        sl_value_unref(asks[i].answer);
+    }
+    free(processes);
+    free(asks);
+}
+
+/* The answer came before there was room to ask for the end: nothing is asked any more. */
+static void remote_cancel_without_room_is_dropped_with_the_answer(void **state)
+{
+    (void)state;
+    nap_program(3);
+    struct ask *asks = calloc(CALLS_MAX, sizeof(*asks));
+    uint32_t count = 0;
+    struct sl_process *first = NULL;
+    do {
+        struct sl_process *process = ask_begin(&asks[count], number(count), 0);
+        if (count == 0) first = process;
+        if (count == 0) sl_loop_turn(&pair.shards[1]->loop, 0);
+    } while (asks[count++].answers == 0);
+    sl_process_cancel(first, sl_error_no_memory());
+    /* Only the other shard runs: its answer is there before the first shard has looked. */
+    for (int i = 0; i < 10; i++) {
+        sl_clock_manual_advance(&pair.clock, SL_NS_PER_MS);
+        if (i < 1) sl_loop_turn(&pair.shards[1]->loop, 0);
+    }
+    turn((int)count / 8 + 100);
+    for (uint32_t i = 0; i < count; i++) {
+        assert_int_equal(asks[i].answers, 1);
+        sl_value_unref(asks[i].answer);
+    }
+    free(asks);
+}
+
 #define WITH_PAIR(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -307,6 +364,8 @@ int main(void)
         WITH_PAIR(remote_call_beyond_its_deadline_answers_deadline),
         WITH_PAIR(remote_call_with_a_large_packet_arrives_whole),
         WITH_PAIR(remote_call_without_room_answers_and_the_rest_still_comes),
+        WITH_PAIR(remote_cancel_without_room_is_delivered_later),
+        WITH_PAIR(remote_cancel_without_room_is_dropped_with_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
