@@ -1,26 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/graph/report.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
+#include "core/base/limit.h"
 #include "core/graph/process.h"
 #include "core/graph/mask.h"
 #include "core/graph/program.h"
 #include "core/graph/span.h"
 #include "core/shard/shard.h"
 
+enum { REPORTS_PER_SHARD = 32 }; /* on their way to the control thread, at once */
+
 static sl_report_fn *receiver;
 
+/*
+ * Places for reports of all shards. Not the shard's memory: the control thread may read one when
+ * the shard is gone. A page of it is there when its first report is.
+ *
+ *   pairs: store of is_busy by the control thread (release) ↔ load by the shard (acquire)
+ */
 struct report {
     struct sl_mail mail;
+    _Atomic bool is_busy;
     enum sl_log_level level;
     char text[SL_REPORT_TEXT_SIZE];
 };
+
+static struct report reports[SL_SHARDS_MAX][REPORTS_PER_SHARD];
 
 void sl_report_set(sl_report_fn *fn)
 {
@@ -32,7 +44,20 @@ static void report_tell(struct sl_mail *mail)
     sl_assert(receiver != NULL);
     struct report *report = sl_container_of(mail, struct report, mail);
     receiver(report->level, report->text);
-    free(report);
+    atomic_store_explicit(&report->is_busy, false, memory_order_release);
+}
+
+/* A free place of a shard, or NULL: the control thread is behind. */
+static struct report *report_take(const struct sl_shard *shard)
+{
+    sl_assert(shard->index < SL_SHARDS_MAX);
+    for (uint32_t i = 0; i < REPORTS_PER_SHARD; i++) {
+        struct report *report = &reports[shard->index][i];
+        if (atomic_load_explicit(&report->is_busy, memory_order_acquire)) continue;
+        atomic_store_explicit(&report->is_busy, true, memory_order_relaxed);
+        return report;
+    }
+    return NULL;
 }
 
 /* A bucket that holds a second's worth. */
@@ -121,8 +146,11 @@ void sl_report_error(struct sl_process *process, enum sl_log_level level,
     struct sl_report_bucket *bucket = &shard->reports[level == SL_LOG_ERROR];
     if (receiver == NULL || shard->control == NULL) return;
     if (!may_report(bucket, shard->loop.now_ns)) return;
-    struct report *report = malloc(sizeof(*report));
-    if (report == NULL) return;
+    struct report *report = report_take(shard);
+    if (report == NULL) {
+        bucket->dropped++;
+        return;
+    }
     report->mail.fn = report_tell;
     report->level = level;
     /* Before it is cut: half a secret is one too. */

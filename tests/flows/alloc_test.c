@@ -75,6 +75,14 @@ static void request_to_a_server_after_warm_up_takes_nothing_from_the_system(void
     expect_no_allocation("/via");
 }
 
+/* An error that reaches the listener is reported, and answered by a node at its error port. */
+static void error_that_is_reported_takes_nothing_from_the_system(void **state)
+{
+    (void)state;
+    expect_no_allocation("/oops");
+    assert_true(flow_log_count(&server, "GET /oops: 200") > 0);
+}
+
 /* The trap itself works: opening connections beyond the warm-up, and a swap, are seen. */
 static void trap_sees_what_a_shard_allocates(void **state)
 {
@@ -152,18 +160,21 @@ static int group_setup(void **state)
     port = flow_port();
     const char *file = flow_file(
         "ping.yaml",
-        flow_text("- {kind: listener, name: web, protocol: http, port: %d,\n"
-                  "   ports: {out: [{name: router, port: in}]}}\n"
-                  "- {kind: router, name: router,\n"
-                  "   routes: [{method: GET, path: /ping, port: 'out[0]'},\n"
-                  "            {method: GET, path: /via, port: 'out[1]'}],\n"
-                  "   ports: {'out[0]': [{name: pong, port: in}],\n"
-                  "           'out[1]': [{name: plain, port: in}]}}\n"
-                  "- {kind: snippet, name: plain, language: json, code: '{\"path\": \"\"}',\n"
-                  "   ports: {out: [{name: via, port: in}]}}\n"
-                  "- {kind: http, name: via, url: 'http://127.0.0.1:%d/ping'}\n"
-                  "- {kind: snippet, name: pong, language: text, code: pong}\n",
-                  port, port));
+        flow_text(
+            "- {kind: listener, name: web, protocol: http, port: %d,\n"
+            "   ports: {out: [{name: router, port: in}], error: [{name: pong, port: in}]}}\n"
+            "- {kind: snippet, name: oops, language: cel, code: '1 / 0'}\n"
+            "- {kind: router, name: router,\n"
+            "   routes: [{method: GET, path: /ping, port: 'out[0]'},\n"
+            "            {method: GET, path: /via, port: 'out[1]'},\n"
+            "            {method: GET, path: /oops, port: 'out[2]'}],\n"
+            "   ports: {'out[0]': [{name: pong, port: in}],\n"
+            "           'out[1]': [{name: plain, port: in}], 'out[2]': [{name: oops, port: in}]}}\n"
+            "- {kind: snippet, name: plain, language: json, code: '{\"path\": \"\"}',\n"
+            "   ports: {out: [{name: via, port: in}]}}\n"
+            "- {kind: http, name: via, url: 'http://127.0.0.1:%d/ping'}\n"
+            "- {kind: snippet, name: pong, language: text, code: pong}\n",
+            port, port));
     flow_spawn(&server,
                (const char *[]){file, "--cores", "0", "--control", flow_path("control"), NULL},
                getenv("FLOW_PRELOAD"));
@@ -182,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ping_after_warm_up_takes_nothing_from_the_system),
         cmocka_unit_test(request_to_a_server_after_warm_up_takes_nothing_from_the_system),
+        cmocka_unit_test(error_that_is_reported_takes_nothing_from_the_system),
         cmocka_unit_test(idle_connections_are_small),
         cmocka_unit_test(trap_sees_what_a_shard_allocates),
     };
