@@ -33,6 +33,7 @@
 #include "io/epoll/epoll.h"
 #include "nodes/kinds.h"
 #include "nodes/script/use.h"
+#include "nodes/system/native.h"
 
 enum {
     RUNTIME_POLL_MS = 500,       /* the slow look at the registry behind the doorbell */
@@ -599,6 +600,7 @@ int sl_runtime_new(const struct sl_runtime_config *cfg, struct sl_runtime **ret_
     sl_assert(cfg->cpus_count <= SL_SHARDS_MAX);
     sl_kinds_register();
     sl_ops_register();
+    sl_native_freeze();
     sl_report_set(report_log);
     sl_script_shards_set(cfg->cpus_count);
     struct sl_runtime *runtime = aligned_alloc(128, sizeof(*runtime));

@@ -22,6 +22,7 @@ struct native_op {
 /* Filled before threads start, read-only after that. */
 static struct native_op ops[SL_NATIVE_OPS_MAX];
 static uint32_t ops_count;
+static bool ops_frozen;
 
 /* Requests on their way, of all shards: the control thread's queue is bounded. */
 static _Atomic uint32_t queue_size;
@@ -31,12 +32,20 @@ void sl_native_register(const char *opcode, sl_native_fn *fn, void *ctx)
     sl_assert(opcode != NULL);
     sl_assert(fn != NULL);
     sl_assert(ops_count < SL_NATIVE_OPS_MAX);
+    sl_assert(!ops_frozen);
     ops[ops_count++] = (struct native_op){opcode, fn, ctx};
+}
+
+void sl_native_freeze(void)
+{
+    sl_assert(ops_count <= SL_NATIVE_OPS_MAX);
+    ops_frozen = true;
 }
 
 void sl_native_reset(void)
 {
     ops_count = 0;
+    ops_frozen = false;
 }
 
 struct native {

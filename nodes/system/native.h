@@ -30,5 +30,11 @@ enum { SL_NATIVE_OPS_MAX = 64 };
 /* Add an operation ("nodes.create"). Before threads start; `opcode` lives for ever. */
 void sl_native_register(const char *opcode, sl_native_fn *fn, void *ctx);
 
-/* Forget all operations (a test that starts again). No thread runs. */
+/*
+ * From now on the table is read by threads: adding an operation is a bug. Called by the runtime
+ * before it starts them; harmless if called again.
+ */
+void sl_native_freeze(void);
+
+/* Forget all operations, and that the table was frozen (tests). No thread runs. */
 void sl_native_reset(void);
