@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bench: hands over to `sluice-bench`, which stands beside this program or in PATH. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,7 +46,15 @@ int cli_bench(struct cli_args *args)
     for (size_t i = 0; i < count; i++) words[i + 1] = (char *)(uintptr_t)operands[i];
     if (beside(path, sizeof(path))) (void)execv(path, words);
     (void)execvp(bench_name, words);
-    cli_error("cannot run %s: %s", bench_name, strerror(errno));
+    int error = errno;
+    cli_error("cannot run %s: %s", bench_name, strerror(error));
+    if (error == ENOENT) {
+        (void)fprintf(stderr,
+                      "  hint: it is a program of its own, built beside this one (ninja -C build "
+                      "%s, or ./dev build)\n"
+                      "        and looked for in the folder of this program, then in PATH\n",
+                      bench_name);
+    }
     free(words);
     return CLI_UNREACHABLE;
 }

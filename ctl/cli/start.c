@@ -270,26 +270,28 @@ static void watch_start(struct start *start)
 
 /* ---- the start line -------------------------------------------------------------------------- */
 
-static void ready_line(struct start *start)
+/* Part by part, a line each; the last says that it serves. */
+static void ready_lines(struct start *start)
 {
     struct sl_program *program = sl_swap_current(sl_runtime_swap(start->runtime));
-    char addresses[512] = "";
     uint32_t active = 0;
     bool local = false;
+    sl_log(SL_LOG_INFO, "poller: %s", sl_runtime_poller(start->runtime));
     for (uint32_t i = 0; program != NULL && i < program->sources_count; i++) {
-        size_t used = strlen(addresses);
+        const char *key = program->sources[i].key;
         if (program->sources[i].symbol == NULL) continue;
-        (void)snprintf(addresses + used, sizeof(addresses) - used, "%s%s", active ? ", " : "",
-                       program->sources[i].key);
-        local |= strstr(program->sources[i].key, "127.0.0.1") != NULL;
+        sl_log(SL_LOG_INFO, "listening on %s", key);
+        local |= strstr(key, "127.0.0.1") != NULL;
         active++;
+    }
+    if (local) {
+        sl_log(SL_LOG_INFO, "127.0.0.1 is this machine only: host: 0.0.0.0 in a listener opens it "
+                            "to the network");
     }
     uint32_t shards;
     (void)sl_runtime_shards(start->runtime, &shards);
-    sl_log(SL_LOG_INFO, "namespace %s: %s on %u shard%s, %s%s", start->cfg.name_space,
-           active > 0 ? addresses : "no listener yet", shards, shards == 1 ? "" : "s",
-           sl_runtime_poller(start->runtime),
-           local ? " (host: 0.0.0.0 in the listener opens it to the network)" : "");
+    sl_log(SL_LOG_INFO, "namespace %s: ready, %u listener%s on %u core%s", start->cfg.name_space,
+           active, active == 1 ? "" : "s", shards, shards == 1 ? "" : "s");
 }
 
 /* A listener that was asked for on the command line has to get its address. */
@@ -348,7 +350,7 @@ int cli_start(struct cli_args *args)
     } else {
         sl_runtime_on_hangup(start.runtime, on_hangup, &start);
         watch_start(&start);
-        ready_line(&start);
+        ready_lines(&start);
         r = cli_notify("READY=1");
         if (r < 0) sl_log(SL_LOG_WARN, "NOTIFY_SOCKET: %s", strerror(-r));
         r = sl_runtime_run(start.runtime);
