@@ -26,7 +26,6 @@ FLOOR_1 = {
     "codecs/flat": ["codecs/text"],
     "codecs/text": [],
     "core/ring": [],
-    "core/packet": ["codecs/flat"],
     "core/spec": ["codecs/flat", "codecs/text"],
 }
 FLOOR_1_CODEC = ["codecs/flat", "codecs/text"]
