@@ -41,20 +41,9 @@ static struct sl_value value_no_memory(void)
     return (struct sl_value){(struct sl_buf *)&no_memory_buf, &no_memory_cells[SL_ERROR_CELLS]};
 }
 
-static size_t block_size(const struct sl_buf *buf)
-{
-    return (size_t)buf->block_units * 16;
-}
-
-/* True if `ptr` points into the block of the header. */
-static bool is_inline(const struct sl_buf *buf, const void *ptr)
-{
-    return (uintptr_t)ptr - (uintptr_t)buf < block_size(buf);
-}
-
 /* Cells and bytes in blocks of their own: the header's block cannot hold them. */
-static __attribute__((cold)) struct sl_buf *buf_new_large(struct sl_mem *mem, uint32_t cells_cap,
-                                                          uint32_t bytes_cap)
+__attribute__((cold)) struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint32_t cells_cap,
+                                                        uint32_t bytes_cap)
 {
     struct sl_buf *buf = flat_buf_new(mem, 0, 0);
     if (buf == NULL) return NULL;
@@ -77,65 +66,33 @@ static __attribute__((cold)) struct sl_buf *buf_new_large(struct sl_mem *mem, ui
 
 struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
 {
-    if (cells_cap == 0) cells_cap = 1;
-    size_t cells_size = (size_t)cells_cap * sizeof(struct sl_cell);
-    size_t size = (sizeof(struct sl_buf) + cells_size + bytes_cap + 15) & ~(size_t)15;
-    if (__builtin_expect(size > FLAT_BLOCK_MAX, 0)) {
-        return buf_new_large(mem, cells_cap, bytes_cap);
-    }
-    size_t whole = size;
-    struct sl_buf *buf = mem != NULL ? sl_mem_take_whole(mem, size, &whole) : malloc(size);
-    if (buf == NULL) return NULL;
-    if (whole <= FLAT_BLOCK_MAX) size = whole;
-    struct sl_cell *cells = (struct sl_cell *)(buf + 1);
-    *buf = (struct sl_buf){
-        .refs = 1,
-        .cells_cap = cells_cap,
-        .bytes_cap = (uint32_t)(size - sizeof(*buf) - cells_size),
-        .cells = cells,
-        .bytes = (uint8_t *)(cells + cells_cap),
-        .mem = mem,
-        .block_units = (uint16_t)(size / 16),
-    };
-    return buf;
+    return flat_buf_new_fast(mem, cells_cap, bytes_cap);
 }
 
 void flat_cells_give(struct sl_buf *buf)
 {
-    if (buf->cells_cap == 0 || is_inline(buf, buf->cells)) return;
+    if (buf->cells_cap == 0 || flat_is_inline(buf, buf->cells)) return;
     flat_give(buf->mem, buf->cells, (size_t)buf->cells_cap * sizeof(*buf->cells));
 }
 
 void flat_bytes_give(struct sl_buf *buf)
 {
-    if (buf->bytes_cap == 0 || is_inline(buf, buf->bytes)) return;
+    if (buf->bytes_cap == 0 || flat_is_inline(buf, buf->bytes)) return;
     flat_give(buf->mem, buf->bytes, buf->bytes_cap);
 }
-
-enum { BUF_OWNERS_MIN = 4 };
 
 /* Room of the owners' array: a power of two, four at first. */
 static size_t owners_cap(uint16_t owners_count)
 {
-    size_t cap = BUF_OWNERS_MIN;
+    size_t cap = FLAT_OWNERS_MIN;
     while (cap < owners_count) cap *= 2;
     return cap;
 }
 
 static void owners_give(struct sl_buf *buf)
 {
-    if (buf->owners_count == 0 || is_inline(buf, buf->owners)) return;
+    if (buf->owners_count == 0 || flat_is_inline(buf, buf->owners)) return;
     flat_give(buf->mem, buf->owners, owners_cap(buf->owners_count) * sizeof(struct sl_buf *));
-}
-
-void *flat_tail_take(struct sl_buf *buf, uint32_t size)
-{
-    sl_assert(size % 8 == 0);
-    if (buf->bytes_cap == 0 || !is_inline(buf, buf->bytes)) return NULL;
-    uint32_t cap = buf->bytes_cap - buf->bytes_cap % 8;
-    if (cap < buf->bytes_size + size) return NULL;
-    buf->bytes_cap = cap - size;
-    return buf->bytes + buf->bytes_cap;
 }
 
 /*
@@ -159,24 +116,10 @@ static __attribute__((cold)) int owners_hand_over(struct sl_buf *buf)
     return 0;
 }
 
-/* The first owner of a buffer with room behind its bytes, as a reader of requests has it. */
-static inline bool own_first(struct sl_buf *buf, struct sl_buf *owner)
-{
-    if (buf->owners_count != 0) return false;
-    struct sl_buf **owners =
-        flat_tail_take(buf, (uint32_t)(owners_cap(1) * sizeof(struct sl_buf *)));
-    if (owners == NULL) return false;
-    owners[0] = owner;
-    buf->owners = owners;
-    buf->owners_count = 1;
-    owner->refs++;
-    return true;
-}
-
 int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner)
 {
     sl_assert(owner->refs != SL_BUF_IMMORTAL);
-    if (own_first(buf, owner)) return 0;
+    if (flat_own_first(buf, owner)) return 0;
     if (buf->owners_count == UINT16_MAX && owners_hand_over(buf) < 0) return -ENOMEM;
     uint16_t count = buf->owners_count;
     if (count == 0 || (count >= 4 && (count & (count - 1)) == 0)) {
@@ -212,7 +155,7 @@ static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
     for (uint32_t i = 0; i < buf->lazies_count; i++) {
         if (buf->lazies[i].value.cell != NULL) unref_into(buf->lazies[i].value.buf, dead);
     }
-    if (buf->lazies_count > 0 && !is_inline(buf, buf->lazies)) {
+    if (buf->lazies_count > 0 && !flat_is_inline(buf, buf->lazies)) {
         flat_give(buf->mem, buf->lazies, buf->lazies_count * sizeof(*buf->lazies));
     }
 }
@@ -224,22 +167,20 @@ static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
 static inline bool free_alone(struct sl_buf *buf)
 {
     if (buf->owners_count > 1 || buf->lazies_count > 0 || buf->pos != NULL) return false;
-    if (buf->cells_cap > 0 && !is_inline(buf, buf->cells)) return false;
-    if (buf->bytes_cap > 0 && !is_inline(buf, buf->bytes)) return false;
+    if (buf->cells_cap > 0 && !flat_is_inline(buf, buf->cells)) return false;
+    if (buf->bytes_cap > 0 && !flat_is_inline(buf, buf->bytes)) return false;
     if (buf->owners_count == 1) {
         struct sl_buf *owner = buf->owners[0];
-        if (!is_inline(buf, buf->owners) || owner->refs == 1) return false;
+        if (!flat_is_inline(buf, buf->owners) || owner->refs == 1) return false;
         if (owner->refs != SL_BUF_IMMORTAL) owner->refs--;
     }
-    flat_give(buf->mem, buf, block_size(buf));
+    flat_block_give(buf->mem, buf, flat_block_size(buf));
     return true;
 }
 
-void sl_buf_free_slow(struct sl_buf *buf)
+/* A function of its own, so that free_alone saves no registers. */
+static __attribute__((noinline)) void free_all(struct sl_buf *buf)
 {
-    sl_assert(buf != NULL);
-    sl_assert(buf->refs == 0);
-    if (free_alone(buf)) return;
     struct sl_buf *dead = NULL;
     flat_bytes_give(buf);
     buf->bytes = NULL;
@@ -249,11 +190,18 @@ void sl_buf_free_slow(struct sl_buf *buf)
             flat_give(buf->mem, buf->pos, (size_t)buf->cells_cap * sizeof(*buf->pos));
         }
         flat_cells_give(buf);
-        flat_give(buf->mem, buf, block_size(buf));
+        flat_give(buf->mem, buf, flat_block_size(buf));
         if (dead == NULL) return;
         buf = dead;
         dead = (struct sl_buf *)buf->bytes;
     }
+}
+
+void sl_buf_free_slow(struct sl_buf *buf)
+{
+    sl_assert(buf != NULL);
+    sl_assert(buf->refs == 0);
+    if (!free_alone(buf)) free_all(buf);
 }
 
 void sl_buf_unref(struct sl_buf *buf)

@@ -48,8 +48,8 @@ void sl_builder_fail(struct sl_builder *builder, int error)
     builder->track = false;
 }
 
-void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
-                     uint32_t bytes_hint)
+static inline void builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
+                                uint32_t bytes_hint)
 {
     sl_assert(builder != NULL);
     builder->mem = mem;
@@ -69,8 +69,24 @@ void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t ce
     if (bytes_hint == 0) bytes_hint = BUILD_BYTES_DEFAULT;
     if (cells_hint > SL_PAYLOAD_CELLS_MAX) cells_hint = SL_PAYLOAD_CELLS_MAX;
     if (bytes_hint > SL_PAYLOAD_BYTES_MAX) bytes_hint = SL_PAYLOAD_BYTES_MAX;
-    builder->buf = flat_buf_new(mem, cells_hint, bytes_hint);
+    builder->buf = flat_buf_new_fast(mem, cells_hint, bytes_hint);
     if (builder->buf == NULL) sl_builder_fail(builder, -ENOMEM);
+}
+
+void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
+                     uint32_t bytes_hint)
+{
+    builder_init(builder, mem, cells_hint, bytes_hint);
+}
+
+void sl_builder_init_owned(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
+                           uint32_t bytes_hint, struct sl_buf *owner)
+{
+    sl_assert(owner != NULL);
+    builder_init(builder, mem, cells_hint, bytes_hint);
+    if (builder->error != 0 || owner->refs == SL_BUF_IMMORTAL) return;
+    if (flat_own_first(builder->buf, owner)) return;
+    if (flat_buf_own(builder->buf, owner) < 0) sl_builder_fail(builder, -ENOMEM);
 }
 
 void sl_builder_track(struct sl_builder *builder)
@@ -267,11 +283,6 @@ static bool own(struct sl_builder *builder, struct sl_buf *owner)
     if (flat_buf_own(buf, owner) == 0) return true;
     sl_builder_fail(builder, -ENOMEM);
     return false;
-}
-
-void sl_builder_own(struct sl_builder *builder, struct sl_buf *owner)
-{
-    if (builder->error == 0) (void)own(builder, owner);
 }
 
 static struct sl_cell *borrow_push(struct sl_builder *builder, struct sl_buf *owner, uint8_t kind,

@@ -10,8 +10,9 @@
 /* Stop with `error` (-ENOMEM, -E2BIG): the first one stays. */
 void sl_builder_fail(struct sl_builder *builder, int error);
 
-/* List `owner` as one whose bytes are borrowed; an immortal one is not counted. */
-void sl_builder_own(struct sl_builder *builder, struct sl_buf *owner);
+/* sl_builder_init, and list `owner` as one whose bytes are borrowed, by one call. */
+void sl_builder_init_owned(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
+                           uint32_t bytes_hint, struct sl_buf *owner);
 
 /* Room for `count` more cells or bytes; false after an error. Cold. */
 bool sl_builder_stack_grow(struct sl_builder *builder, uint32_t count);

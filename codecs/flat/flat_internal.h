@@ -9,7 +9,7 @@
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
-#include "core/mem/mem.h"
+#include "core/mem/mem_fast.h"
 
 enum {
     FLAT_BLOCK_MAX = 65535 * 16, /* a header's block: what block_units can say */
@@ -31,17 +31,98 @@ static inline void flat_give(struct sl_mem *mem, void *block, size_t size)
     }
 }
 
+/* The same for a block of at most FLAT_BLOCK_MAX bytes; how many it has is in *ret_size. */
+static inline void *flat_block_take(struct sl_mem *mem, size_t size, size_t *ret_size)
+{
+    *ret_size = size;
+    if (mem == NULL) return malloc(size);
+    size_t whole = sl_mem_class_size(sl_mem_class_of(size));
+    if (whole <= FLAT_BLOCK_MAX) *ret_size = whole;
+    return sl_mem_take_fast(mem, size);
+}
+
+static inline void flat_block_give(struct sl_mem *mem, void *block, size_t size)
+{
+    if (mem != NULL) {
+        sl_mem_give_fast(mem, block, size);
+    } else {
+        free(block);
+    }
+}
+
+static_assert(FLAT_BLOCK_MAX <= 1 << SL_MEM_CLASS_MAX_SHIFT, "blocks have a class");
+
 /*
  * A buffer with room for so many cells and bytes, in one block if that can be; refs is 1 and
  * everything else empty. NULL for no memory.
  */
 struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
+struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
+
+/* flat_buf_new, inline. */
+static inline struct sl_buf *flat_buf_new_fast(struct sl_mem *mem, uint32_t cells_cap,
+                                               uint32_t bytes_cap)
+{
+    if (cells_cap == 0) cells_cap = 1;
+    size_t cells_size = (size_t)cells_cap * sizeof(struct sl_cell);
+    size_t size = (sizeof(struct sl_buf) + cells_size + bytes_cap + 15) & ~(size_t)15;
+    if (__builtin_expect(size > FLAT_BLOCK_MAX, 0)) {
+        return flat_buf_new_large(mem, cells_cap, bytes_cap);
+    }
+    struct sl_buf *buf = flat_block_take(mem, size, &size);
+    if (__builtin_expect(buf == NULL, 0)) return NULL;
+    struct sl_cell *cells = (struct sl_cell *)(buf + 1);
+    *buf = (struct sl_buf){
+        .refs = 1,
+        .cells_cap = cells_cap,
+        .bytes_cap = (uint32_t)(size - sizeof(*buf) - cells_size),
+        .cells = cells,
+        .bytes = (uint8_t *)(cells + cells_cap),
+        .mem = mem,
+        .block_units = (uint16_t)(size / 16),
+    };
+    return buf;
+}
+
+/* Bytes of the header's block; true if `ptr` points into it. */
+static inline size_t flat_block_size(const struct sl_buf *buf)
+{
+    return (size_t)buf->block_units * 16;
+}
+
+static inline bool flat_is_inline(const struct sl_buf *buf, const void *ptr)
+{
+    return (uintptr_t)ptr - (uintptr_t)buf < flat_block_size(buf);
+}
 
 /*
  * Take `size` bytes (a multiple of 8) from the unused end of the header's block, for as long as the
  * buffer lives; NULL if they do not fit there. Owners and lazies stand there.
  */
-void *flat_tail_take(struct sl_buf *buf, uint32_t size);
+static inline void *flat_tail_take(struct sl_buf *buf, uint32_t size)
+{
+    sl_assert(size % 8 == 0);
+    if (buf->bytes_cap == 0 || !flat_is_inline(buf, buf->bytes)) return NULL;
+    uint32_t cap = buf->bytes_cap - buf->bytes_cap % 8;
+    if (cap < buf->bytes_size + size) return NULL;
+    buf->bytes_cap = cap - size;
+    return buf->bytes + buf->bytes_cap;
+}
+
+enum { FLAT_OWNERS_MIN = 4 }; /* room of the first array of owners */
+
+/* The first owner of a buffer with room behind its bytes, as a reader of requests has it. */
+static inline bool flat_own_first(struct sl_buf *buf, struct sl_buf *owner)
+{
+    if (buf->owners_count != 0) return false;
+    struct sl_buf **owners = flat_tail_take(buf, FLAT_OWNERS_MIN * sizeof(*owners));
+    if (owners == NULL) return false;
+    owners[0] = owner;
+    buf->owners = owners;
+    buf->owners_count = 1;
+    owner->refs++;
+    return true;
+}
 
 /* List `owner` among the owners of `buf` and count it once. 0 or -ENOMEM. */
 int flat_buf_own(struct sl_buf *buf, struct sl_buf *owner);

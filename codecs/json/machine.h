@@ -36,11 +36,15 @@ enum {
     MACHINE_BYTES_OWNER = 48 /* bytes for the owner's entry; escapes make room for themselves */
 };
 
-/* The children of the innermost container that were read so far. */
+/*
+ * The children of the innermost container that were read so far. They end at `top`, and a map has a
+ * bit in `seen` for each of 64 hashes of its keys: these two change at each step, so they are
+ * variables of the parser, and handed around.
+ */
 struct run {
-    struct sl_cell *first, *top;
+    struct sl_cell *own; /* of the container, on the builder's stack */
+    struct sl_cell *first;
     struct sl_cell *limit; /* from here on there is no MACHINE_ROOM */
-    uint64_t seen;         /* a bit for each of 64 hashes: keys of this map */
     bool direct;           /* they stand on the end of the tape, else on the builder's stack */
 };
 
@@ -53,7 +57,9 @@ struct text_kind {
 /* One text, and what is not needed at each step. */
 struct machine {
     struct sl_builder builder;
-    uint64_t seen[SL_PAYLOAD_DEPTH_MAX]; /* run.seen of the containers around */
+    struct run run;
+    bool repeated;                       /* a map may have a key twice: its cell has flags of 1 */
+    uint64_t seen[SL_PAYLOAD_DEPTH_MAX]; /* of the containers around */
     struct json_scan scan;               /* last: its places need not be cleared */
 };
 
@@ -82,81 +88,83 @@ static FAST_INLINE struct sl_cell *cells_copy(struct sl_cell *to, const struct s
     return end;
 }
 
-/* The run on the stack, with room for more; .top is NULL after an error. */
-static __attribute__((noinline)) struct run run_grow(struct sl_builder *builder, struct run run)
+/* Move the run to the stack, with room for more. Its new top; NULL after an error. */
+static __attribute__((noinline)) struct sl_cell *run_grow(struct machine *machine,
+                                                          const struct sl_cell *top)
 {
-    size_t count = (size_t)(run.top - run.first);
+    struct sl_builder *builder = &machine->builder;
+    struct run *run = &machine->run;
+    size_t count = (size_t)(top - run->first);
     uint32_t begin = builder->depth > 0 ? builder->open[builder->depth - 1] : 0;
-    builder->stack_count = begin + (run.direct ? 0 : (uint32_t)count);
+    builder->stack_count = begin + (run->direct ? 0 : (uint32_t)count);
     while (begin + count + MACHINE_CHUNK + MACHINE_ROOM > builder->stack_cap) {
         if (!sl_builder_stack_grow(builder, (uint32_t)count + MACHINE_CHUNK + MACHINE_ROOM)) {
-            run.top = NULL;
-            return run;
+            return NULL;
         }
     }
-    if (run.direct) memcpy(builder->stack + begin, run.first, count * sizeof(*run.first));
-    run.first = builder->stack + begin;
-    run.top = run.first + count;
-    run.limit = limit_get(builder->stack, builder->stack_cap);
-    run.direct = false;
-    return run;
+    if (run->direct) memcpy(builder->stack + begin, run->first, count * sizeof(*run->first));
+    run->own = begin > 0 ? builder->stack + begin - 1 : NULL;
+    run->first = builder->stack + begin;
+    run->limit = limit_get(builder->stack, builder->stack_cap);
+    run->direct = false;
+    return run->first + count;
 }
 
-/* Make room for the next step. */
-static FAST_INLINE bool run_check(struct sl_builder *builder, struct run *run)
+/* Make room for the next step. The top; NULL after an error. */
+static FAST_INLINE struct sl_cell *run_check(struct machine *machine, struct sl_cell *top)
 {
-    if (FAST_LIKELY(run->top < run->limit)) return true;
-    *run = run_grow(builder, *run);
-    return run->top != NULL;
+    if (FAST_LIKELY(top < machine->run.limit)) return top;
+    return run_grow(machine, top);
 }
 
 /* Put the run aside on the stack: its container is not the innermost any more. */
-static FAST_INLINE bool run_put_aside(struct sl_builder *builder, struct run *run)
+static FAST_INLINE struct sl_cell *run_put_aside(struct machine *machine, struct sl_cell *top)
 {
+    struct sl_builder *builder = &machine->builder;
     struct sl_cell *to = builder->stack + builder->open[builder->depth - 1];
     struct sl_cell *limit = limit_get(builder->stack, builder->stack_cap);
-    size_t count = (size_t)(run->top - run->first);
-    if (FAST_RARE((ptrdiff_t)count >= limit - to)) {
-        *run = run_grow(builder, *run);
-        return run->top != NULL;
-    }
-    run->top = cells_copy(to, run->first, count);
-    run->first = to;
-    return true;
+    size_t count = (size_t)(top - machine->run.first);
+    if (FAST_RARE((ptrdiff_t)count >= limit - to)) return run_grow(machine, top);
+    return cells_copy(to, machine->run.first, count);
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Containers                                                                                   */
 
-static FAST_INLINE bool container_begin(struct machine *machine, struct run *run, uint8_t kind)
+/* Begin a container at `top`, which its children then are. NULL after an error. */
+static FAST_INLINE struct sl_cell *container_begin(struct machine *machine, struct sl_cell *top,
+                                                   uint64_t seen, uint8_t kind)
 {
     struct sl_builder *builder = &machine->builder;
     struct sl_buf *buf = builder->buf;
     uint32_t depth = builder->depth;
     if (FAST_RARE(depth == SL_PAYLOAD_DEPTH_MAX)) {
         sl_builder_fail(builder, -E2BIG);
-        return false;
+        return NULL;
     }
-    if (run->direct && !run_put_aside(builder, run)) return false;
-    cell_put(run->top++, FAST_HEAD(kind, 0, 0, 0), 0);
-    machine->seen[depth] = run->seen;
-    builder->open[depth++] = (uint32_t)(run->top - builder->stack);
+    if (machine->run.direct) {
+        top = run_put_aside(machine, top);
+        if (FAST_RARE(top == NULL)) return NULL;
+    }
+    struct sl_cell *own = top++;
+    cell_put(own, FAST_HEAD(kind, 0, 0, 0), 0);
+    machine->seen[depth] = seen;
+    builder->open[depth++] = (uint32_t)(top - builder->stack);
     builder->depth = depth;
     if (depth > builder->depth_max) builder->depth_max = depth;
-    run->first = run->top = buf->cells + buf->cells_count;
-    run->limit = limit_get(buf->cells, buf->cells_cap);
-    run->seen = 0;
-    run->direct = true;
-    return true;
+    top = buf->cells + buf->cells_count;
+    machine->run = (struct run){own, top, limit_get(buf->cells, buf->cells_cap), true};
+    return top;
 }
 
 /* The builder's way to end a container. */
-static __attribute__((noinline)) bool container_end_slow(struct sl_builder *builder, struct run run,
-                                                         uint8_t kind)
+static __attribute__((noinline)) bool container_end_slow(struct machine *machine,
+                                                         const struct sl_cell *top, uint8_t kind)
 {
-    run = run_grow(builder, run);
-    if (run.top == NULL) return false;
-    builder->stack_count = (uint32_t)(run.top - builder->stack);
+    struct sl_builder *builder = &machine->builder;
+    top = run_grow(machine, top);
+    if (top == NULL) return false;
+    builder->stack_count = (uint32_t)(top - builder->stack);
     if (kind == SL_VALUE_MAP) {
         sl_build_map_end(builder);
     } else {
@@ -165,18 +173,23 @@ static __attribute__((noinline)) bool container_end_slow(struct sl_builder *buil
     return builder->error == 0;
 }
 
-/* End the innermost container; what was read of the one around it goes on. */
-static FAST_INLINE bool container_end(struct machine *machine, struct run *run, uint8_t kind)
+/*
+ * End the innermost container; what was read of the one around it goes on at the returned top,
+ * which is NULL after an error.
+ */
+static FAST_INLINE struct sl_cell *container_end(struct machine *machine, struct sl_cell *top,
+                                                 uint64_t *ret_seen, uint8_t kind)
 {
     struct sl_builder *builder = &machine->builder;
     struct sl_buf *buf = builder->buf;
+    struct run *run = &machine->run;
     uint32_t depth = builder->depth - 1;
-    uint32_t count = (uint32_t)(run->top - run->first), place = buf->cells_count;
-    struct sl_cell *own = builder->stack + builder->open[depth] - 1;
+    uint32_t count = (uint32_t)(top - run->first), place = buf->cells_count;
+    struct sl_cell *own = run->own;
     bool fits = run->direct || count + MACHINE_CHUNK <= buf->cells_cap - place;
     if (kind == SL_VALUE_MAP) {
         fits &= count <= 2 * SL_PAYLOAD_MAP_INDEX_MIN;
-        fits &= own->flags == 0;
+        if (FAST_RARE(machine->repeated)) fits &= own->flags == 0;
     }
     if (FAST_LIKELY(fits)) {
         if (!run->direct) (void)cells_copy(buf->cells + place, run->first, count);
@@ -185,15 +198,14 @@ static FAST_INLINE bool container_end(struct machine *machine, struct run *run, 
         buf->cells_count = place + count;
         builder->depth = depth;
     } else {
-        if (!container_end_slow(builder, *run, kind)) return false;
+        if (!container_end_slow(machine, top, kind)) return NULL;
         own = builder->stack + builder->open[depth] - 1;
     }
-    run->top = own + 1;
-    run->first = builder->stack + (depth > 0 ? builder->open[depth - 1] : 0);
-    run->limit = limit_get(builder->stack, builder->stack_cap);
-    run->seen = machine->seen[depth];
-    run->direct = false;
-    return true;
+    *ret_seen = machine->seen[depth];
+    uint32_t begin = depth > 0 ? builder->open[depth - 1] : 1; /* behind the root is the end */
+    *run = (struct run){builder->stack + begin - 1, builder->stack + begin,
+                        limit_get(builder->stack, builder->stack_cap), false};
+    return own + 1;
 }
 
 /* ------------------------------------------------------------------------------------------ */
@@ -243,14 +255,17 @@ static FAST_INLINE bool string_put(struct sl_builder *builder, const struct text
  * The bit of `seen` is set: where a key has the same hash, the builder has to look at the map.
  * returns what `seen` is from here on: nothing, where the builder will look anyway
  */
-static __attribute__((noinline)) uint64_t key_repeated(struct sl_builder *builder, struct run run)
+static __attribute__((noinline)) uint64_t key_repeated(struct machine *machine,
+                                                       const struct sl_cell *top, uint64_t seen)
 {
-    if (run.top - run.first >= SL_PAYLOAD_MAP_INDEX_MIN * 2) return 0;
-    for (const struct sl_cell *key = run.first; key < run.top; key += 2) {
-        if (key->hash != run.top->hash) continue;
-        builder->stack[builder->open[builder->depth - 1] - 1].flags = 1;
+    const struct sl_cell *key = machine->run.first;
+    if (top - key >= SL_PAYLOAD_MAP_INDEX_MIN * 2) return 0;
+    for (; key < top; key += 2) {
+        if (key->hash != top->hash) continue;
+        machine->run.own->flags = 1;
+        machine->repeated = true;
     }
-    return run.seen;
+    return seen;
 }
 
 static FAST_COLD bool key_unescape(struct sl_builder *builder, const uint8_t *begin, size_t size,
@@ -262,23 +277,23 @@ static FAST_COLD bool key_unescape(struct sl_builder *builder, const uint8_t *be
 }
 
 /* A key to the run's top, which stays. */
-static FAST_INLINE bool key_put(struct machine *machine, struct run *run,
+static FAST_INLINE bool key_put(struct machine *machine, struct sl_cell *top, uint64_t *seen,
                                 const struct text_kind kind, const uint8_t *begin, size_t size)
 {
     const uint8_t *end = machine->scan.text + machine->scan.size;
     uint64_t hash;
     if (!kind.whole && FAST_RARE(machine->scan.escapes) && has_escape(begin, size, end)) {
-        if (!key_unescape(&machine->builder, begin, size, run->top)) return false;
-        hash = (uint64_t)run->top->hash << 16;
+        if (!key_unescape(&machine->builder, begin, size, top)) return false;
+        hash = (uint64_t)top->hash << 16;
     } else {
         hash = hash_key(begin, size, end);
-        if (!string_put(&machine->builder, kind, begin, size, hash & 0xffff0000, run->top)) {
+        if (!string_put(&machine->builder, kind, begin, size, hash & 0xffff0000, top)) {
             return false;
         }
     }
     uint64_t bit = UINT64_C(1) << (hash >> 16 & 63);
-    if (FAST_RARE(run->seen & bit)) run->seen = key_repeated(&machine->builder, *run);
-    run->seen |= bit;
+    if (FAST_RARE(*seen & bit)) *seen = key_repeated(machine, top, *seen);
+    *seen |= bit;
     return true;
 }
 
@@ -376,16 +391,16 @@ static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *sca
         if (FAST_LIKELY(*at == '"')) {                                                             \
             const uint8_t *string = at + 1;                                                        \
             MACHINE_NEXT();                                                                        \
-            if (!value_string_put(machine, run.top, kind, string, (size_t)(at - string))) {        \
+            if (!value_string_put(machine, top, kind, string, (size_t)(at - string))) {            \
                 return false;                                                                      \
             }                                                                                      \
         } else if ((*at & 0xdf) == '[') {                                                          \
             if (*at == '{') goto map_begin;                                                        \
             goto list_begin;                                                                       \
-        } else if (FAST_RARE(!scalar_read(at, text + *place, end, run.top))) {                     \
+        } else if (FAST_RARE(!scalar_read(at, text + *place, end, top))) {                         \
             return false;                                                                          \
         }                                                                                          \
-        run.top++;                                                                                 \
+        top++;                                                                                     \
     } while (0)
 
 /*
@@ -396,14 +411,17 @@ static FAST_INLINE bool containers_read(struct machine *machine, const struct te
                                         const uint32_t *place)
 {
     const uint8_t *const text = machine->scan.text, *const end = text + machine->scan.size;
-    struct sl_builder *builder = &machine->builder;
-    struct sl_cell *stack = builder->stack;
-    struct run run = {stack, stack, limit_get(stack, builder->stack_cap), 0, false};
+    struct sl_cell *top = machine->builder.stack;
+    uint64_t seen = 0;
+    machine->run = (struct run){NULL, top, limit_get(top, machine->builder.stack_cap), false};
+    machine->repeated = false;
     const uint8_t *at = text + place[-1];
     if (*at == '[') goto list_begin;
 
 map_begin:
-    if (!container_begin(machine, &run, SL_VALUE_MAP)) return false;
+    top = container_begin(machine, top, seen, SL_VALUE_MAP);
+    if (FAST_RARE(top == NULL)) return false;
+    seen = 0;
     MACHINE_AHEAD(true);
     MACHINE_NEXT();
     if (FAST_LIKELY(*at == '"')) goto key;
@@ -416,10 +434,11 @@ map_after:
     if (FAST_RARE(*at != '"')) return false;
 key : {
     const uint8_t *begin = at + 1;
-    if (FAST_RARE(!run_check(builder, &run))) return false;
+    top = run_check(machine, top);
+    if (FAST_RARE(top == NULL)) return false;
     MACHINE_NEXT();
-    if (!key_put(machine, &run, kind, begin, (size_t)(at - begin))) return false;
-    run.top++;
+    if (!key_put(machine, top, &seen, kind, begin, (size_t)(at - begin))) return false;
+    top++;
     MACHINE_NEXT();
     if (FAST_RARE(*at != ':')) return false;
     MACHINE_NEXT();
@@ -428,16 +447,19 @@ key : {
 }
 map_end:
     if (FAST_RARE(*at != '}')) return false;
-    if (!container_end(machine, &run, SL_VALUE_MAP)) return false;
+    top = container_end(machine, top, &seen, SL_VALUE_MAP);
+    if (FAST_RARE(top == NULL)) return false;
     goto container_after;
 
 list_begin:
-    if (!container_begin(machine, &run, SL_VALUE_LIST)) return false;
+    top = container_begin(machine, top, seen, SL_VALUE_LIST);
+    if (FAST_RARE(top == NULL)) return false;
     MACHINE_AHEAD(true);
     MACHINE_NEXT();
     if (FAST_RARE(*at == ']')) goto list_end;
 list_item:
-    if (FAST_RARE(!run_check(builder, &run))) return false;
+    top = run_check(machine, top);
+    if (FAST_RARE(top == NULL)) return false;
     MACHINE_VALUE();
 list_after:
     MACHINE_NEXT();
@@ -447,12 +469,13 @@ list_after:
     goto list_item;
 list_end:
     if (FAST_RARE(*at != ']')) return false;
-    if (!container_end(machine, &run, SL_VALUE_LIST)) return false;
+    top = container_end(machine, top, &seen, SL_VALUE_LIST);
+    if (FAST_RARE(top == NULL)) return false;
 
 container_after:
-    if (builder->depth == 0) return json_scan_is_over(&machine->scan, place);
+    if (machine->builder.depth == 0) return json_scan_is_over(&machine->scan, place);
     MACHINE_AHEAD(true);
-    if (run.first[-1].kind == SL_VALUE_MAP) goto map_after;
+    if (machine->run.own->kind == SL_VALUE_MAP) goto map_after;
     goto list_after;
 }
 
@@ -506,10 +529,13 @@ static FAST_INLINE int text_read(struct sl_slice text, struct sl_buf *owner, str
     if (!scan_first(&machine.scan, text)) return -EINVAL;
     const uint32_t *place = machine.scan.places;
     uint32_t bytes_hint = owner != NULL ? MACHINE_BYTES_OWNER : (uint32_t)text.size / 2 + 1;
-    sl_builder_init(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint);
+    if (owner != NULL) {
+        sl_builder_init_owned(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint, owner);
+    } else {
+        sl_builder_init(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint);
+    }
     if (machine.builder.error != 0) return machine.builder.error;
     bool read = text_dispatch(&machine, owner != NULL, place + 1);
-    if (read && owner != NULL) sl_builder_own(&machine.builder, owner);
     machine.builder.stack_count = 1;
     if (!read && machine.builder.error == 0) sl_builder_fail(&machine.builder, -EINVAL);
     *ret_duplicates = machine.builder.duplicates;
