@@ -140,7 +140,7 @@ static int verdict(const struct session *session)
     }
     struct sl_metrics metrics;
     sl_metrics_get(result, &metrics);
-    int code = result->is_valid ? SL_EXIT_OK : SL_EXIT_INVALID;
+    int code = result->is_gone ? SL_EXIT_TARGET : result->is_valid ? SL_EXIT_OK : SL_EXIT_INVALID;
     for (uint32_t i = 0; i < session->thresholds.count; i++) {
         const struct sl_threshold *threshold = &session->thresholds.items[i];
         const struct sl_metrics *baseline =

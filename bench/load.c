@@ -290,9 +290,14 @@ static void run_end(struct sl_load *load)
     leftovers_note(load);
     load->is_running = false;
     uint64_t end = load->window_end_ns;
-    if (end == UINT64_MAX || now < end) end = load->last_ns > 0 ? load->last_ns : now;
+    bool is_stopped = atomic_load_explicit(&load->live.stop, memory_order_relaxed);
+    if (end == UINT64_MAX) end = load->last_ns > 0 ? load->last_ns : now;
+    /* A plan that was carried out is over a little before the window; its errors came in time. */
+    if (now < end && is_stopped) end = now;
     if (load_is_open_loop(load) && load->last_ns > end) end = load->last_ns;
     load->result.window_ns = end > load->window_start_ns ? end - load->window_start_ns : 0;
+    uint64_t last = load->last_ns > load->window_start_ns ? load->last_ns : load->window_start_ns;
+    load->result.silent_ns = end > last ? end - last : 0;
     load->result.wall_ns = now - load->start_ns;
 }
 

@@ -125,6 +125,7 @@ struct sl_load_result {
     uint64_t connects;  /* whole run */
     uint64_t resent;    /* asked again because the server closed after an earlier reply */
     uint64_t window_ns; /* from its start to its end, or to the last reply if that came later */
+    uint64_t silent_ns; /* from the last reply to the end of the window */
     uint64_t waited_ns; /* for its core, whole run; 0 where that is not known */
     uint64_t cpu_ns;    /* of this thread, whole run */
     uint64_t wall_ns;   /* whole run */

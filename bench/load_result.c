@@ -144,6 +144,8 @@ void sl_load_result_merge(struct sl_load_result *result, const struct sl_load_re
     result->resent += from->resent;
     if (from->window_ns > result->window_ns) result->window_ns = from->window_ns;
     result->waited_ns += from->waited_ns;
+    bool is_first = result->wall_ns == 0;
+    if (is_first || from->silent_ns < result->silent_ns) result->silent_ns = from->silent_ns;
     result->cpu_ns += from->cpu_ns;
     result->wall_ns += from->wall_ns;
     for (uint32_t i = 0; i < result->intervals_count && i < from->intervals_count; i++) {

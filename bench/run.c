@@ -25,6 +25,9 @@ enum { START_DELAY_NS = 2 * 1000 * 1000, TICK_NS = 50 * 1000 * 1000, JITTER_NS =
 static const double DISTURBED_SHARE_MAX = 0.5;
 static const double DISTURBED_SHARE_TOLD = 0.005;
 
+/* Silence at the end of a run, with refused connections, that is a target that went away. */
+static const uint64_t GONE_NS_MIN = 100 * SL_NS_PER_MS;
+
 /* Runs up to this have a finer time line. */
 static const uint64_t SHORT_NS = 30 * SL_NS_PER_SEC;
 
@@ -410,6 +413,12 @@ static void judge(const struct sl_run_config *config, struct sl_run_result *resu
     if (result->is_open_loop && result->rate < planned * 0.98 && !result->is_stopped) {
         note(result, "the planned rate of %.0f/s was not kept: %.0f/s were answered", planned,
              result->rate);
+    }
+    uint64_t least = load->window_ns / 10 > GONE_NS_MIN ? load->window_ns / 10 : GONE_NS_MIN;
+    if (load->requests > 0 && load->errors[SL_LOAD_CONNECT] > 0 && load->silent_ns > least) {
+        result->is_gone = true;
+        note(result, "the target went away: no reply in the last %s, and connections failed",
+             sl_fmt_ns((double)load->silent_ns).text);
     }
     if (load->first_fault[0] != '\0') note(result, "first protocol error: %s", load->first_fault);
     if (load->first_errno != 0 && sl_load_errors_sum(load) > 0) {

@@ -65,6 +65,7 @@ struct sl_run_result {
     double waited_share;    /* of the time, the generator was ready and had no core; 0..1 */
     bool is_valid;          /* false: too few requests could be timed */
     bool is_stopped;        /* by a signal */
+    bool is_gone;           /* the target stopped answering and refused, until the end */
     char notes[SL_RUN_NOTES_MAX][320]; /* array of `notes_count` sentences */
     uint32_t notes_count;
 };

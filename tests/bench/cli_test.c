@@ -129,6 +129,32 @@ static void no_server_exits_3(void **state)
     assert_int_equal(bench("compare -q --pairs 1 --slot 50ms http://127.0.0.1:1/ {url}"), 3);
 }
 
+/* Whenever it dies, before the first connection or in the middle, the run is no success. */
+static void target_that_dies_exits_3(void **state)
+{
+    struct sl_spawn server;
+    char command[1024];
+    struct sl_diag diag = {.level = SL_DIAG_ERROR};
+    (void)state;
+    (void)snprintf(command, sizeof(command), "exec '%s' floor --port {port}",
+                   getenv("SLUICE_BENCH"));
+    struct sl_spawn_config config = {.name = "floor", .command = command, .core = -1};
+    assert_int_equal(sl_spawn_start(&config, &server, &diag), 0);
+    (void)snprintf(
+        command, sizeof(command),
+        "'%s' http -q --rate 200 --warmup 0 --duration 2s -c 4 http://127.0.0.1:%u/ 2>&1",
+        getenv("SLUICE_BENCH"), server.port);
+    FILE *pipe = popen(command, "re");
+    assert_non_null(pipe);
+    (void)usleep(500 * 1000);
+    sl_spawn_stop(&server);
+    size_t size = fread(output, 1, sizeof(output) - 1, pipe);
+    output[size] = '\0';
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3);
+}
+
 static void help_of_every_command_exits_0_with_examples(void **state)
 {
     (void)state;
@@ -257,6 +283,7 @@ int main(void)
         cmocka_unit_test(http_threshold_held_exits_1),
         cmocka_unit_test(usage_mistakes_exit_2_with_a_hint),
         cmocka_unit_test(no_server_exits_3),
+        cmocka_unit_test(target_that_dies_exits_3),
         cmocka_unit_test(help_of_every_command_exits_0_with_examples),
         cmocka_unit_test(baseline_and_page_are_written_and_read),
         cmocka_unit_test(compare_same_server_prints_ratios),
