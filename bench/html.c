@@ -41,7 +41,7 @@ static const char STYLE[] =
     ".k2{stroke:var(--k2);stroke-dasharray:5 4}.k3{stroke:var(--k3);stroke-dasharray:2 3}"
     ".k4{stroke:var(--k4)}.k5{stroke:var(--k5);stroke-dasharray:7 3}.k6{stroke:var(--k6)}"
     ".k7{stroke:var(--k7);stroke-dasharray:2 3}\n"
-    "pre{overflow-x:auto;font-size:.86rem;line-height:1.4}code{font-size:.86rem;word-break:break-"
+    "pre{overflow-x:auto;font-size:.74rem;line-height:1.4}code{font-size:.86rem;word-break:break-"
     "all}.bad{color:#c62828;font-weight:600}\n";
 
 static void tile(FILE *out, const char *value, const char *label)

@@ -153,11 +153,11 @@ void sl_known_version(const struct sl_known_server *known, char *buf, size_t buf
     }
     FILE *pipe = popen(command, "re");
     if (pipe == NULL) return;
-    size_t size = fread(buf, 1, buf_size - 1, pipe);
-    (void)pclose(pipe);
-    while (size > 0 && buf[size - 1] == '\n') size--;
-    buf[size] = '\0';
-    for (char *c = buf; *c != '\0'; c++) {
-        if (*c == '\n') *c = ';';
+    char line[128];
+    while (fgets(line, sizeof(line), pipe) != NULL) {
+        size_t used = strlen(buf);
+        line[strcspn(line, "\n")] = '\0';
+        (void)snprintf(buf + used, buf_size - used, "%s%s", used > 0 ? ", " : "", line);
     }
+    (void)pclose(pipe);
 }

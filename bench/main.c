@@ -67,6 +67,19 @@ static void process_setup(void)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+/* For shells: the commands, or the options of one. */
+static int complete(int argc, char **argv)
+{
+    for (int i = 0; i < COMMANDS_COUNT; i++) {
+        if (argc < 3) {
+            (void)printf("%s\n", COMMANDS[i].name);
+        } else if (strcmp(argv[2], COMMANDS[i].name) == 0) {
+            return COMMANDS[i].run(1, argv + 1); /* "--complete" */
+        }
+    }
+    return SL_EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     const char *names[COMMANDS_COUNT];
@@ -83,6 +96,7 @@ int main(int argc, char **argv)
         (void)printf("sluice-bench %s\n", SL_VERSION);
         return SL_EXIT_OK;
     }
+    if (strcmp(name, "--complete") == 0) return complete(argc, argv);
     process_setup();
     for (int i = 0; i < COMMANDS_COUNT; i++) {
         names[i] = COMMANDS[i].name;

@@ -120,12 +120,16 @@ static int option_parse(const struct sl_options_usage *usage, const char *arg, c
     return value_set(option, value, values, reterr);
 }
 
+static bool lists_only; /* --complete: the names of the options are asked for */
+
 int sl_options_parse(const struct sl_options_usage *usage, int argc, char **argv, void *values,
                      struct sl_option_list *positional, struct sl_diag *reterr)
 {
     sl_assert(usage != NULL);
     sl_assert(values != NULL);
     bool only_positional = false;
+    lists_only = argc == 1 && strcmp(argv[0], "--complete") == 0;
+    if (lists_only) return SL_OPTIONS_HELP;
     for (int i = 0; i < argc;) {
         const char *arg = argv[i];
         if (!only_positional && strcmp(arg, "--") == 0) {
@@ -157,8 +161,21 @@ static void usage_print_name(const struct sl_options_usage *usage, FILE *out)
     if (usage->name[0] != '\0') (void)fprintf(out, "%s ", usage->name);
 }
 
+static void names_print(const struct sl_options_usage *usage)
+{
+    for (size_t i = 0; i < usage->options_count; i++) {
+        if (usage->options[i].type == SL_OPTION_TITLE) continue;
+        (void)printf("--%s\n", usage->options[i].name);
+    }
+    (void)printf("--help\n");
+}
+
 void sl_options_help(const struct sl_options_usage *usage)
 {
+    if (lists_only) {
+        names_print(usage);
+        return;
+    }
     (void)printf("Usage: ");
     usage_print_name(usage, stdout);
     (void)printf("%s\n\n%s\n", usage->synopsis, usage->about);

@@ -54,7 +54,8 @@ enum sl_options_outcome { SL_OPTIONS_OK = 0, SL_OPTIONS_HELP = 1 };
  * Read the arguments. `--name value`, `--name=value`, `-x value`; `--` ends options; what is left
  * goes into `positional`.
  *
- * returns  SL_OPTIONS_OK; SL_OPTIONS_HELP for -h or --help; -EINVAL with a diagnostic
+ * returns  SL_OPTIONS_OK; SL_OPTIONS_HELP for -h or --help, or for --complete as the only argument,
+ *          with which sl_options_help lists the names of options, for shells; -EINVAL with a diagnostic
  */
 int sl_options_parse(const struct sl_options_usage *usage, int argc, char **argv, void *values,
                      struct sl_option_list *positional, struct sl_diag *reterr);

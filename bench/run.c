@@ -313,6 +313,19 @@ static void stop_all(const struct run *run)
     }
 }
 
+/* In real time the watching thread must come before those it watches, or it reads nothing in time. */
+static void watch_prioritise(const struct sl_run_config *config, bool is_begin)
+{
+    const struct sched_param normal = {.sched_priority = 0};
+    if (config->priority <= SL_RUN_FIFO) return;
+    int above = config->priority < SL_RUN_FIFO + 99 ? config->priority + 1 : config->priority;
+    if (is_begin) {
+        (void)sl_run_prioritise(above);
+    } else {
+        (void)sched_setscheduler(0, SCHED_OTHER, &normal);
+    }
+}
+
 /* From the start to the end of all workers. */
 static void watch_run(struct run *run, struct sl_run_result *result)
 {
@@ -498,7 +511,9 @@ static int run_threads(struct run *run, struct sl_run_result *result, struct sl_
     if (err == 0 && run->config->begins != NULL) {
         run->config->begins(run->config->begins_ctx, result->window_start_ns);
     }
+    watch_prioritise(run->config, true);
     if (err == 0) watch_run(run, result);
+    watch_prioritise(run->config, false);
     (void)pthread_barrier_wait(&run->connected);
     for (uint32_t i = 0; i < run->config->threads; i++) {
         (void)pthread_join(run->workers[i].thread, NULL);

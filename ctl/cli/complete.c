@@ -57,6 +57,24 @@ static void bash_options(const struct cli_option *options)
     for (const struct cli_option *o = options; o->name != NULL; o++) (void)printf("--%s ", o->name);
 }
 
+/* The harness is a program of its own and knows its words. */
+static const char bash_bench[] =
+    "    bench)\n"
+    "        if [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+    "            COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" bench --complete)\" -- "
+    "\"$word\"))\n"
+    "            return\n"
+    "        fi\n"
+    "        options=$(\"${COMP_WORDS[0]}\" bench --complete \"${COMP_WORDS[2]}\") ;;\n";
+static const char zsh_bench[] = "    bench)\n"
+                                "        if (( CURRENT == 2 )); then\n"
+                                "            compadd -- $(sluice bench --complete)\n"
+                                "        elif [[ $words[CURRENT] == -* ]]; then\n"
+                                "            compadd -- $(sluice bench --complete $words[2])\n"
+                                "        else\n"
+                                "            _files\n"
+                                "        fi ;;\n";
+
 static void bash_print(void)
 {
     (void)printf("# bash completion of sluice: eval \"$(sluice completion bash)\"\n"
@@ -71,6 +89,10 @@ static void bash_print(void)
     }
     (void)printf("--help --version' -- \"$word\")); return\n    fi\n    case $command in\n");
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, "bench") == 0) {
+            (void)printf("%s", bash_bench);
+            continue;
+        }
         (void)printf("    %s)\n        options='", c->name);
         bash_options(c->options);
         bash_options(cli_common_options);
@@ -156,6 +178,10 @@ static void zsh_print(void)
                  "    shift words; (( CURRENT-- ))\n"
                  "    case $words[1] in\n");
     for (const struct cli_command *c = cli_commands; c->name != NULL; c++) {
+        if (strcmp(c->name, "bench") == 0) {
+            (void)printf("%s", zsh_bench);
+            continue;
+        }
         (void)printf("    %s)\n        _arguments -s", c->name);
         zsh_options(c->options);
         zsh_options(cli_common_options);

@@ -155,6 +155,20 @@ static void target_that_dies_exits_3(void **state)
     assert_int_equal(WEXITSTATUS(status), 3);
 }
 
+static void complete_lists_commands_and_options(void **state)
+{
+    (void)state;
+    assert_int_equal(bench("--complete"), 0);
+    assert_non_null(strstr(output, "http\n"));
+    assert_non_null(strstr(output, "swap\n"));
+    assert_int_equal(bench("--complete tail"), 0);
+    assert_non_null(strstr(output, "--rounds\n"));
+    assert_non_null(strstr(output, "--priority\n"));
+    assert_null(strstr(output, " "));
+    assert_int_equal(bench("--complete nothing"), 0);
+    assert_string_equal(output, "");
+}
+
 static void help_of_every_command_exits_0_with_examples(void **state)
 {
     (void)state;
@@ -284,6 +298,7 @@ int main(void)
         cmocka_unit_test(usage_mistakes_exit_2_with_a_hint),
         cmocka_unit_test(no_server_exits_3),
         cmocka_unit_test(target_that_dies_exits_3),
+        cmocka_unit_test(complete_lists_commands_and_options),
         cmocka_unit_test(help_of_every_command_exits_0_with_examples),
         cmocka_unit_test(baseline_and_page_are_written_and_read),
         cmocka_unit_test(compare_same_server_prints_ratios),
