@@ -132,6 +132,12 @@ static const struct text JS_INCREMENT = {
 static const struct text JS_LOOP = {
     "javascript",
     "export default () => { let n = 0; for (let i = 0; i < 100; i++) n += i; return n; };"};
+static const struct text LUA_OBJECT = {
+    "lua", "return function () return {status = 200, body = {hello = 'world', n = 1}} end"};
+static const struct text LUA_INCREMENT = {
+    "lua", "return function (r) local u = r.body.user u.age = u.age + 1 return r.body end"};
+static const struct text LUA_LOOP = {
+    "lua", "return function () local n = 0 for i = 0, 99 do n = n + i end return n end"};
 static const struct text LUA_CONSTANT = {"lua", "return function () return 1 end"};
 static const struct text LUA_READ = {"lua", "return function (r) return r.body.user.age >= 18 end"};
 static const struct text LUA_ECHO = {"lua", "return function (r) return {body = r.body} end"};
@@ -174,6 +180,9 @@ static const struct sl_micro_case CASES[] = {
     CASE("script/lua-constant", "Lua: enter, return 1, leave", LUA_CONSTANT),
     CASE("script/lua-read", "Lua: r.body.user.age >= 18", LUA_READ),
     CASE("script/lua-echo", "Lua: a new table around the request's body", LUA_ECHO),
+    CASE("script/lua-object", "Lua: a constant object", LUA_OBJECT),
+    CASE("script/lua-increment", "Lua: one field of the request's body", LUA_INCREMENT),
+    CASE("script/lua-loop", "Lua: a loop of 100 rounds", LUA_LOOP),
 };
 
 const struct sl_micro_group sl_micro_script = SL_MICRO_GROUP("script", CASES);

@@ -3,9 +3,9 @@
 """
 Asks a running program what the documentation says it answers.
 
-    requests.py SLUICE SCRIPTS.yaml
+    requests.py SLUICE SCRIPTS.yaml LUA.yaml
 
-SCRIPTS.yaml is docs/examples/scripts.yaml. Then the names of headers, in whatever case a client
+These are docs/examples/scripts.yaml and lua.yaml. Then the names of headers, in whatever case a client
 sends them, in every language that was built in.
 """
 
@@ -119,6 +119,26 @@ def check_example(sluice, path):
         expect("sorted", value, [1, 2, 3, 9007199254740993])
 
 
+def check_lua(sluice, path):
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    with Server(sluice, text, "--env", "SHOP=Corner") as server:
+        status, _, value = server.post("/orders", b'{"items": [{"price": 250, "count": 2}]}')
+        expect("Lua order", (status, value), (201, {"shop": "Corner", "total": 500}))
+        status, _, value = server.post("/orders", b'{"items": []}')
+        expect("Lua empty order", (status, value),
+               (422, {"code": "bad_order", "message": "items: expected one at least"}))
+        _, _, value = server.ask(["GET /words?text=the+cat+and+the+dog HTTP/1.1"])
+        expect("Lua words", value, {"the": 2, "cat": 1, "and": 1, "dog": 1})
+        _, _, value = server.post("/next", b'{"id": 9007199254740993, "tags": []}')
+        expect("Lua next", value, {"id": 9007199254740994, "tags": []})
+        for _ in range(3):
+            status, _, value = server.ask(["GET /forever HTTP/1.1"])
+            expect("Lua deadline", (status, value["code"]), (504, "script_deadline"))
+            status, _, value = server.ask(["GET /hungry HTTP/1.1"])
+            expect("Lua memory", (status, value["code"]), (500, "script_memory"))
+
+
 def check_headers(sluice, language, code):
     text = "- {kind: listener, name: l, protocol: http, port: 8000, ports: {out: [{name: s, port: in}]}}\n" + \
         f"- {{kind: snippet, name: s, language: {language}, code: {json.dumps(code)}}}\n"
@@ -135,6 +155,8 @@ def main():
     sluice = sys.argv[1]
     check_example(sluice, sys.argv[2])
     version = subprocess.run([sluice, "version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    if "lua" in version:
+        check_lua(sluice, sys.argv[3])
     for language, code in LANGUAGES.items():
         if language in version:
             check_headers(sluice, language, code)
