@@ -64,8 +64,12 @@ static __attribute__((noreturn)) void child_run(struct child *child)
 {
     const struct sl_proc_config *cfg = child->cfg;
     struct sched_param param = {0};
-    /* First of all: even the exec must not disturb those who work. */
-    if (cfg->idle) (void)sched_setscheduler(0, SCHED_IDLE, &param);
+    /*
+     * First of all: even the exec must not disturb those who work. What starts it may be real-time,
+     * or come before others; a child never is.
+     */
+    (void)sched_setscheduler(0, cfg->idle ? SCHED_IDLE : SCHED_OTHER, &param);
+    if (getpriority(PRIO_PROCESS, 0) < 0) (void)setpriority(PRIO_PROCESS, 0, 0);
     if (cfg->cpus != NULL) {
         (void)sched_setaffinity(0, SL_PROC_CPUS_MAX / 8,
                                 (const cpu_set_t *)(const void *)cfg->cpus);

@@ -34,7 +34,9 @@ static void *starter_main(void *arg)
 {
     (void)arg;
     (void)pthread_setname_np(pthread_self(), "sluice/starter");
-    /* It was made by a pinned shard, and must not fight with it for its one core. */
+    /* It was made by a pinned shard, perhaps a real-time one, and must not fight with it. */
+    struct sched_param param = {0};
+    (void)sched_setscheduler(0, SCHED_OTHER, &param);
     cpu_set_t set;
     if (sched_getaffinity(getpid(), sizeof(set), &set) == 0) {
         (void)sched_setaffinity(0, sizeof(set), &set);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,6 +446,38 @@ static void workers_that_do_not_start_are_given_up(void **state)
     command_set(NULL);
 }
 
+static void children_check_class(const char *task)
+{
+    char path[300];
+    int pid;
+    (void)snprintf(path, sizeof(path), "/proc/self/task/%s/children", task);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return;
+    while (fscanf(file, "%d", &pid) == 1) assert_int_equal(sched_getscheduler(pid), SCHED_OTHER);
+    (void)fclose(file);
+}
+
+/* A real-time loop on the shard's core would be the end of the shard. */
+static void workers_of_a_real_time_shard_are_ordinary(void **state)
+{
+    (void)state;
+    struct sched_param param = {.sched_priority = 1};
+    struct sched_param ordinary = {0};
+    if (sched_setscheduler(0, SCHED_FIFO, &param) < 0) skip();
+    command_set(NULL);
+    program_open("echo", CALL_TIMEOUT_MS * 10);
+    const char *got = ask_once();
+    (void)sched_setscheduler(0, SCHED_OTHER, &ordinary);
+    assert_string_equal(got, "");
+    DIR *dir = opendir("/proc/self/task");
+    assert_non_null(dir);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (entry->d_name[0] != '.') children_check_class(entry->d_name);
+    }
+    (void)closedir(dir);
+    program_close();
+}
+
 /* The shard takes a few at once, then only as many as leave it free for others; none is lost. */
 static void large_results_are_taken_at_a_pace(void **state)
 {
@@ -572,6 +605,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(program_may_go_while_a_worker_runs_its_script),
         cmocka_unit_test(last_detach_ends_all_workers),
         cmocka_unit_test(workers_that_do_not_start_are_given_up),
+        cmocka_unit_test(workers_of_a_real_time_shard_are_ordinary),
         cmocka_unit_test(large_results_are_taken_at_a_pace),
         cmocka_unit_test(hostile_worker_is_killed_and_the_shard_serves_on),
         cmocka_unit_test(fence_refuses_what_is_not_listed),
