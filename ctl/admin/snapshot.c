@@ -10,7 +10,7 @@
 #include "core/base/assertion.h"
 #include "core/graph/program.h"
 
-enum { COLLECT_SOURCES_MIN = 8 };
+enum { COLLECT_SOURCES_MIN = 8, COLLECT_WAITS_MAX = 7 };
 
 struct part {
     struct sl_mail mail;
@@ -29,6 +29,7 @@ struct sl_collector {
     void *done_ctx;
     struct sl_admin_shard *shown; /* array of parts_count */
     uint32_t left;                /* parts of this round that are out */
+    uint32_t waits;               /* how often the round has waited for sleepers */
     uint32_t parts_count;
     struct part parts[];
 };
@@ -53,9 +54,29 @@ static void round_end(struct sl_collector *collector)
     done(collector->done_ctx);
 }
 
+/* A shard that sleeps is in no long turn: on a busy machine it only has not got its core yet. */
+static bool has_sleeper(const struct sl_collector *collector)
+{
+    for (uint32_t i = 0; i < collector->parts_count; i++) {
+        const struct part *part = &collector->parts[i];
+        const struct sl_epoch *epoch = part->shard->epoch;
+        if (!part->in_round || epoch == NULL) continue;
+        const struct sl_epoch_reader *reader = &epoch->readers[part->shard->index];
+        if (atomic_load_explicit(&reader->seen, memory_order_relaxed) == 0) return true;
+    }
+    return false;
+}
+
 static void on_timer(struct sl_timer *timer)
 {
-    round_end(sl_container_of(timer, struct sl_collector, timer));
+    struct sl_collector *collector = sl_container_of(timer, struct sl_collector, timer);
+    if (collector->waits < COLLECT_WAITS_MAX && has_sleeper(collector)) {
+        collector->waits++;
+        sl_timer_start(&collector->control->timers, timer,
+                       collector->control->now_ns + SL_ADMIN_COLLECT_MS * SL_NS_PER_MS);
+        return;
+    }
+    round_end(collector);
 }
 
 /* ---- on the shard ---------------------------------------------------------------------------- */
@@ -178,6 +199,7 @@ void sl_collector_begin(struct sl_collector *collector, void (*done)(void *ctx),
     collector->done = done;
     collector->done_ctx = ctx;
     collector->left = collector->parts_count;
+    collector->waits = 0;
     sl_timer_start(&control->timers, &collector->timer,
                    control->now_ns + SL_ADMIN_COLLECT_MS * SL_NS_PER_MS);
     for (uint32_t i = 0; i < collector->parts_count; i++) {

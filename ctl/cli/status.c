@@ -41,13 +41,17 @@ static void counts_print(struct sl_value row)
 {
     struct sl_value latency = sl_value_get_str(row, "latency_ns");
     struct sl_value responses = sl_value_get_str(row, "responses");
-    (void)printf("%12llu %8llu %8llu %8llu %8llu %9.1f %9.1f\n",
+    char p50[24] = "-", p99[24] = "-"; /* nothing was measured */
+    if (cli_uint(latency, "count") > 0) {
+        (void)snprintf(p50, sizeof(p50), "%.1f", (double)cli_uint(latency, "p50") / 1e3);
+        (void)snprintf(p99, sizeof(p99), "%.1f", (double)cli_uint(latency, "p99") / 1e3);
+    }
+    (void)printf("%12llu %8llu %8llu %8llu %8llu %9s %9s\n",
                  (unsigned long long)cli_uint(row, "requests"),
                  (unsigned long long)cli_uint(row, "connections"),
                  (unsigned long long)cli_uint(row, "in_flight"),
                  (unsigned long long)cli_uint(responses, "4xx"),
-                 (unsigned long long)cli_uint(responses, "5xx"),
-                 (double)cli_uint(latency, "p50") / 1e3, (double)cli_uint(latency, "p99") / 1e3);
+                 (unsigned long long)cli_uint(responses, "5xx"), p50, p99);
 }
 
 static void table_head(const char *first)

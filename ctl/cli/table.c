@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/assertion.h"
+#include "ctl/cli/width.h"
 
 void cli_table_init(struct cli_table *table, size_t columns, const char *const *heading)
 {
@@ -17,11 +18,10 @@ void cli_table_init(struct cli_table *table, size_t columns, const char *const *
 /* Names come from outside: nothing in them may steer a terminal. */
 static char *cell_dup(const char *text)
 {
-    char *copy = strdup(text != NULL ? text : "");
+    struct sl_slice whole = sl_slice_from_str(text != NULL ? text : "");
+    char *copy = malloc(whole.size + 1);
     sl_assert(copy != NULL);
-    for (char *at = copy; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
-    }
+    cli_text_clean(whole, copy, whole.size + 1);
     return copy;
 }
 
@@ -37,19 +37,11 @@ void cli_table_add(struct cli_table *table, const char *const *cells)
     table->rows++;
 }
 
-/* Characters of a UTF-8 text. */
-static size_t text_width(const char *text)
-{
-    size_t width = 0;
-    for (; *text != '\0'; text++) width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
-}
-
 void cli_table_print(const struct cli_table *table, FILE *out)
 {
     size_t widths[CLI_TABLE_COLUMNS_MAX] = {0};
     for (size_t i = 0; i < table->rows * table->columns; i++) {
-        size_t width = text_width(table->cells[i]);
+        size_t width = cli_text_width(table->cells[i]);
         if (width > widths[i % table->columns]) widths[i % table->columns] = width;
     }
     for (size_t row = 0; row < table->rows; row++) {
@@ -57,7 +49,7 @@ void cli_table_print(const struct cli_table *table, FILE *out)
             const char *text = table->cells[row * table->columns + i];
             (void)fputs(text, out);
             if (i + 1 == table->columns) break;
-            (void)fprintf(out, "%*s", (int)(widths[i] - text_width(text)) + 2, "");
+            (void)fprintf(out, "%*s", (int)(widths[i] - cli_text_width(text)) + 2, "");
         }
         (void)fputc('\n', out);
     }

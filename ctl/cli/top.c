@@ -32,10 +32,10 @@ struct top {
 
 static volatile sig_atomic_t ended;
 
+/* SIGWINCH only has to end the wait for a key. */
 static void on_signal(int number)
 {
-    (void)number;
-    ended = 1;
+    if (number != SIGWINCH) ended = 1;
 }
 
 static uint64_t now_ns(void)
@@ -92,6 +92,7 @@ static int screen_open(struct top *top)
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGHUP, &action, NULL);
+    (void)sigaction(SIGWINCH, &action, NULL);
     if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0) return -errno;
     top->has_screen = true;
     screen_write("\x1b[?1049h\x1b[?25l\x1b[2J", 18);
@@ -110,9 +111,10 @@ static void screen_draw(struct top *top)
 {
     struct winsize size = {0};
     struct sl_out out;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row < 2) {
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0 || size.ws_col == 0) {
         size = (struct winsize){.ws_row = 24, .ws_col = 80};
     }
+    if (size.ws_row < 2) size.ws_row = 2; /* what does not fit scrolls away */
     top->look.lines = size.ws_row;
     top->look.columns = size.ws_col;
     sl_out_init(&out, NULL);
@@ -132,9 +134,10 @@ static void key_filter(struct top_look *look, char key)
     } else if (key == KEY_ESCAPE) {
         look->is_editing = false;
         look->filter[0] = '\0';
-    } else if ((key == KEY_DELETE || key == '\b') && size > 0) {
-        look->filter[size - 1] = '\0';
-    } else if (key >= ' ' && key < KEY_DELETE && size + 1 < sizeof(look->filter)) {
+    } else if (key == KEY_DELETE || key == '\b') {
+        while (size > 0 && ((uint8_t)look->filter[size - 1] & 0xc0U) == 0x80U) size--;
+        look->filter[size > 0 ? size - 1 : 0] = '\0';
+    } else if ((uint8_t)key >= ' ' && key != KEY_DELETE && size + 1 < sizeof(look->filter)) {
         look->filter[size] = key;
         look->filter[size + 1] = '\0';
     }
@@ -170,7 +173,16 @@ static void key_press(struct top *top, char key)
     }
 }
 
-/* Wait for a key or the next sample. */
+/* Bytes of a key that sends a sequence (arrows, Page Up: ECMA-48 section 5.4); 0: a plain key. */
+static size_t sequence_size(const char *keys, size_t count)
+{
+    if (count < 2 || keys[0] != KEY_ESCAPE || (keys[1] != '[' && keys[1] != 'O')) return 0;
+    size_t size = 2;
+    while (size < count && (keys[size] < '@' || keys[size] > '~')) size++;
+    return size < count ? size + 1 : count;
+}
+
+/* Wait for a key, another size of the screen, or the next sample. */
 static void keys_wait(struct top *top)
 {
     uint64_t now = now_ns();
@@ -180,7 +192,19 @@ static void keys_wait(struct top *top)
     if (poll(&in, 1, wait_ms) <= 0) return;
     ssize_t got = read(STDIN_FILENO, keys, sizeof(keys));
     if (got <= 0 && errno != EINTR) top->quit = true;
-    for (ssize_t i = 0; i < got; i++) key_press(top, keys[i]);
+    for (ssize_t i = 0; i < got;) {
+        size_t skip = sequence_size(keys + i, (size_t)(got - i));
+        if (skip == 0) key_press(top, keys[i]);
+        i += skip > 0 ? (ssize_t)skip : 1;
+    }
+}
+
+/* A runtime that has gone may come back, and begins to count anew. */
+static void sample_next(struct top *top)
+{
+    bool was_lost = top->look.is_lost;
+    top->look.is_lost = sample_take(top, true) < 0;
+    if (!top->look.is_lost && was_lost) top->has_before = false;
 }
 
 static int top_live(struct top *top)
@@ -196,12 +220,10 @@ static int top_live(struct top *top)
         if (now_ns() < top->next_ns) continue;
         top->next_ns = now_ns() + top->look.interval_ms * SL_NS_PER_MS;
         if (top->look.is_paused) continue;
-        r = sample_take(top, true);
-        if (r < 0) break;
+        sample_next(top);
     }
     screen_close(top);
-    if (r == 0) return CLI_OK;
-    return sample_take(top, false) < 0 ? CLI_UNREACHABLE : CLI_OK; /* says why */
+    return CLI_OK;
 }
 
 static int top_once(struct top *top)

@@ -54,6 +54,7 @@ struct top_look {
     char filter[TOP_FILTER_SIZE]; /* part of a name or kind; "": all */
     bool is_editing;              /* the filter is being typed */
     bool is_paused;
+    bool is_lost; /* the runtime does not answer: what is shown is old */
     uint32_t interval_ms;
     uint32_t lines;   /* of the screen; 0: no screen, everything is printed */
     uint32_t columns; /* of the screen */

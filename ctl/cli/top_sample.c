@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "ctl/cli/control.h"
 #include "ctl/cli/top.h"
+#include "ctl/cli/width.h"
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -51,15 +52,9 @@ static void shard_read(struct sl_value map, struct top_row *row)
     }
 }
 
-/* What a terminal might take for a command is shown as a question mark. */
 static void text_read(struct sl_value map, const char *key, char *ret, size_t size)
 {
-    struct sl_slice text = cli_text(map, key);
-    size_t count = text.size < size - 1 ? text.size : size - 1;
-    for (size_t i = 0; i < count; i++) {
-        ret[i] = text.data[i] < 0x20 || text.data[i] == 0x7f ? '?' : (char)text.data[i];
-    }
-    ret[count] = '\0';
+    cli_text_clean(cli_text(map, key), ret, size);
 }
 
 static void node_read(struct sl_value map, struct top_row *row)

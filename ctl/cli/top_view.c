@@ -7,8 +7,9 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "ctl/cli/top.h"
+#include "ctl/cli/width.h"
 
-enum { LINE_SIZE = 512, KEYS_LINES = 1 };
+enum { LINE_SIZE = 512, KEYS_LINES = 1, NAME_PLACES = 32, KIND_PLACES = 10 };
 
 struct page {
     struct sl_out *out;
@@ -17,20 +18,6 @@ struct page {
 };
 
 static const char *const sort_names[] = {"calls", "errors", "p99", "queue", "cpu", "name"};
-
-/* How many bytes of UTF-8 text take at most `columns` places. */
-static size_t fitting(const char *text, uint32_t columns)
-{
-    size_t size = 0;
-    uint32_t places = 0;
-    while (text[size] != '\0') {
-        size_t next = size + 1;
-        while (((uint8_t)text[next] & 0xc0U) == 0x80U) next++;
-        if (++places > columns) break;
-        size = next;
-    }
-    return size;
-}
 
 /* One line; cut at the screen's edge, and dropped below its end. */
 static void line(struct page *page, const char *style, const char *fmt, ...)
@@ -46,7 +33,7 @@ static void line(struct page *page, const char *style, const char *fmt, ...)
     va_end(args);
     sl_assert(size >= 0);
     size_t shown = strlen(text);
-    if (has_screen) shown = fitting(text, page->look->columns);
+    if (has_screen) shown = cli_text_fit(text, page->look->columns);
     if (has_screen && style[0] != '\0') sl_out_append(page->out, style, strlen(style));
     sl_out_append(page->out, text, shown);
     if (!has_screen) {
@@ -108,11 +95,13 @@ static void shard_line(struct page *page, const struct top_row *row)
 
 static void node_line(struct page *page, const struct top_row *row)
 {
-    char calls[16], errors[16], p50[16], p99[16];
-    line(page, row->errors_s > 0 ? STYLE_BAD : "", "%-32.32s %-10.10s %6.1f %9s %9s %9s %8s %7llu",
-         row->name, row->kind, row->cpu * 100, number(row->calls_s, calls, sizeof(calls)),
-         duration(row->p50_ns, p50, sizeof(p50)), duration(row->p99_ns, p99, sizeof(p99)),
-         number(row->errors_s, errors, sizeof(errors)), (unsigned long long)row->queue);
+    char calls[16], errors[16], p50[16], p99[16], name[NAME_PLACES * 5], kind[64];
+    line(page, row->errors_s > 0 ? STYLE_BAD : "", "%s %s %6.1f %9s %9s %9s %8s %7llu",
+         cli_text_pad(row->name, NAME_PLACES, name, sizeof(name)),
+         cli_text_pad(row->kind, KIND_PLACES, kind, sizeof(kind)), row->cpu * 100,
+         number(row->calls_s, calls, sizeof(calls)), duration(row->p50_ns, p50, sizeof(p50)),
+         duration(row->p99_ns, p99, sizeof(p99)), number(row->errors_s, errors, sizeof(errors)),
+         (unsigned long long)row->queue);
 }
 
 static void keys_line(struct page *page)
@@ -138,11 +127,18 @@ static void head_lines(struct page *page, const struct top_sample *sample)
         calls_s += sample->shards[i].calls_s;
         cpu += sample->shards[i].cpu;
     }
-    line(page, STYLE_HEAD,
-         "sluice top  %s  %s  revision %llu  up %llu s  %s requests/s  cpu %.0f %%  every %.1f s%s",
-         sample->name_space, sample->state, (unsigned long long)sample->revision,
-         (unsigned long long)(sample->uptime_ms / 1000), number(calls_s, calls, sizeof(calls)),
-         cpu * 100, (double)look->interval_ms / 1000, look->is_paused ? "  PAUSED" : "");
+    if (look->is_lost) {
+        line(page, STYLE_BAD, "sluice top  %s  does not answer; asking again every %.1f s%s",
+             sample->name_space, (double)look->interval_ms / 1000,
+             look->is_paused ? "  PAUSED" : "");
+    } else {
+        line(page, STYLE_HEAD,
+             "sluice top  %s  %s  revision %llu  up %llu s  %s requests/s  cpu %.0f %%  every %.1f "
+             "s%s",
+             sample->name_space, sample->state, (unsigned long long)sample->revision,
+             (unsigned long long)(sample->uptime_ms / 1000), number(calls_s, calls, sizeof(calls)),
+             cpu * 100, (double)look->interval_ms / 1000, look->is_paused ? "  PAUSED" : "");
+    }
     line(page, "", "%s", "");
     line(page, STYLE_BAR, "%5s %-8s %6s %9s %9s %9s %8s %7s %7s %7s %8s", "SHARD", "", "CPU%",
          "CALLS/S", "P50", "P99", "5XX/S", "QUEUE", "CONNS", "STALLS", "POOL");

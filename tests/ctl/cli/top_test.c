@@ -134,6 +134,36 @@ static void draw_small_screen_is_not_left(void **state)
     }
 }
 
+/* What was seen last stays, and it is said that it is old. */
+static void draw_of_a_lost_runtime_says_so(void **state)
+{
+    (void)state;
+    struct top_look look = {.lines = 10, .columns = 80, .interval_ms = 500, .is_lost = true};
+    struct sl_out out;
+    sl_out_init(&out, NULL);
+    top_sample_compare(&now, &before);
+    top_draw(&now, &look, &out);
+    assert_non_null(
+        memmem(out.data, out.size, "default  does not answer; asking again every 0.5", 48));
+    assert_non_null(memmem(out.data, out.size, "router", 6));
+    sl_out_fini(&out);
+}
+
+/* Columns stand below each other whatever letters a name has. */
+static void draw_wide_names_keep_the_columns(void **state)
+{
+    (void)state;
+    struct top_look look = {.interval_ms = 1000};
+    struct sl_out out;
+    (void)snprintf(now.nodes[0].name, sizeof(now.nodes[0].name), "응답-노드-größe");
+    sl_out_init(&out, NULL);
+    top_sample_compare(&now, &before);
+    top_draw(&now, &look, &out);
+    /* 4 + 1 + 4 + 1 + 5 places of 32, and a space. */
+    assert_non_null(memmem(out.data, out.size, "größe                  router", 5 + 2 + 18 + 6));
+    sl_out_fini(&out);
+}
+
 static void draw_names_bring_no_escape_sequences(void **state)
 {
     (void)state;
@@ -156,6 +186,8 @@ int main(void)
         cmocka_unit_test_setup(compare_counter_that_began_anew_is_not_negative, setup),
         cmocka_unit_test_setup(arrange_sorts_and_filters, setup),
         cmocka_unit_test_setup(draw_small_screen_is_not_left, setup),
+        cmocka_unit_test_setup(draw_of_a_lost_runtime_says_so, setup),
+        cmocka_unit_test_setup(draw_wide_names_keep_the_columns, setup),
         cmocka_unit_test_setup(draw_names_bring_no_escape_sequences, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
