@@ -191,6 +191,15 @@ static void against_text(const struct session *session)
 static void capacity_text(const struct session *session)
 {
     const struct sl_capacity *capacity = &session->capacity;
+    const struct sl_run_result *result = &session->result;
+    double waited = result->has_usage && result->usage_ns > 0
+                        ? (double)result->usage.waited_ns / (double)result->usage_ns
+                        : 0;
+    if (waited > 0.05) {
+        (void)printf("  note      the server waited for a core %s of the time: that is in its "
+                     "latencies\n",
+                     sl_fmt_percent(waited).text);
+    }
     if (capacity->rate == 0) {
         (void)printf("capacity: %s held at no rate%s\n", session->values->find_capacity,
                      capacity->is_generator_bound

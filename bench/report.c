@@ -79,22 +79,32 @@ static void server_text(FILE *out, const struct sl_run_result *result)
     const struct sl_proc_usage *usage = &result->usage;
     double requests = result->usage_requests > 0 ? (double)result->usage_requests : NAN;
     double user = sl_run_cpu_user_us(result);
-    (void)fprintf(out, "  server    CPU %.3f µs/request", sl_run_cpu_us(result));
+    if (result->usage_requests == 0) {
+        (void)fprintf(out, "  server    CPU unknown: no reply while it was watched");
+    } else {
+        (void)fprintf(out, "  server    CPU %.3f µs/request", sl_run_cpu_us(result));
+    }
     if (!isnan(user)) {
         (void)fprintf(out, " (user %.2f, system %.2f)", user, sl_run_cpu_us(result) - user);
     }
     (void)fprintf(out, ", %.2f cores, waited for one %s of the time\n",
                   (double)usage->cpu_ns / (double)result->usage_ns,
                   sl_fmt_percent((double)usage->waited_ns / (double)result->usage_ns).text);
-    (void)fprintf(
-        out,
-        "            context switches %.3f/request (%.3f forced), page faults %s, RSS %s, "
-        "%u process%s, %u threads\n",
-        (double)(usage->switches_voluntary + usage->switches_forced) / requests,
-        (double)usage->switches_forced / requests,
-        sl_fmt_count(usage->faults_minor + usage->faults_major).text,
-        sl_fmt_bytes((double)usage->rss_bytes).text, usage->processes,
-        usage->processes == 1 ? "" : "es", usage->threads);
+    struct sl_fmt switches = {"-"};
+    struct sl_fmt forced = {"-"};
+    if (!isnan(requests)) {
+        (void)snprintf(switches.text, sizeof(switches.text), "%.3f",
+                       (double)(usage->switches_voluntary + usage->switches_forced) / requests);
+        (void)snprintf(forced.text, sizeof(forced.text), "%.3f",
+                       (double)usage->switches_forced / requests);
+    }
+    (void)fprintf(out,
+                  "            context switches %s/request (%s forced), page faults %s, RSS %s, "
+                  "%u process%s, %u threads\n",
+                  switches.text, forced.text,
+                  sl_fmt_count(usage->faults_minor + usage->faults_major).text,
+                  sl_fmt_bytes((double)usage->rss_bytes).text, usage->processes,
+                  usage->processes == 1 ? "" : "es", usage->threads);
 }
 
 static void generator_text(FILE *out, const struct sl_run_result *result)

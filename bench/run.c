@@ -377,8 +377,13 @@ static void note(struct sl_run_result *result, const char *fmt, ...)
 }
 
 /* Why the generator was not in time, and what can be done. */
-static const char *lateness_reason(const struct sl_run_result *result)
+static const char *lateness_reason(const struct sl_run_config *config,
+                                   const struct sl_run_result *result)
 {
+    if (result->waited_share > 0.02 && config->priority > SL_RUN_FIFO) {
+        return "the kernel keeps a part of each second from real time (sched_rt_runtime_us): lower "
+               "the rate";
+    }
     if (result->waited_share > 0.02) {
         return "other work had its core: give it one of its own (--cores), or --priority fifo:1";
     }
@@ -387,14 +392,14 @@ static const char *lateness_reason(const struct sl_run_result *result)
     return "the machine woke it late: is it a busy virtual machine?";
 }
 
-static void judge_open(struct sl_run_result *result)
+static void judge_open(const struct sl_run_config *config, struct sl_run_result *result)
 {
     const struct sl_load_result *load = &result->load;
     uint64_t timed = load->latency->total;
     uint64_t all = timed + load->disturbed->total;
     if (all == 0) return;
     result->disturbed_share = (double)load->disturbed->total / (double)all;
-    const char *reason = lateness_reason(result);
+    const char *reason = lateness_reason(config, result);
     if (result->disturbed_share > DISTURBED_SHARE_MAX) {
         result->is_valid = false;
         note(result,
@@ -417,7 +422,7 @@ static void judge(const struct sl_run_config *config, struct sl_run_result *resu
     const struct sl_load_result *load = &result->load;
     result->is_valid = true;
     if (result->is_stopped) note(result, "stopped by a signal: the window is shorter than asked");
-    if (result->is_open_loop) judge_open(result);
+    if (result->is_open_loop) judge_open(config, result);
     if (!result->is_open_loop && result->client_share > 0.95 && load->requests > 0) {
         note(result, "the generator used its whole core: rate and latency are its own limit; "
                      "compare server CPU per request (--pid), or use --rate");
