@@ -435,8 +435,8 @@ int sl_html_curves_write(const char *path, const char *title, const char *text,
     (void)fprintf(out, "</pre>\n");
     for (size_t i = 0; i < charts_count; i++) curves_chart(out, &charts[i]);
     method_begin(out);
-    row(out, "latency counts from", "the planned time of sending");
-    row(out, "histograms", "of all valid slots of a target, merged");
+    row(out, "latency counts from", "the planned time of sending; in a closed loop, the sending");
+    row(out, "histograms", "of the requests that the generator could time, all slots merged");
     method_end(out);
     return page_error(path, fclose(out) != 0 ? -errno : 0, reterr);
 }

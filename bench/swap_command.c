@@ -237,7 +237,8 @@ static int run(struct swap *swap, struct sl_diag *reterr)
                                          .name_space = values->name_space,
                                          .control = values->control,
                                          .server_cores = values->server_cores};
-    int err = sl_swap_site_open(&swap->site, &config, reterr);
+    int err = sl_job_priority_parse(values->job.priority, &config.priority, reterr);
+    if (err == 0) err = sl_swap_site_open(&swap->site, &config, reterr);
     if (err == 0) err = job_make(swap, reterr);
     storm->versions = swap->versions;
     if (err == 0) err = sl_swap_storm_begin(storm, reterr);

@@ -115,7 +115,8 @@ static int server_start(struct sl_swap_site *site, const struct sl_swap_site_con
                                     .files = {"swap.yaml"},
                                     .peers_dir = peers_dir,
                                     .parent_dir = "/dev/shm",
-                                    .core = -1};
+                                    .core = -1,
+                                    .priority = config->priority};
     int err = sl_spawn_start(&spawn, &site->server, reterr);
     if (err < 0) return err;
     site->port = site->server.port;

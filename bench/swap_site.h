@@ -30,6 +30,7 @@ struct sl_swap_site_config {
     const char *name_space;   /* that it runs */
     const char *control;      /* its control socket; NULL: where it is by itself */
     const char *server_cores; /* "0,1": of the server that is started */
+    int priority;             /* of what is started; see sl_run_prioritise */
 };
 
 /* 0 or -errno with a diagnostic; end with sl_swap_site_close in every case. */
