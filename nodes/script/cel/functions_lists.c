@@ -167,6 +167,14 @@ static bool sort_pairs(struct sl_cel_eval *eval, struct pair **pairs, uint32_t c
     return true;
 }
 
+/* Of one kind, or numbers of which one came from a payload: there 1 and 1.5 are of one kind. */
+static bool can_sort(const struct sl_cel_val *a, const struct sl_cel_val *b)
+{
+    if (a->kind == b->kind) return true;
+    bool numbers = sl_cel_is_number(a) && sl_cel_is_number(b);
+    return numbers && ((a->flags | b->flags) & SL_CEL_JSON) != 0;
+}
+
 static bool sort_by(struct sl_cel_eval *eval, const struct sl_cel_val *list,
                     const struct sl_cel_val *keys, struct sl_cel_val *ret)
 {
@@ -177,7 +185,7 @@ static bool sort_by(struct sl_cel_eval *eval, const struct sl_cel_val *list,
     for (uint32_t i = 0; i < count; i++) {
         if (!sl_cel_list_at(eval, keys, i, &pairs[i].key)) return false;
         if (!sl_cel_list_at(eval, list, i, &pairs[i].item)) return false;
-        if (pairs[i].key.kind != pairs[0].key.kind) {
+        if (!can_sort(&pairs[i].key, &pairs[0].key)) {
             return sl_cel_fail(eval, "list elements must have the same type");
         }
         if (sl_cel_order(&pairs[i].key, &pairs[i].key) == 3) {

@@ -49,6 +49,8 @@ static void run_json_numbers_take_the_kind_of_their_partner(void **state)
     cel_expect(fix, "self.n + 1u", self, "4");
     cel_expect(fix, "math.ceil(self.n) + self.x", self, "13.5");
     cel_expect(fix, "self.list.map(v, v * 2)", self, "[2,5.0]");
+    cel_expect(fix, "[self.x, self.n, 4, 1.5].sort()", self, "[1.5,3,4,10.5]");
+    cel_expect(fix, "(self.list + [self.n]).sortBy(v, -v)", self, "[3,2.5,1]");
     cel_expect(fix, "7 / self.n", self, "2");
     cel_expect_error(fix, "self.x % 2", self, "cel_error", "no such overload");
     cel_expect_error(fix, "-self.n + 1u", self, "cel_error", "no such overload");
