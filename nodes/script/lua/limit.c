@@ -85,8 +85,9 @@ static _Unwind_Reason_Code frame_look(struct _Unwind_Context *context, void *ctx
 {
     struct walk *walk = ctx;
     Dl_info info;
-    if (++walk->frames > FRAMES_MAX) return _URC_END_OF_STACK;
-    walk->unknown = dladdr((void *)_Unwind_GetIP(context), &info) == 0; /* NOLINT */
+    uintptr_t place = _Unwind_GetIP(context); /* 0 behind the last */
+    if (++walk->frames > FRAMES_MAX || place == 0) return _URC_END_OF_STACK;
+    walk->unknown = dladdr((void *)place, &info) == 0;
     return walk->unknown ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 

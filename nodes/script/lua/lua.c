@@ -436,6 +436,7 @@ static struct sl_value call_result(struct lua_shard *shard, const struct lua_scr
     struct sl_builder builder;
     struct sl_value value;
     shard->used_max = SIZE_MAX; /* what follows must not raise */
+    if (shard->stop == LUA_STOP_MEMORY) return failure(shard, script, 0, mem); /* at its very end */
     sl_builder_init(&builder, mem, 16, 128);
     const char *error = lua_pull_value(L, shard, lua_gettop(L), &builder, reason, sizeof(reason));
     if (error == NULL) {

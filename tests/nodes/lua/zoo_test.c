@@ -31,6 +31,9 @@ enum { DEADLINE = 1, MEMORY = 2, ERROR = 4, VALUE = 8 };
 /* The counter ends in FAST ms; a native call on megabytes needs more. Deadline: 20 ms. */
 enum { FAST = 60, SLOW = 400 };
 
+#define JOIN_8  "s..s..s..s..s..s..s..s"
+#define JOIN_40 JOIN_8 ".." JOIN_8 ".." JOIN_8 ".." JOIN_8 ".." JOIN_8
+
 struct animal {
     const char *name;
     int outcomes; /* allowed */
@@ -173,6 +176,8 @@ static const struct animal animals[] = {
     {"garbage without end", DEADLINE, FAST * 2, "while true do local t = {1, 2, 3, {}} end"},
     {"garbage and a large heap", DEADLINE | MEMORY, SLOW,
      "local t = {} for i = 1, 100000 do t[i] = {i} end while true do local x = {1, 2, 3} end"},
+    {"one statement that joins 40 large texts", MEMORY, SLOW,
+     "local s = ('x'):rep(30000000) return #(" JOIN_40 ")"},
     {"closures", MEMORY, SLOW * 3,
      "local t = {} while true do local i = #t t[i + 1] = function() return i end end"},
     {"insert at the front", DEADLINE | MEMORY, SLOW,
