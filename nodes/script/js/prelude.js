@@ -628,7 +628,7 @@ function settle(result) {
 
 /* ---- Console ---------------------------------------------------------------------------- */
 
-const INSPECT_DEPTH = 4, INSPECT_ITEMS = 100, LOG_LINES_MAX = 100;
+const INSPECT_DEPTH = 4, INSPECT_ITEMS = 100, LOG_LINES_MAX = 100, LOG_SIZE_MAX = 4000, GROUP_DEPTH_MAX = 20;
 let logLines = 0;
 
 function inspectObject(value, level, seen) {
@@ -658,16 +658,80 @@ function inspect(value, level = 0, seen = []) {
     }
 }
 
-function logAt(level) {
-    return (...args) => {
-        if (++logLines > LOG_LINES_MAX) return;
-        const last = logLines === LOG_LINES_MAX ? ' (further lines of this call are dropped)' : '';
-        host.log(level, args.map((arg) => describe(arg)).join(' ').slice(0, 4000) + last);
-    };
+/* The Console Standard (console.spec.whatwg.org), 2.2: only a first text with more behind it is a format. */
+function formatted(args) {
+    if (typeof args[0] !== 'string' || args.length < 2 || !args[0].includes('%')) return args;
+    let next = 1;
+    const text = args[0].replace(/%[sdifoOc%]/g, (mark) => {
+        if (mark === '%%') return '%';
+        if (next === args.length) return mark;
+        const value = args[next++];
+        switch (mark) {
+        case '%s': return describe(value);
+        case '%c': return '';
+        case '%o':
+        case '%O': return inspect(value, 1);
+        default: break;
+        }
+        if (typeof value === 'bigint' && mark !== '%f') return `${value}`;
+        if (typeof value === 'symbol') return 'NaN';
+        return `${mark === '%f' ? Native.Number.parseFloat(value) : Native.Number.parseInt(value, 10)}`;
+    });
+    return [text, ...args.slice(next)];
 }
-const consoleObject = { debug: logAt(0), trace: logAt(0), log: logAt(1), info: logAt(1), dir: logAt(1),
-    warn: logAt(2), error: logAt(3),
-    assert: (condition, ...args) => { if (!condition) consoleObject.error('assertion failed', ...args); } };
+
+/* Groups, counters and timers of the call that runs; NULL until one is used. */
+let consoleState = null;
+const consoleUse = () => consoleState ??= { indent: '', counts: new Native.Map(), timers: new Native.Map() };
+
+function consoleLine(args) {
+    try {
+        return formatted(args).map((arg) => describe(arg)).join(' ');
+    } catch (_) {
+        return 'a value that cannot be shown';
+    }
+}
+
+function logText(level, text) {
+    if (++logLines > LOG_LINES_MAX) return;
+    const last = logLines === LOG_LINES_MAX ? ' (further lines of this call are dropped)' : '';
+    host.log(level, ((consoleState?.indent ?? '') + text).slice(0, LOG_SIZE_MAX) + last);
+}
+
+const logAt = (level) => (...args) => {
+    if (logLines <= LOG_LINES_MAX) logText(level, consoleLine(args));
+};
+
+function consoleTimer(label, args, end) {
+    const { timers } = consoleUse(), start = timers.get(label);
+    if (start === undefined) return logText(2, `${label}: no such timer`);
+    if (end) timers.delete(label);
+    logText(1, [`${label}: ${Date.now() - start} ms`, ...args.map((arg) => describe(arg))].join(' '));
+}
+
+const consoleObject = { debug: logAt(0), trace: logAt(0), log: logAt(1), info: logAt(1), dir: (value) => logText(1, describe(value)),
+    dirxml: logAt(1), table: (value) => logText(1, describe(value)), warn: logAt(2), error: logAt(3), clear() {},
+    assert(condition, ...args) {
+        if (condition) return;
+        if (typeof args[0] === 'string') args[0] = `assertion failed: ${args[0]}`;
+        else args.unshift('assertion failed');
+        consoleObject.error(...args);
+    },
+    group(...args) {
+        if (args.length > 0) consoleObject.log(...args);
+        if (consoleUse().indent.length < GROUP_DEPTH_MAX * 2) consoleState.indent += '  ';
+    },
+    groupCollapsed(...args) { consoleObject.group(...args); },
+    groupEnd() { if (consoleState !== null) consoleState.indent = consoleState.indent.slice(2); },
+    count(label = 'default') {
+        const { counts } = consoleUse(), key = `${label}`, n = (counts.get(key) ?? 0) + 1;
+        counts.set(key, n);
+        logText(1, `${key}: ${n}`);
+    },
+    countReset(label = 'default') { consoleUse().counts.delete(`${label}`); },
+    time(label = 'default') { consoleUse().timers.set(`${label}`, Date.now()); },
+    timeLog(label = 'default', ...args) { consoleTimer(`${label}`, args, false); },
+    timeEnd(label = 'default') { consoleTimer(`${label}`, [], true); } };
 
 /* ---- One call --------------------------------------------------------------------------- */
 
@@ -691,6 +755,7 @@ function enter(factory, env, input, count) {
     inText = input;
     ip = fp = bp = tp = 0;
     logLines = 0;
+    consoleState = null;
     if (jobs.length > 0) jobs = [];
     reset();
     try {

@@ -512,6 +512,28 @@ static void console_reaches_the_log(void **state)
                                 "3 node Error: e\n0 node null undefined\n");
     logged[0] = '\0';
     (void)fixture_run(fixture,
+                      "export default () => { console.log('%s is %d of %i, %f%%, %o %O%c.', 'a', "
+                      "7.9, '8px', 1.5, {b: 'c'}, ['d'], "
+                      "'css', 'more'); console.log('%s %q', 1, 2); console.log('100%', 5n); "
+                      "console.log('%d', 12345678901234567890n);"
+                      " console.log('%s'); console.log('%d %f', Symbol(), 'x'); "
+                      "console.group('g'); console.info('in'); "
+                      "console.group(); console.warn('deeper'); console.groupEnd(); "
+                      "console.groupEnd(); console.groupEnd(); "
+                      "console.count(); console.count(); console.countReset(); "
+                      "console.count('default'); console.assert(1 === 1, 'x'); "
+                      "console.assert(false, 'n is %d', 3); console.timeEnd('none'); "
+                      "console.table([[1]]); console.clear() }",
+                      sl_value_null());
+    assert_string_equal(logged,
+                        "1 node a is 7 of 8, 1.5%, {\"b\": \"c\"} [\"d\"]. more\n1 node 1 %q 2\n"
+                        "1 node 100% 5n\n1 node 12345678901234567890\n1 node %s\n1 node NaN NaN\n"
+                        "1 node g\n1 node   in\n2 node     deeper\n"
+                        "1 node default: 1\n1 node default: 2\n1 node default: 1\n"
+                        "3 node assertion failed: n is 3\n2 node none: no such timer\n"
+                        "1 node [[1]]\n");
+    logged[0] = '\0';
+    (void)fixture_run(fixture,
                       "export default () => { for (let i = 0; i < 1e3; i++) console.log(i) }",
                       sl_value_null());
     sl_script_log_set(NULL, NULL);
