@@ -60,6 +60,11 @@ void sl_log_set_level(enum sl_log_level level)
     atomic_store_explicit(&log_level, (int)level, memory_order_relaxed);
 }
 
+bool sl_log_is_on(enum sl_log_level level)
+{
+    return (int)level >= atomic_load_explicit(&log_level, memory_order_relaxed);
+}
+
 void sl_log_set_format(enum sl_log_format format)
 {
     atomic_store_explicit(&log_format, (int)format, memory_order_relaxed);
@@ -103,6 +108,9 @@ static size_t text_escape(char *buf, size_t size, const char *text)
             used += (size_t)snprintf(buf + used, size - used, "\n  ");
         } else if ((c < 0x20 && c != '\t') || c == 0x7f) {
             used += (size_t)snprintf(buf + used, size - used, "\\x%02x", c);
+        } else if (c == 0xc2 && ((unsigned char)text[1] & 0xe0) == 0x80) {
+            /* U+0080 to U+009F: terminals take them for control characters, too. */
+            used += (size_t)snprintf(buf + used, size - used, "\\x%02x", (unsigned char)*++text);
         } else {
             buf[used++] = (char)c;
         }
@@ -127,7 +135,7 @@ static void log_line_write(const char *line, size_t size)
 void sl_log(enum sl_log_level level, const char *fmt, ...)
 {
     static const char *const names[] = {"debug", "info", "warn", "error"};
-    if ((int)level < atomic_load_explicit(&log_level, memory_order_relaxed)) return;
+    if (!sl_log_is_on(level)) return;
 
     char text[LOG_LINE_SIZE / 2];
     va_list args;

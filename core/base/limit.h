@@ -46,6 +46,8 @@ enum {
     SL_SCRIPT_TIMEOUT_MS = 20,           /* default, inline */
     SL_SCRIPT_TIMEOUT_PROCESS_MS = 1000, /* default, worker process */
     SL_SCRIPT_MEMORY = 64 * 1024 * 1024,
+    SL_PRINTS_PER_SECOND = 100,  /* messages of scripts that a shard logs */
+    SL_PRINTS_WAITING_MAX = 512, /* for the control thread to write them */
     SL_SCRIPT_SOURCE_SIZE_MAX = 4 * 1024 * 1024,
 
     /* Worker processes of scripts, a shard. */

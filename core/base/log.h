@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum sl_log_level { SL_LOG_DEBUG, SL_LOG_INFO, SL_LOG_WARN, SL_LOG_ERROR };
@@ -16,6 +17,8 @@ typedef void sl_log_sink_fn(void *ctx, const char *line, size_t size);
 
 /* Set the lowest level that is written. Default: SL_LOG_INFO. Any thread. */
 void sl_log_set_level(enum sl_log_level level);
+/* True if a message of this level would be written. Any thread. */
+bool sl_log_is_on(enum sl_log_level level);
 void sl_log_set_format(enum sl_log_format format);
 
 /* Redirect lines; NULL: back to stderr. Call before threads start. */

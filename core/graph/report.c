@@ -60,10 +60,11 @@ static struct report *report_take(const struct sl_shard *shard)
     return NULL;
 }
 
-/* A bucket that holds a second's worth. */
-static bool may_report(struct sl_report_bucket *bucket, uint64_t now_ns)
+bool sl_report_may(struct sl_report_bucket *bucket, uint64_t now_ns, uint32_t per_second)
 {
-    uint64_t step_ns = SL_NS_PER_SEC / SL_REPORTS_PER_SECOND;
+    sl_assert(bucket != NULL);
+    sl_assert(per_second > 0);
+    uint64_t step_ns = SL_NS_PER_SEC / per_second;
     if (bucket->next_ns + SL_NS_PER_SEC < now_ns) bucket->next_ns = now_ns - SL_NS_PER_SEC;
     if (bucket->next_ns > now_ns) {
         bucket->dropped++;
@@ -145,7 +146,7 @@ void sl_report_error(struct sl_process *process, enum sl_log_level level,
     struct sl_shard *shard = process->shard;
     struct sl_report_bucket *bucket = &shard->reports[level == SL_LOG_ERROR];
     if (receiver == NULL || shard->control == NULL) return;
-    if (!may_report(bucket, shard->loop.now_ns)) return;
+    if (!sl_report_may(bucket, shard->loop.now_ns, SL_REPORTS_PER_SECOND)) return;
     struct report *report = report_take(shard);
     if (report == NULL) {
         bucket->dropped++;

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 
 struct sl_process;
+struct sl_report_bucket;
 struct sl_shard;
 struct sl_symbol;
 
@@ -24,6 +25,13 @@ typedef void sl_report_fn(enum sl_log_level level, const char *text);
 
 /* Set the receiver; NULL: reports are dropped. Before threads start. */
 void sl_report_set(sl_report_fn *fn);
+
+/*
+ * Ask a bucket that holds a second's worth; false: leave it out, which is counted in the bucket.
+ *
+ * now_ns  of any clock that starts beyond a second
+ */
+bool sl_report_may(struct sl_report_bucket *bucket, uint64_t now_ns, uint32_t per_second);
 
 /*
  * Report an error of a process: where it began, which node failed, and the chain.

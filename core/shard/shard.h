@@ -43,6 +43,7 @@ struct sl_shard {
     uint64_t span_key[2];               /* core/graph/span.c: random, zero until an id is made */
     uint64_t span_number;               /* ids made with it */
     struct sl_report_bucket reports[2]; /* core/graph/report.c: mistakes of clients, errors */
+    struct sl_report_bucket prints;     /* nodes/script/print.c */
     void *engine_states[16]; /* of nodes/script, by number of the language; each engine's own */
     /* Where packets of other shards go; set by core/graph. */
     void *remote;

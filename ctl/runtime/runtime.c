@@ -169,6 +169,12 @@ static int shards_alloc(struct sl_runtime *runtime, uint32_t count)
     return sl_remote_init(runtime->shards, count);
 }
 
+static void shard_started(struct sl_shard *shard)
+{
+    sl_remote_attach(shard);
+    sl_script_shard_init(shard);
+}
+
 static int shards_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
 {
     struct sl_runtime *runtime = ctx;
@@ -188,7 +194,7 @@ static int shards_load(struct sl_boot *boot, void *ctx, struct sl_diag *reterr)
             .stall_ns = cfg->stall_ms * SL_NS_PER_MS,
             .poller_new = shard_poller,
             .poller_ctx = runtime,
-            .started = sl_remote_attach,
+            .started = shard_started,
             .ended = sl_kinds_shard_fini,
         };
         r = sl_shard_start(runtime->shards[i], &shard_cfg, reterr);
@@ -603,6 +609,7 @@ int sl_runtime_new(const struct sl_runtime_config *cfg, struct sl_runtime **ret_
     sl_native_freeze();
     sl_report_set(report_log);
     sl_script_shards_set(cfg->cpus_count);
+    sl_script_prints_open();
     struct sl_runtime *runtime = aligned_alloc(128, sizeof(*runtime));
     if (runtime == NULL) return -ENOMEM;
     memset(runtime, 0, sizeof(*runtime));

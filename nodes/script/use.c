@@ -312,6 +312,7 @@ enum sl_step sl_script_use_begin(const struct sl_script_use *use, void *instance
 
 void sl_script_shard_fini(struct sl_shard *shard)
 {
+    sl_script_prints_close(shard);
     sl_worker_shard_fini(shard);
     size_t count;
     const char *const *names = sl_engine_names(&count);

@@ -91,5 +91,17 @@ enum sl_step sl_script_use_begin(const struct sl_script_use *use, void *instance
                                  struct sl_call *call, struct sl_value value, bool is_test,
                                  struct sl_worker_wait *wait);
 
+/*
+ * Send what scripts print on shards to the control thread's log: SL_PRINTS_PER_SECOND a shard, with a
+ * note of those left out. Before threads start.
+ */
+void sl_script_prints_open(void);
+
+/* First thing on a shard's thread. */
+void sl_script_shard_init(struct sl_shard *shard);
+
+/* For sl_script_shard_fini. */
+void sl_script_prints_close(const struct sl_shard *shard);
+
 /* Free the languages' states of a shard that ends, and its workers. Shard thread. */
 void sl_script_shard_fini(struct sl_shard *shard);

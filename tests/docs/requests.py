@@ -117,6 +117,7 @@ def check_example(sluice, path):
         expect("link", value, {"href": "http://example.com/b%20c?q=1", "query": [["q", "1"]]})
         _, _, value = server.post("/sorted", b"[3, 1, 9007199254740993, 2]")
         expect("sorted", value, [1, 2, 3, 9007199254740993])
+        server.wait_for("an order of 1 items")
 
 
 def check_lua(sluice, path):
@@ -151,7 +152,33 @@ def check_headers(sluice, language, code):
             expect(f"{language} names", given, ["Connection", "Content-Length", "Etag", "Host", "X-Api-Key", "X_y"])
 
 
+FLOOD = r"""export default (self) => {
+  for (let i = 0; i < 50; i++) console.log('mark' + ' \x1b[2K\rfake\x9b2J\n2026-01-01T00:00:00.000Z error forged');
+  return self.path;
+}"""
+
+
+def check_flood(sluice):
+    """1,000 requests with 50 messages each: few are written, and none looks like another's."""
+    text = "- {kind: listener, name: l, protocol: http, port: 8000, ports: {out: [{name: flood, port: in}]}}\n" + \
+        f"- {{kind: snippet, name: flood, language: javascript, code: {json.dumps(FLOOD)}}}\n"
+    with Server(sluice, text) as server:
+        begin = time.monotonic()
+        for _ in range(1000):
+            server.ask(["GET / HTTP/1.1"])
+        seconds = time.monotonic() - begin
+        time.sleep(1.5)  # the bucket fills again
+        server.ask(["GET / HTTP/1.1"])
+        server.wait_for("more left out)")
+        lines = server.log.split("\n")
+        marks = sum("mark" in line for line in lines)
+        expect("flood", 0 < marks <= 100 * 64 * (seconds + 3) and marks < 25000, True)
+        expect("forged", [line for line in lines if re.match("2026-01-01|fake", line)], [])
+        expect("escapes", [line for line in lines if "\x1b" in line or "\x9b" in line or "\r" in line], [])
+
+
 def main():
+    check_flood(sys.argv[1])
     sluice = sys.argv[1]
     check_example(sluice, sys.argv[2])
     version = subprocess.run([sluice, "version"], capture_output=True, text=True, check=True, timeout=60).stdout
