@@ -99,7 +99,7 @@ long run_start(struct fixture *fixture, const char *fmt, ...)
     static char text[RUN_TEXT_SIZE];
     for (int waited = 0; waited < START_WAIT_MS; waited += START_STEP_MS) {
         file_get(fixture->dir, ".log", text);
-        if (strstr(text, "shard") != NULL) return pid;
+        if (strstr(text, ": ready, ") != NULL) return pid;
         if (waitpid(pid, NULL, WNOHANG) == pid) break;
         (void)poll(NULL, 0, START_STEP_MS);
     }
