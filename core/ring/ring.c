@@ -342,15 +342,19 @@ int sl_ring_peek(struct sl_ring_consumer *consumer, struct sl_ring_view *ret_vie
     struct sl_ring_record record = {0};
     int r = next_record(consumer, &record);
     if (r <= 0) return r;
-    struct sl_ring_view view = {.kind = record.kind, .size = record.size};
-    view.data = consumer->map.data + (consumer->head & consumer->map.data_mask) + sizeof(record);
-    if (record.kind & SL_RING_KIND_SLAB) {
-        r = slab_resolve(consumer, &record, &view.data, &view.size);
+    const uint8_t *data =
+        consumer->map.data + (consumer->head & consumer->map.data_mask) + sizeof(record);
+    size_t size = record.size;
+    bool is_slab = (record.kind & SL_RING_KIND_SLAB) != 0;
+    if (is_slab) {
+        r = slab_resolve(consumer, &record, &data, &size);
         if (r < 0) return r;
-        view.kind &= ~SL_RING_KIND_SLAB;
-        view.is_slab = true;
     }
-    *ret_view = view;
+    /* Field by field: a copy of a whole view would wait for the stores that made it. */
+    ret_view->data = data;
+    ret_view->size = size;
+    ret_view->kind = record.kind & ~SL_RING_KIND_SLAB;
+    ret_view->is_slab = is_slab;
     return 1;
 }
 

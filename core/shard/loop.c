@@ -7,6 +7,8 @@
 unsigned sl_mailbox_run(struct sl_mailbox *mailbox)
 {
     sl_assert(mailbox != NULL);
+    /* An exchange is dear, and most turns find nothing; what comes now is seen in the next. */
+    if (atomic_load_explicit(&mailbox->head, memory_order_relaxed) == NULL) return 0;
     struct sl_mail *mail = atomic_exchange_explicit(&mailbox->head, NULL, memory_order_acquire);
     struct sl_mail *oldest = NULL;
     unsigned count = 0;
@@ -28,35 +30,92 @@ unsigned sl_mailbox_run(struct sl_mailbox *mailbox)
 enum {
     TICKS_FIRST_NS = 20 * 1000 * 1000,   /* so long the clock and the ticks are compared at first */
     TICKS_AGAIN_NS = 1000 * 1000 * 1000, /* and then so often */
+    TICKS_TRUST_NS = 1000 * 1000,        /* so long ticks alone say the time */
+    TICKS_OFF_NS = 2000,                 /* unless they may be further off than that */
+    TICKS_OFF_SHARE = 1000,              /* of the time compared, to find how long one is */
+    TICKS_TRIES = 5,
 };
 
-static __attribute__((cold)) void ticks_scale(struct sl_loop *loop)
+/* Clock and ticks side by side; returns how many ticks lay between, which is how far they may be off. */
+static uint64_t pair_read(struct sl_loop *loop, uint64_t *ret_ns, uint64_t *ret_ticks)
 {
-    struct sl_loop_ticks *ticks = &loop->ticks;
-    double ns = (double)(loop->now_ns - ticks->first_ns);
-    double count = (double)(ticks->woken - ticks->first);
-    if (count <= 0) return;
-    ticks->scale = (uint64_t)(ns * (double)(1 << 24) / count);
-    ticks->scaled_ns = loop->now_ns;
+    uint64_t before = sl_tsc_read();
+    *ret_ns = sl_clock_now_ns(loop->clock);
+    *ret_ticks = sl_tsc_read();
+    return *ret_ticks - before;
 }
 
-static void ticks_woken(struct sl_loop *loop)
+/* How long a tick is. Not from a pair in whose middle this thread was put aside. */
+static __attribute__((cold)) void ticks_scale(struct sl_loop *loop, uint64_t off)
 {
     struct sl_loop_ticks *ticks = &loop->ticks;
-    loop->timed_left = SL_LOOP_TIMED_MIN;
-    if (!ticks->steady) return;
-    ticks->woken = sl_tsc_read();
+    uint64_t count = ticks->synced - ticks->first;
+    if (count == 0 || off > count / TICKS_OFF_SHARE) return;
+    double ns = (double)(ticks->synced_ns - ticks->first_ns);
+    ticks->scale = (uint64_t)(ns * (double)(1 << 24) / (double)count);
+    ticks->scaled_ns = ticks->synced_ns;
+}
+
+/* Ask the clock, and compare the ticks with it. */
+static void clock_read(struct sl_loop *loop)
+{
+    struct sl_loop_ticks *ticks = &loop->ticks;
+    uint64_t now_ns;
+    uint64_t off = pair_read(loop, &now_ns, &ticks->woken);
+    /* The ticks may have been a little ahead; the loop's time never goes back. */
+    if (now_ns > loop->now_ns) loop->now_ns = now_ns;
+    ticks->synced = ticks->woken;
+    ticks->synced_ns = now_ns;
     uint64_t wait_ns = ticks->scale != 0 ? TICKS_AGAIN_NS : TICKS_FIRST_NS;
-    if (__builtin_expect(loop->now_ns - ticks->scaled_ns > wait_ns, 0)) ticks_scale(loop);
+    if (__builtin_expect(now_ns - ticks->scaled_ns > wait_ns, 0)) ticks_scale(loop, off);
+    ticks->trusted = 0;
+    if (ticks->scale == 0 || (off * ticks->scale) >> 24 > TICKS_OFF_NS) return;
+    ticks->trusted = ((uint64_t)TICKS_TRUST_NS << 24) / ticks->scale;
+}
+
+/* The time, once a turn: of the clock, or for the turns within a millisecond of the ticks. */
+static void now_read(struct sl_loop *loop)
+{
+    struct sl_loop_ticks *ticks = &loop->ticks;
+    if (!ticks->steady) {
+        loop->now_ns = sl_clock_now_ns(loop->clock);
+        return;
+    }
+    ticks->woken = sl_tsc_read();
+    uint64_t passed = ticks->woken - ticks->synced;
+    if (passed >= ticks->trusted) {
+        clock_read(loop);
+        return;
+    }
+    uint64_t now_ns = ticks->synced_ns + ((passed * ticks->scale) >> 24);
+    if (now_ns > loop->now_ns) loop->now_ns = now_ns;
+}
+
+/* The first pair, from which all is counted: the closest of a few. */
+static void ticks_init(struct sl_loop *loop)
+{
+    struct sl_loop_ticks *ticks = &loop->ticks;
+    uint64_t best = UINT64_MAX;
+    ticks->steady = loop->clock->has_ticks && sl_tsc_is_steady();
+    for (int i = 0; ticks->steady && i < TICKS_TRIES; i++) {
+        uint64_t ns;
+        uint64_t count;
+        uint64_t off = pair_read(loop, &ns, &count);
+        if (off >= best) continue;
+        best = off;
+        ticks->first = count;
+        ticks->first_ns = ns;
+    }
+    ticks->scaled_ns = loop->now_ns;
 }
 
 /* The poller is back from the kernel: time has passed, and events are about to run. */
 static void loop_woken(struct sl_poller *poller)
 {
     struct sl_loop *loop = poller->owner;
-    loop->now_ns = sl_clock_now_ns(loop->clock);
+    now_read(loop);
     loop->waited_ns = loop->now_ns;
-    ticks_woken(loop);
+    loop->timed_left = SL_LOOP_TIMED_MIN;
     if (loop->sleeping && loop->online != NULL) loop->online(loop);
     loop->sleeping = false;
 }
@@ -70,10 +129,7 @@ void sl_loop_init(struct sl_loop *loop, struct sl_poller *poller, struct sl_cloc
     *loop = (struct sl_loop){.poller = poller, .clock = clock, .mem = mem};
     loop->now_ns = sl_clock_now_ns(clock);
     loop->waited_ns = loop->now_ns;
-    loop->ticks.steady = clock->has_ticks && sl_tsc_is_steady();
-    loop->ticks.first = sl_tsc_read();
-    loop->ticks.first_ns = loop->now_ns;
-    loop->ticks.scaled_ns = loop->now_ns;
+    ticks_init(loop);
     sl_timers_init(&loop->timers, loop->now_ns);
     sl_list_init(&loop->tasks);
     sl_list_init(&loop->late_tasks);

@@ -32,7 +32,8 @@ struct sl_task {
 
 /*
  * The clock inside a turn: now_ns and the ticks that stood beside it when the poller was back, and
- * how long a tick is, found by comparing the two over the life of the loop.
+ * how long a tick is, found by comparing the two over the life of the loop. Turns that follow each
+ * other closely ask the clock once a millisecond, and reckon by ticks between.
  */
 struct sl_loop_ticks {
     bool steady;    /* false: durations come from the clock */
@@ -41,6 +42,9 @@ struct sl_loop_ticks {
     uint64_t first; /* ticks at first_ns */
     uint64_t first_ns;
     uint64_t scaled_ns; /* when `scale` was found */
+    uint64_t synced;    /* ticks at synced_ns */
+    uint64_t synced_ns; /* of the clock, when it was asked last */
+    uint64_t trusted;   /* ticks from there in which the clock is not asked; 0: it always is */
 };
 
 enum { SL_LOOP_TIMED_MIN = 4 }; /* node calls of one turn that are always timed */
@@ -58,7 +62,7 @@ struct sl_loop {
     struct sl_poller *poller; /* owned */
     struct sl_clock *clock;
     struct sl_mem *mem; /* owned */
-    uint64_t now_ns;    /* of the clock, read once a turn when the poller is back */
+    uint64_t now_ns;    /* of the clock, found once a turn when the poller is back */
     struct sl_timers timers;
     struct sl_list tasks;
     struct sl_list late_tasks;

@@ -277,6 +277,31 @@ static void loop_post_of_many_threads_arrives_once_and_in_order(void **state)
     sl_loop_fini(&busy);
 }
 
+/* Turns close together reckon by ticks: never off the clock by much, never back. */
+static void loop_time_reckoned_by_ticks_stays_with_the_clock(void **state)
+{
+    enum { RUN_MS = 80, OFF_NS = 50 * 1000 };
+    (void)state;
+    struct sl_clock *clock = sl_clock_system();
+    struct note_poller quick = {.base.ops = &note_ops, .base.clock = clock};
+    struct sl_loop turning;
+    sl_loop_init(&turning, &quick.base, clock, sl_mem_new(1 << 20));
+    uint64_t end_ns = sl_clock_now_ns(clock) + RUN_MS * SL_NS_PER_MS;
+    uint64_t before_ns = 0;
+    uint64_t last_ns = 0;
+    while (before_ns < end_ns) {
+        notes[0] = '\0';
+        before_ns = sl_clock_now_ns(clock);
+        sl_loop_turn(&turning, 0);
+        uint64_t after_ns = sl_clock_now_ns(clock);
+        assert_true(turning.now_ns >= last_ns);
+        assert_true(turning.now_ns + OFF_NS >= before_ns);
+        assert_true(turning.now_ns <= after_ns + OFF_NS);
+        last_ns = turning.now_ns;
+    }
+    sl_loop_fini(&turning);
+}
+
 #define WITH_LOOP(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -287,6 +312,7 @@ int main(void)
         WITH_LOOP(loop_turn_of_who_may_not_sleep_only_looks),
         WITH_LOOP(loop_post_wakes_only_for_the_first_mail),
         WITH_LOOP(loop_turn_that_takes_too_long_is_told),
+        cmocka_unit_test(loop_time_reckoned_by_ticks_stays_with_the_clock),
         cmocka_unit_test(loop_post_of_many_threads_arrives_once_and_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
