@@ -21,6 +21,7 @@ enum {
     AGREE = 2,      /* tries that must agree on a rate */
     TRIES_MAX = 3,  /* valid ones: then the majority decides */
     LATE_MAX = 4,   /* tries with a late generator in a row: it can do no better */
+    LATE_RATES = 4, /* of these in a row from the top: the machine has no core for it */
     LONG_RATES = 8, /* rates that are tried at full length */
 };
 
@@ -93,6 +94,7 @@ static int halve(const struct sl_capacity_plan *plan, struct sl_capacity *capaci
     double low = 0;
     double high = fmax(plan->rate_guess * 1.05, RATE_MIN * 2);
     bool high_was_tried = false;
+    int late = 0;
     for (;;) {
         enum verdict verdict;
         double rate = low > 0 ? sqrt(low * high) : high / 2;
@@ -107,6 +109,9 @@ static int halve(const struct sl_capacity_plan *plan, struct sl_capacity *capaci
             high_was_tried = true;
             capacity->is_generator_bound = verdict == VERDICT_LATE;
         }
+        /* A lower rate does not help: it is the machine. */
+        late = verdict == VERDICT_LATE ? late + 1 : 0;
+        if (low == 0 && late == LATE_RATES) break;
     }
     *ret_low = low;
     *ret_high = high_was_tried ? high : 0;

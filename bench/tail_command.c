@@ -117,6 +117,7 @@ struct tail {
     struct tail_values values;
     struct sl_endpoint endpoints[TARGETS_MAX]; /* array of `count` */
     double capacities[TARGETS_MAX];            /* a second; 0: not needed */
+    bool are_bound[TARGETS_MAX];               /* by the generator; the server may do more */
     struct level levels[LEVELS_MAX];           /* array of `levels_count` */
     struct sl_run_config configs[LEVELS_MAX][TARGETS_MAX];
     struct sl_pairs pairs; /* target `level * count + endpoint` */
@@ -222,17 +223,23 @@ static int capacity_find(struct tail *tail, uint32_t index, struct sl_diag *rete
     }
     int err =
         sl_capacity_find(&config, &tail->goal, tail->values.step_ns, &capacity, &result, reterr);
+    struct sl_fmt waited = sl_fmt_percent(result.waited_share);
     sl_run_result_fini(&result);
     if (err < 0) return err;
     tail->capacities[index] = capacity.rate;
+    tail->are_bound[index] = capacity.is_generator_bound;
     if (capacity.rate > 0 || sl_run_is_stopped()) return 0;
     err = sl_diag_set(reterr, "no_capacity", (struct sl_pos){0, 0}, "%s: %s held at no rate",
                       tail->endpoints[index].name, tail->values.goal);
-    sl_diag_hint(reterr, capacity.is_generator_bound
-                             ? "the generator could not time enough: --priority fifo:1 takes it "
-                               "before other work; or give rates: --at 20k"
-                             : "try a wider --goal, or give rates: --at 20k; on a busy machine the "
-                               "server waits for its core: --priority fifo:1");
+    if (capacity.is_generator_bound) {
+        sl_diag_hint(reterr,
+                     "the generator waited for its core %s of the time and could time too little: "
+                     "--priority fifo:1 puts it before other work; or give rates: --at 20k",
+                     waited.text);
+    } else {
+        sl_diag_hint(reterr, "try a wider --goal, or give rates: --at 20k; on a busy machine the "
+                             "server waits for its core: --priority fifo:1");
+    }
     return err;
 }
 
@@ -362,10 +369,11 @@ static void text_print(FILE *out, const struct tail *tail)
                   sl_fmt_ns((double)pairs->slot_ns).text);
     for (uint32_t i = 0; i < tail->count; i++) {
         if (tail->capacities[i] <= 0) continue;
-        (void)fprintf(out, "  capacity of %s: %s/s%s%s\n", tail->endpoints[i].name,
+        (void)fprintf(out, "  capacity of %s: %s/s%s%s%s\n", tail->endpoints[i].name,
                       sl_fmt_count((uint64_t)tail->capacities[i]).text,
                       tail->values.capacity != NULL ? " (given)" : " with ",
-                      tail->values.capacity != NULL ? "" : tail->values.goal);
+                      tail->values.capacity != NULL ? "" : tail->values.goal,
+                      tail->are_bound[i] ? " (the generator's limit; the server may do more)" : "");
     }
     for (uint32_t l = 0; l < tail->levels_count; l++) {
         (void)fprintf(out, "\n");
@@ -420,7 +428,10 @@ static void target_json(struct sl_json *json, const struct tail *tail, uint32_t 
     sl_json_begin(json, NULL, '{');
     sl_json_string(json, "name", target->name);
     sl_json_number(json, "rate_s", target->config->rate_from, 1);
-    if (tail->capacities[i] > 0) sl_json_number(json, "capacity_s", tail->capacities[i], 1);
+    if (tail->capacities[i] > 0) {
+        sl_json_number(json, "capacity_s", tail->capacities[i], 1);
+        sl_json_bool(json, "capacity_generator_bound", tail->are_bound[i]);
+    }
     sl_json_uint(json, "requests", target->requests);
     sl_json_uint(json, "errors", target->errors);
     sl_json_uint(json, "late_slots", target->invalid_count);
