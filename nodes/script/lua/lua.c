@@ -298,6 +298,7 @@ static void call_close(struct lua_instance *instance, int status)
 {
     struct lua_shard *shard = instance->shard;
     lua_State *L = shard->L;
+    shard->used_max = SIZE_MAX; /* what follows must not raise */
     lua_settop(L, 1);
     if (__builtin_expect(status != 0, 0)) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, shard->ref_reset);

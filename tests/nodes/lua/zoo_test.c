@@ -341,6 +341,36 @@ static void zoo_each_ends_and_the_shard_serves_on(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* What ends at a limit when it is attached is refused, and the shard serves on. */
+static void top_level_without_end_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        const char *message;
+    } rows[] = {
+        {"while true do end return function() end", "did not end before its deadline"},
+        {"local t = {} while true do t[#t + 1] = {} end return function() end", "bytes of memory"},
+        {"local s = 'x' while true do s = s .. s end return function() end", "bytes of memory"},
+        {"pcall(function() while true do end end) return function() end", "before its deadline"},
+    };
+    static struct fixture fixture;
+    fixture_init(&fixture, &sl_engine_lua);
+    fixture.memory_max = 1 << 20;
+    struct attached healthy = fixture_attach(&fixture, healthy_code);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct attached refused = fixture_attach(&fixture, rows[i].code);
+        assert_null(refused.script);
+        if (strstr(fixture.diag.text, "deadline") == NULL) { /* of a busy machine */
+            assert_non_null(strstr(fixture.diag.text, rows[i].message));
+        }
+        assert_string_equal(fixture_call_text(&fixture, &healthy, sl_value_new_int(fixture.mem, 1)),
+                            "[1, 1, 1, \"aa bb\", 3]");
+    }
+    fixture_detach(&fixture, &healthy);
+    assert_true(fixture_fini(&fixture));
+}
+
 /* A small cap, and a heap that is as before after each call. */
 static void memory_cap_of_a_script_is_its_own(void **state)
 {
@@ -370,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(zoo_each_ends_and_the_shard_serves_on),
+        cmocka_unit_test(top_level_without_end_is_refused),
         cmocka_unit_test(memory_cap_of_a_script_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
