@@ -10,6 +10,7 @@
 enum {
     TERMS_MAX = 256, /* of one program */
     WORK_MAX = 1024, /* charges of one search of a text that need not be counted */
+    LOOP_MAX = 64,   /* elements whose turns need not be */
 };
 
 /* ------------------------------------------------------------------------------------------ */
@@ -17,7 +18,8 @@ enum {
 
 struct maker {
     struct sl_cel_gen *gen;
-    bool failed; /* the tree is no predicate */
+    const struct sl_cel_node *loop; /* whose body this is, or NULL */
+    bool failed;                    /* the tree is no predicate */
 };
 
 static int32_t give_up(struct maker *maker)
@@ -26,17 +28,25 @@ static int32_t give_up(struct maker *maker)
     return SL_CEL_GOES_FALSE;
 }
 
-/* The keys of a path from variable 0, which every run binds; false if the node is none. */
+/* True if paths may begin here: at variable 0, which every run binds; in a body at the element. */
+static bool can_begin(const struct maker *maker, const struct sl_cel_node *base)
+{
+    const struct sl_cel_options *options = maker->gen->options;
+    if (maker->loop != NULL) return base->meaning == SL_CEL_M_LOCAL && base->binder == maker->loop;
+    if (base->meaning != SL_CEL_M_VAR || base->index != 0) return false;
+    return options->decls_count > 0 && options->decls[0].always;
+}
+
+/* The keys of a path; false if the node is none. */
 static bool path_read(struct maker *maker, const struct sl_cel_node *node, struct sl_cel_term *term)
 {
     struct sl_slice key;
     uint32_t count = 0;
     const struct sl_cel_node *base = node;
     for (; sl_cel_gen_is_step(base, &key); base = base->args[0]) count++;
-    bool unpacked = base->meaning == SL_CEL_M_KEY && base->regs[0] == 0;
-    bool bound = base->meaning == SL_CEL_M_VAR && base->index == 0;
-    bound &= maker->gen->options->decls_count > 0 && maker->gen->options->decls[0].always;
-    if (!unpacked && (!bound || count == 0)) return false;
+    bool unpacked = base->meaning == SL_CEL_M_KEY && base->regs[0] == 0 && maker->loop == NULL;
+    if (!unpacked && !can_begin(maker, base)) return false;
+    if (!unpacked && count == 0 && maker->loop == NULL) return false;
     term->count = count + unpacked;
     term->key = maker->gen->keys.count;
     for (uint32_t i = 0; i < term->count; i++) (void)sl_cel_gen_key(maker->gen, SL_SLICE(""), 0);
@@ -125,6 +135,23 @@ static bool call_read(struct maker *maker, const struct sl_cel_node *node, struc
     return true;
 }
 
+static int32_t make(struct maker *maker, const struct sl_cel_node *node, int32_t yes, int32_t no);
+
+/* list.exists(x, body), list.all(x, body) */
+static bool loop_read(struct maker *maker, const struct sl_cel_node *node, struct sl_cel_term *term)
+{
+    bool exists = node->op == SL_CEL_LOOP_EXISTS;
+    if (!exists && node->op != SL_CEL_LOOP_ALL) return false;
+    if (node->vars[1].size > 0 || node->count != 2 || maker->loop != NULL) return false;
+    term->test = SL_CEL_TEST_LOOP;
+    term->decides = exists;
+    if (!path_read(maker, node->args[0], term)) return false;
+    maker->loop = node;
+    term->body = make(maker, node->args[1], SL_CEL_GOES_TRUE, SL_CEL_GOES_FALSE);
+    maker->loop = NULL;
+    return !maker->failed && term->body >= 0;
+}
+
 /* One test, with where it leads. */
 static int32_t leaf(struct maker *maker, const struct sl_cel_node *node, int32_t yes, int32_t no)
 {
@@ -140,6 +167,8 @@ static int32_t leaf(struct maker *maker, const struct sl_cel_node *node, int32_t
         last.flags = 0;
         term.test = SL_CEL_TEST_HAS;
         done = path_read(maker, &last, &term);
+    } else if (node->kind == SL_CEL_N_LOOP) {
+        done = loop_read(maker, node, &term);
     } else if (sl_cel_gen_is_step(node, &(struct sl_slice){NULL, 0}) ||
                node->kind == SL_CEL_N_IDENT) {
         done = path_read(maker, node, &term);
@@ -203,12 +232,14 @@ static void gate_init(struct sl_cel_instance *instance, uint32_t number)
                                  .kind = term->with.kind,
                                  .step = instance->steps + term->key,
                                  .end = instance->steps + term->key + term->count,
+                                 .decides = term->decides,
                                  .with = &term->with};
     const int32_t leads[2] = {term->no, term->yes};
     for (int i = 0; i < 2; i++) {
         if (leads[i] >= 0) gate->next[i] = &instance->gates[leads[i]];
         gate->answers[i] = leads[i] == SL_CEL_GOES_TRUE;
     }
+    if (term->test == SL_CEL_TEST_LOOP) gate->body = &instance->gates[term->body];
     if (term->test == SL_CEL_TEST_MATCHES) gate->regex = instance->regexes[term->pattern];
     if (term->with.kind != SL_CEL_STRING) return;
     gate->key = (struct sl_cel_key){.data = term->with.ptr, .size = term->with.len};
@@ -273,6 +304,19 @@ int sl_cel_gate_test_has(struct sl_value at, const struct sl_cel_gate *gate)
     if (count > 1) at = sl_cel_walk(at, gate->step, count - 1);
     if (at.cell == NULL || at.cell->kind != SL_VALUE_MAP) return -1;
     return sl_cel_step_find(at, gate->end - 1) != NULL;
+}
+
+/* Each element until one decides. Where the body gives up, the machine runs all of it. */
+int sl_cel_gate_test_loop(struct sl_value list, const struct sl_cel_gate *gate)
+{
+    if (list.cell->kind != SL_VALUE_LIST || list.cell->len > LOOP_MAX) return -1;
+    const struct sl_cell *cell = list.buf->cells + list.cell->word;
+    for (const struct sl_cell *end = cell + list.cell->len; cell < end; cell++) {
+        int holds = sl_cel_gates_test(gate->body, sl_value_at_cell(list.buf, cell));
+        if (__builtin_expect(holds < 0, 0)) return -1;
+        if (holds == gate->decides) return gate->decides;
+    }
+    return !gate->decides;
 }
 
 int sl_cel_predicate_test(const struct sl_cel_instance *instance, struct sl_value self)

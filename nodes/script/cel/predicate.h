@@ -12,6 +12,9 @@
  * long text) ends the attempt, and the machine runs the whole expression from its beginning: so
  * failures, && and || that absorb them, costs and conversions are the machine's alone. An expression
  * with a part that is no such test has no terms.
+ *
+ * exists() and all() over a short list are a test, too: their body is a predicate of its own, whose
+ * paths begin at the element. There are no loops in a body.
  */
 #pragma once
 
@@ -28,6 +31,7 @@ enum sl_cel_test {
     SL_CEL_TEST_ENDS,     /* .endsWith(with) */
     SL_CEL_TEST_CONTAINS, /* .contains(with) */
     SL_CEL_TEST_MATCHES,  /* .matches(pattern) */
+    SL_CEL_TEST_LOOP,     /* .exists(x, body) or .all(x, body) over a list */
 };
 
 enum { SL_CEL_GOES_TRUE = -1, SL_CEL_GOES_FALSE = -2 }; /* else the number of a term */
@@ -36,11 +40,13 @@ enum { SL_CEL_GOES_TRUE = -1, SL_CEL_GOES_FALSE = -2 }; /* else the number of a 
 struct sl_cel_term {
     uint8_t test;     /* enum sl_cel_test */
     uint8_t relation; /* enum sl_cel_relation */
-    uint32_t key;     /* first key of the path, which begins at variable 0 */
-    uint32_t count;   /* of keys, >= 1 */
-    int32_t yes;      /* where to go on */
+    uint32_t key; /* first key of the path, which begins at variable 0, in a body at the element */
+    uint32_t count; /* of keys, >= 1; in a body >= 0 */
+    int32_t yes;    /* where to go on */
     int32_t no;
     uint32_t pattern;       /* of MATCHES */
+    int32_t body;           /* of LOOP: the first term of the test of an element … */
+    bool decides;           /* … whose result this ends the loop, and is its own */
     struct sl_cel_val with; /* in the arena of the program */
 };
 
@@ -53,6 +59,8 @@ struct sl_cel_gate {
     struct sl_cel_step *end;
     const struct sl_cel_gate *next[2]; /* for no, yes; NULL: the answer is `answers` */
     bool answers[2];
+    bool decides; /* of LOOP */
+    const struct sl_cel_gate *body;
     struct sl_cel_step text; /* `with` in the form that a short text is compared in */
     struct sl_cel_key key;   /* what `text` points to */
     const struct sl_cel_val *with;
@@ -76,3 +84,4 @@ int sl_cel_predicate_test(const struct sl_cel_instance *instance, struct sl_valu
 /* The tests of a found value that predicate_fast.h leaves out; 1, 0 or -1. */
 int sl_cel_gate_test_text(struct sl_value value, const struct sl_cel_gate *gate);
 int sl_cel_gate_test_has(struct sl_value at, const struct sl_cel_gate *gate);
+int sl_cel_gate_test_loop(struct sl_value list, const struct sl_cel_gate *gate);

@@ -57,7 +57,7 @@ static SL_CEL_FORCED int sl_cel_gate_test(struct sl_value at, const struct sl_ce
     struct sl_cel_step *step = gate->step;
     struct sl_cel_step *end = gate->end;
     if (gate->test == SL_CEL_TEST_HAS) return sl_cel_gate_test_has(at, gate);
-    do {
+    for (; step != end; step++) {
         if (__builtin_expect(at.cell->kind != SL_VALUE_MAP, 0)) {
             if (at.cell->kind < SL_VALUE_REF) return -1;
             at = sl_value_resolve_slow(at.buf, at.cell);
@@ -65,15 +65,28 @@ static SL_CEL_FORCED int sl_cel_gate_test(struct sl_value at, const struct sl_ce
         }
         at.cell = sl_cel_step_find(at, step);
         if (__builtin_expect(at.cell == NULL, 0)) return -1;
-    } while (++step != end);
+    }
     at = sl_value_at_cell(at.buf, at.cell);
     switch ((enum sl_cel_test)gate->test) {
     case SL_CEL_TEST_EQUAL: return sl_cel_gate_test_equal(at, gate);
     case SL_CEL_TEST_ORDER: return sl_cel_gate_test_order(at, gate);
     case SL_CEL_TEST_STARTS:
     case SL_CEL_TEST_ENDS: return sl_cel_gate_test_end(at, gate);
+    case SL_CEL_TEST_LOOP: return sl_cel_gate_test_loop(at, gate);
     case SL_CEL_TEST_TRUE: return at.cell->kind == SL_VALUE_BOOL ? at.cell->word != 0 : -1;
     default: return sl_cel_gate_test_text(at, gate);
+    }
+}
+
+/* From gate to gate: 1, 0 or -1. */
+static SL_CEL_FORCED int sl_cel_gates_test(const struct sl_cel_gate *gate, struct sl_value at)
+{
+    for (;;) {
+        int holds = sl_cel_gate_test(at, gate);
+        if (__builtin_expect(holds < 0, 0)) return -1;
+        const struct sl_cel_gate *next = gate->next[holds];
+        if (next == NULL) return gate->answers[holds];
+        gate = next;
     }
 }
 
@@ -81,12 +94,5 @@ static SL_CEL_FORCED int sl_cel_gate_test(struct sl_value at, const struct sl_ce
 static SL_CEL_FORCED int sl_cel_predicate_test_fast(const struct sl_cel_instance *instance,
                                                     struct sl_value self)
 {
-    const struct sl_cel_gate *gate = instance->entry;
-    for (;;) {
-        int holds = sl_cel_gate_test(self, gate);
-        if (__builtin_expect(holds < 0, 0)) return -1;
-        const struct sl_cel_gate *next = gate->next[holds];
-        if (next == NULL) return gate->answers[holds];
-        gate = next;
-    }
+    return sl_cel_gates_test(instance->entry, self);
 }

@@ -40,6 +40,14 @@ static const char *const payloads[] = {
     "{\"v\": \"b text that is longer than sixteen bytes\"}",
     "{\"v\": []}",
     "{\"v\": [1, 2]}",
+    "{\"v\": [18, 18.5, 7, -1], \"w\": true}",
+    "{\"v\": [\"a\", \"POST\", \"application/json\", \"/api/v1/orders\"]}",
+    "{\"v\": [\"a text that is longer than sixteen bytes\", \"abc\"]}",
+    "{\"v\": [true, false]}",
+    "{\"v\": [true, 1, \"a\", null, {}, []]}",
+    "{\"v\": [{\"k\": \"POST\"}, {\"z\": 1, \"k\": true}, {\"k\": 5}]}",
+    "{\"v\": [{\"k\": true}, {\"z\": 1}]}",
+    "{\"v\": [{\"a-very-long-name-of-a-key\": 5}, [1]]}",
     "{\"v\": {}}",
     "{\"v\": {\"k\": 1}}",
     "{\"w\": true, \"v\": {\"k\": true}}",
@@ -203,13 +211,73 @@ static void predicate_conditions_same_as_machine(void **state)
 static void predicate_other_expressions_have_none(void **state)
 {
     static const char *const codes[] = {
-        "self.v + 1 == 2",      "self.v.size() == 1",     "self.v.exists(x, x == 1)",
-        "self.v == self.w",     "self == 'text'",         "env.NAME == 'a'",
-        "self.v in [self.w]",   "self.v in [1, 2]",       "self.v == 18 && self.v + 1 == 19",
-        "'a'.contains(self.v)", "self.v.matches(self.w)",
+        "self.v + 1 == 2",
+        "self.v.size() == 1",
+        "self.v.exists(x, x + 1 == 2)",
+        "self.v == self.w",
+        "self == 'text'",
+        "env.NAME == 'a'",
+        "self.v in [self.w]",
+        "self.v in [1, 2]",
+        "self.v == 18 && self.v + 1 == 19",
+        "'a'.contains(self.v)",
+        "self.v.matches(self.w)",
+        "self.v.exists_one(x, x == 1)",
+        "self.v.exists(i, x, x == 1)",
+        "self.v.exists(x, self.w)",
+        "self.v.map(x, x)[0] == 1",
+        "self.v.exists(x, x.all(y, y == 1))",
+        "[1, 2].exists(x, x == 1) && self.w == self.v",
     };
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
         compare_all(*state, codes[i], false);
+    }
+}
+
+/* A test with the element `x` in place of self.v; false if it is of something else. */
+static bool body_make(char *out, const char *test)
+{
+    size_t at = 0;
+    if (strncmp(test, "self.v", 6) == 0) {
+        at = (size_t)sprintf(out, "x%s", test + 6);
+    } else if (strncmp(test, "has(self.v.", 11) == 0) {
+        at = (size_t)sprintf(out, "has(x.%s", test + 11);
+    }
+    return at > 0;
+}
+
+static void predicate_loops_same_as_machine(void **state)
+{
+    static const char *const forms[] = {
+        "self.v.exists(x, %s)",
+        "self.v.all(x, %s)",
+        "!self.v.all(x, !(%s))",
+        "self.w || self.v.exists(x, x == 18 || %s)",
+        "self.v.all(x, has(x.k) && %s) && self.w",
+    };
+    char body[256];
+    char code[512];
+    for (size_t i = 0; i < sizeof(tests_known) / sizeof(tests_known[0]); i++) {
+        if (!body_make(body, tests_known[i])) continue;
+        for (size_t form = 0; form < sizeof(forms) / sizeof(forms[0]); form++) {
+            (void)snprintf(code, sizeof(code), forms[form], body);
+            compare_all(*state, code, true);
+        }
+    }
+}
+
+/* The last of many elements; at a length the machine takes over, and counts what it costs. */
+static void predicate_loops_over_long_lists_same_as_machine(void **state)
+{
+    struct fixture *fix = *state;
+    char json[2048];
+    for (int count = 60; count < 70; count++) {
+        size_t at = (size_t)sprintf(json, "{\"v\": [");
+        for (int i = 1; i < count; i++) at += (size_t)sprintf(json + at, "{\"k\": %d},", i);
+        (void)sprintf(json + at, "{\"k\": \"end\"}]}");
+        cel_expect(fix, "self.v.exists(x, x.k == 'end')", json, "true");
+        cel_expect(fix, "self.v.all(x, x.k != 'end')", json, "false");
+        cel_expect(fix, "self.v.exists(x, x.k == 'no')", json, "false");
     }
 }
 
@@ -220,6 +288,9 @@ static void predicate_unpacked_names_same_as_machine(void **state)
     compare_all(fix, "v == 'POST' || w", true);
     compare_all(fix, "v.k == 'POST' && has(v.k)", true);
     compare_all(fix, "self.v == 'POST' || !w", true);
+    compare_all(fix, "v.exists(x, x.k == 'POST') || w", true);
+    compare_all(fix, "v.exists(v, v == 18)", true);
+    compare_all(fix, "v.exists(x, w)", false);
 }
 
 static void predicate_constant_parts_decide(void **state)
@@ -250,6 +321,8 @@ int main(void)
         TEST(predicate_single_tests_same_as_machine),
         TEST(predicate_conditions_same_as_machine),
         TEST(predicate_other_expressions_have_none),
+        TEST(predicate_loops_same_as_machine),
+        TEST(predicate_loops_over_long_lists_same_as_machine),
         TEST(predicate_unpacked_names_same_as_machine),
         TEST(predicate_constant_parts_decide),
         TEST(predicate_long_texts_are_left_to_the_machine),
