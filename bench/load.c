@@ -39,6 +39,9 @@ struct sl_load *sl_load_new(const struct sl_load_config *config, struct sl_wire 
     struct sl_load *load = calloc(1, sizeof(*load));
     if (load == NULL) return NULL;
     load->config = *config;
+    for (size_t i = 0; config->check.body != NULL && i < config->check.body_size; i++) {
+        load->check_sum += (uint64_t)config->check.body[i] * config->check.body[i];
+    }
     load->wire = wire;
     load->random = UINT64_C(0x9e3779b97f4a7c15) * (config->worker + 1);
     wire->fn = sl_load_on_event;

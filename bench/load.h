@@ -68,6 +68,8 @@ struct sl_load_check {
     uint16_t status_max;
     const uint8_t *body; /* exact body, borrowed; NULL: any */
     size_t body_size;
+    /* The same bytes in any order will do, for JSON whose keys have none: size and sum are compared. */
+    bool is_any_order;
 };
 
 /*

@@ -84,6 +84,9 @@ static enum sl_load_error reply_check(const struct sl_load *load, const struct c
     if (check->body != NULL && (conn->body_differs || conn->body_at != check->body_size)) {
         return SL_LOAD_BODY;
     }
+    if (check->body != NULL && check->is_any_order && conn->body_sum != load->check_sum) {
+        return SL_LOAD_BODY;
+    }
     return SL_LOAD_ERRORS_COUNT;
 }
 

@@ -38,6 +38,7 @@ struct conn {
     struct out out;         /* gathered while a send is under way */
     struct out out_sending; /* the wire reads this one */
     size_t body_at;         /* bytes of the reply compared so far */
+    uint64_t body_sum;      /* of their squares, if any order will do */
     uint64_t retry_ns;      /* not before, after a failed connect */
     uint32_t flights_head;
     uint32_t flights_count;
@@ -54,6 +55,7 @@ struct sl_load {
     struct conn *conns;     /* array of `connections` */
     struct flight *flights; /* connections × pipeline */
     uint32_t *idle;         /* ring of `connections` */
+    uint64_t check_sum;     /* of the squares of check.body's bytes */
     uint8_t *block;         /* `pipeline` copies of the only request; NULL: several kinds */
     uint64_t window_start_ns;
     uint64_t window_end_ns;

@@ -160,6 +160,8 @@ static int server_look(const struct tax *tax, struct server *server, bool must_s
     if (body.size + 1 == body.cap) return 0; /* longer than what is kept: any body will do */
     job->config.check.body = (const uint8_t *)server->body;
     job->config.check.body_size = body.size;
+    job->config.check.is_any_order =
+        tax->scenario == SL_SCENARIO_ECHO; /* tables of Lua have none */
     return 0;
 }
 

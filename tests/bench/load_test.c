@@ -444,6 +444,36 @@ static struct sim_reply split_server(void *ctx, uint64_t now_ns, uint32_t id, ui
         .data = OK_REPLY, .delay_ns = MS, .piece = (uint32_t)(index % 40 + 1)};
 }
 
+static struct sim_reply turning_server(void *ctx, uint64_t now_ns, uint32_t id, uint64_t index,
+                                       const char *request)
+{
+    (void)ctx;
+    (void)now_ns;
+    (void)id;
+    (void)request;
+    static const char *const replies[] = {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ncab",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\naca",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"};
+    return (struct sim_reply){
+        .data = replies[index % 4], .delay_ns = MS, .piece = (uint32_t)(index % 7 + 1)};
+}
+
+/* Two of four have the same bytes, one others, one fewer. */
+static void run_body_in_any_order_is_compared_by_its_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.check.body = (const uint8_t *)"abc";
+    fixture->config.check.body_size = 3;
+    fixture->config.check.is_any_order = true;
+    fixture->config.count = 400;
+    fixture->config.duration_ns = UINT64_MAX;
+    run(fixture, turning_server);
+    assert_int_equal(fixture->result.requests, 400);
+    assert_in_range(fixture->result.errors[SL_LOAD_BODY], 199, 201);
+    assert_in_range(sl_load_errors_sum(&fixture->result), 199, 201);
+}
+
 static void run_replies_in_pieces_are_read(void **state)
 {
     struct fixture *fixture = *state;
@@ -507,6 +537,7 @@ int main(void)
         T(run_server_closing_in_order_loses_nothing),
         T(run_close_mode_uses_a_connection_each),
         T(run_errors_are_counted_by_kind),
+        T(run_body_in_any_order_is_compared_by_its_bytes),
         T(run_replies_in_pieces_are_read),
         T(connect_refused_returns_the_error),
         T(run_partly_refused_recovers),
