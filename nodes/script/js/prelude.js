@@ -15,7 +15,7 @@
 
 const NULL = 0, FALSE = 1, TRUE = 2, INT32 = 3, FLOAT = 4, INT64 = 5, UINT64 = 6, STRING = 7,
     BINARY = 8, LIST = 9, MAP = 10, SHAPE = 11, ERROR = 12, TIME = 13, DURATION = 14, ABSENT = 15;
-const DEPTH_MAX = 120;
+const DEPTH_MAX = 120, BODY_DEPTH_MAX = 3;
 const WORDS_SMALL = 4096, WORDS_KEPT = 65536, BYTES_SMALL = 4096, BYTES_KEPT = 262144;
 
 const ObjectPrototype = Object.prototype;
@@ -53,7 +53,38 @@ function readError() {
     if (cause !== null) hidden(error, 'cause', cause);
     if (data !== null) hidden(error, 'data', data);
     if (status !== null) hidden(error, 'status', status);
+    if (error.code === 'bad_body') badBody = error;
     return error;
+}
+
+/*
+ * A body that does not parse is an error for those who read it, not for those who do not look: where it
+ * stands, a look throws.
+ */
+let badBody = null;
+
+function badBodyGuard(map, level) {
+    if (typeof map !== 'object' || map === null || getPrototypeOf(map) !== ObjectPrototype) return;
+    for (const key of keys(map)) {
+        if (map[key] !== badBody) {
+            if (level < BODY_DEPTH_MAX) badBodyGuard(map[key], level + 1);
+            continue;
+        }
+        const error = badBody;
+        defineProperty(map, key, {
+            get() { throw error; },
+            set(value) { defineProperty(this, key, { value, writable: true, enumerable: true, configurable: true }); },
+            enumerable: true,
+            configurable: true,
+        });
+    }
+}
+
+function readInput() {
+    badBody = null;
+    const input = read();
+    if (badBody !== null) badBodyGuard(input, 0);
+    return input;
 }
 
 function readList(n) {
@@ -761,7 +792,7 @@ function enter(factory, env, input, count) {
     try {
         const call = factory(env);
         if (typeof call !== 'function') throw new TypeError('the default export is not a function');
-        let result = count === 1 ? call(read()) : call(...readList(count));
+        let result = count === 1 ? call(readInput()) : call(...readList(count));
         if (typeof result === 'object' && result !== null && typeof result.then === 'function') {
             result = settle(result);
         }

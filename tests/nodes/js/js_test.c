@@ -322,6 +322,36 @@ static void error_payload_has_its_parts(void **state)
         "{\"body\": {\"error\": \"nothing here\"}, \"status\": 400}");
 }
 
+static void body_that_does_not_parse_throws_where_it_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct row rows[] = {
+        {"export default (r) => r.path", "\"/x\""},
+        {"export default (r) => Object.keys(r)", "[\"path\", \"body\"]"},
+        {"export default (r) => { r.body = 1; return r }", "{\"path\": \"/x\", \"body\": 1}"},
+        {"export default (r) => { try { r.body.x } catch (e) { return [e.code, e.status] } }",
+         "[\"bad_body\", 400]"},
+        {"export default (r) => r.body?.x", "error(bad_body, \"malformed\", null, null, 400)"},
+        {"export default ({body}) => 1", "error(bad_body, \"malformed\", null, null, 400)"},
+        {"export default (r) => r", "error(bad_body, \"malformed\", null, null, 400)"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sl_builder b;
+        struct sl_value value;
+        struct sl_value error = sl_value_new_error(fixture->mem, "bad_body", 400, "malformed");
+        sl_builder_init(&b, fixture->mem, 16, 64);
+        sl_build_map_begin(&b);
+        sl_build_key_str(&b, "path");
+        sl_build_string_str(&b, "/x");
+        sl_build_key_str(&b, "body");
+        sl_build_value(&b, error);
+        sl_build_map_end(&b);
+        assert_int_equal(sl_builder_finish(&b, &value), 0);
+        sl_value_unref(error);
+        assert_string_equal(fixture_run(fixture, rows[i].code, value), rows[i].expected);
+    }
+}
+
 static void error_thrown_is_typed_and_placed(void **state)
 {
     CHECK_ROWS(
@@ -647,6 +677,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_by_shape_equal_values_by_key, setup, teardown),
         cmocka_unit_test_setup_teardown(values_beyond_the_first_buffers_arrive, setup, teardown),
         cmocka_unit_test_setup_teardown(error_payload_has_its_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(body_that_does_not_parse_throws_where_it_is_read, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(error_thrown_is_typed_and_placed, setup, teardown),
         cmocka_unit_test_setup_teardown(promise_is_awaited, setup, teardown),
         cmocka_unit_test_setup_teardown(platform_is_there_and_nothing_else, setup, teardown),
