@@ -222,6 +222,7 @@ static void hook(lua_State *L, lua_Debug *event)
 {
     (void)event;
     is_over = true;
+    (void)lua_sethook(L, hook, LUA_MASKCOUNT, 1); /* again, where a pcall caught it */
     (void)luaL_error(L, too_much);
 }
 
