@@ -17,6 +17,7 @@ struct sl_fmt {
     char text[SL_FMT_SIZE];
 };
 
+/* A duration as people read it. */
 struct sl_fmt sl_fmt_ns(double ns);         /* "412 µs", "1.25 ms" */
 struct sl_fmt sl_fmt_count(uint64_t count); /* "1,463,221" */
 struct sl_fmt sl_fmt_bytes(double bytes);   /* "12.4 MB" */
@@ -61,6 +62,7 @@ struct sl_json {
     bool has_items; /* in the current object or array */
 };
 
+/* Open an object or array, named `key` in an object (else NULL). */
 void sl_json_begin(struct sl_json *json, const char *key, char bracket); /* '{' or '[' */
 void sl_json_end(struct sl_json *json, char bracket);                    /* '}' or ']' */
 void sl_json_string(struct sl_json *json, const char *key, const char *value);

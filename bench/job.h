@@ -148,6 +148,7 @@ struct sl_job {
     char title[512]; /* "GET /ping at 127.0.0.1:8000" */
 };
 
+/* Fill the values that hold where nothing is said. */
 void sl_job_values_default(struct sl_job_values *values);
 
 /*

@@ -105,7 +105,9 @@ void sl_load_conn_open(struct sl_load *load, uint32_t id);
 /* Fail everything in flight on `id` with `error` and shut it. */
 void sl_load_conn_fail(struct sl_load *load, uint32_t id, enum sl_load_error error);
 
+/* Take the connection that has been without work for longest; there is one. */
 uint32_t sl_load_idle_take(struct sl_load *load);
+/* A connection has no work any more. */
 void sl_load_idle_push(struct sl_load *load, uint32_t id);
 
 /* load.c: at the first event of a turn, was the generator away? */
@@ -113,5 +115,7 @@ void sl_load_look(struct sl_load *load);
 
 /* load_result.c */
 
+/* Count a request that failed; `from_ns` is when it was due. */
 void sl_load_note_error(struct sl_load *load, enum sl_load_error error, uint64_t from_ns);
+/* Count a reply, its latency and its checks. */
 void sl_load_note_reply(struct sl_load *load, const struct conn *conn, const struct flight *flight);

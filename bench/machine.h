@@ -13,6 +13,7 @@ struct sl_machine {
     double memory_bytes;
 };
 
+/* Read what the machine is; what cannot be known stays empty. */
 void sl_machine_get(struct sl_machine *ret_machine);
 
 /* One line for people. */

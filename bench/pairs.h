@@ -70,6 +70,7 @@ int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr);
 struct sl_ratio sl_pairs_ratio(const struct sl_pairs *pairs, uint32_t a, uint32_t b,
                                enum sl_pairs_metric metric);
 
+/* Names of a metric, for programs and for people; static. */
 const char *sl_pairs_metric_name(enum sl_pairs_metric metric);  /* "cpu_us" */
 const char *sl_pairs_metric_title(enum sl_pairs_metric metric); /* "CPU/request" */
 

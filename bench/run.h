@@ -80,6 +80,7 @@ struct sl_run_result {
 int sl_run(const struct sl_run_config *config, struct sl_run_result *ret_result,
            struct sl_diag *reterr);
 
+/* Free what sl_run filled. */
 void sl_run_result_fini(struct sl_run_result *result);
 
 /* µs of server CPU per request, with its user and system parts; NaN when not watched. */

@@ -24,7 +24,9 @@ enum sl_scenario {
         SL_SCENARIOS_COUNT
 };
 
+/* The name of a scenario, for people; static. */
 const char *sl_scenario_name(enum sl_scenario scenario);
+/* The path that is asked for in a scenario; static. */
 const char *sl_scenario_path(enum sl_scenario scenario);
 
 /* The file of bench/peers/ that is sent, or NULL. */

@@ -72,4 +72,5 @@ void sl_swap_storm_window(void *ctx, uint64_t window_start_ns);
 /* Wait for the thread; then, at most 5 s, for old programs to go; look for the last time. */
 void sl_swap_storm_end(struct sl_swap_storm *storm);
 
+/* Free what the storm holds; its thread has ended. */
 void sl_swap_storm_fini(struct sl_swap_storm *storm);

@@ -91,6 +91,7 @@ int sl_requests_load(struct sl_requests *requests, const char *path,
 /* Which request is meant by a number in 0..weight_sum-1. */
 uint32_t sl_requests_pick(const struct sl_requests *requests, uint32_t ticket);
 
+/* Free the requests; the struct is empty afterwards. */
 void sl_requests_fini(struct sl_requests *requests);
 
 /* Read a whole file, with a zero byte after it; the caller frees. 0, or -errno with a diagnostic. */

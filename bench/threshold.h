@@ -41,7 +41,9 @@ struct sl_metrics {
     double value[SL_METRICS_COUNT]; /* NaN: not measured */
 };
 
+/* The name of a metric as thresholds have it; static. */
 const char *sl_metric_name(enum sl_metric metric);
+/* What its values are counted in. */
 enum sl_metric_unit sl_metric_unit(enum sl_metric metric);
 
 /* The figures of a run. */

@@ -57,7 +57,9 @@ const struct sl_load_probe *sl_versions_probe(struct sl_versions *versions);
 
 /* ---- after the run ---- */
 
+/* How many replies had this fault. */
 uint64_t sl_versions_faults(const struct sl_versions *versions, enum sl_versions_fault fault);
+/* How many replies were looked at. */
 uint64_t sl_versions_replies(const struct sl_versions *versions);
 
 /* The first wrong reply: its fault in words and what it said; "" if there was none. */
@@ -75,5 +77,7 @@ uint64_t sl_versions_first_ns(const struct sl_versions *versions, uint32_t versi
 /* When a reply last showed an earlier one; 0: never. */
 uint64_t sl_versions_old_ns(const struct sl_versions *versions, uint32_t version);
 
+/* The name of a fault for programs; static. */
 const char *sl_versions_fault_word(enum sl_versions_fault fault);
+/* A fault for people; static. */
 const char *sl_versions_fault_text(enum sl_versions_fault fault);

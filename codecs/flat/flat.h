@@ -209,9 +209,13 @@ void sl_builder_fini(struct sl_builder *builder);
  */
 int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value);
 
+/* Put a scalar: here and below the next child of the open list, key or value of the open map. */
 void sl_build_null(struct sl_builder *builder);
+/* Put true or false. */
 void sl_build_bool(struct sl_builder *builder, bool value);
+/* Put an integer. */
 void sl_build_int(struct sl_builder *builder, int64_t value);
+/* Put an integer without a sign. */
 void sl_build_uint(struct sl_builder *builder, uint64_t value); /* becomes Int where it fits */
 void sl_build_float(struct sl_builder *builder, double value);
 void sl_build_time(struct sl_builder *builder, int64_t seconds, uint32_t nanoseconds);
@@ -254,7 +258,9 @@ void sl_build_lazy(struct sl_builder *builder, uint32_t lazy_index);
 /* Reserve slots; returns the array, zeroed and stable until the buffer is freed; NULL on error. */
 struct sl_lazy *sl_builder_lazies_reserve(struct sl_builder *builder, uint32_t count);
 
+/* Open a list: what is put until its end are its children. */
 void sl_build_list_begin(struct sl_builder *builder);
+/* Close the list that was opened last. */
 void sl_build_list_end(struct sl_builder *builder);
 
 /* In a map, keys and values alternate. A key that stands twice keeps its place and its last value. */
@@ -287,10 +293,15 @@ void sl_build_error_end(struct sl_builder *builder);
 /* ------------------------------------------------------------------------------------------ */
 /* Shortcuts that make a value with one count for the caller; cell == NULL for no memory.       */
 
+/* An Int. */
 struct sl_value sl_value_new_int(struct sl_mem *mem, int64_t value);
+/* A Uint, or an Int where it fits. */
 struct sl_value sl_value_new_uint(struct sl_mem *mem, uint64_t value);
+/* A Float. */
 struct sl_value sl_value_new_float(struct sl_mem *mem, double value);
+/* A String of a copy of `size` bytes, which are UTF-8. */
 struct sl_value sl_value_new_string(struct sl_mem *mem, const void *data, size_t size);
+/* An Error with a formatted message; `status` 100..599, or 0 for none. */
 struct sl_value sl_value_new_error(struct sl_mem *mem, const char *code, int status,
                                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* The same error with a cause. */

@@ -39,7 +39,9 @@ struct sl_clock_manual {
     uint64_t state[4];
 };
 
+/* Set up a clock that stands still: monotonic time begins at 1 s, random numbers come from `seed`. */
 void sl_clock_manual_init(struct sl_clock_manual *clock, uint64_t seed);
+/* Let `ns` nanoseconds pass. */
 void sl_clock_manual_advance(struct sl_clock_manual *clock, uint64_t ns);
 
 /* A version 4 UUID as 36 characters and a zero byte. */

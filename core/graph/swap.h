@@ -62,6 +62,7 @@ struct sl_program *sl_swap_current(struct sl_swap *swap);
 /* Take the current program from all shards; `done` when all programs are freed. */
 void sl_swap_retract(struct sl_swap *swap, void (*done)(void *ctx), void *ctx);
 
+/* Copy the counters. Control thread. */
 void sl_swap_stats_get(const struct sl_swap *swap, struct sl_swap_stats *ret_stats);
 
 /* Nothing is published, under way or waiting. NULL is fine; returns NULL. */

@@ -82,10 +82,13 @@ static inline void sl_trace_begin(struct sl_process *process, const struct sl_sy
 /* For the walk: all take the number of the hop that led here, and return the new one's. They are */
 /* called for traced processes only; a full trace counts what it lost.                          */
 
+/* A source sent a packet out of `port` of `symbol`: the first hop. */
 uint8_t sl_trace_send(struct sl_trace *trace, const struct sl_symbol *symbol, uint32_t port,
                       struct sl_value value);
+/* A node is called with a packet at its `in` port. */
 uint8_t sl_trace_call(struct sl_trace *trace, uint8_t cause, const struct sl_symbol *symbol,
                       uint32_t in, struct sl_value value);
+/* A node that waited goes on with `value`. */
 uint8_t sl_trace_resume(struct sl_trace *trace, uint8_t cause, const struct sl_symbol *symbol,
                         struct sl_value value);
 /* The node has come back: its step, and what stands in `call`. */

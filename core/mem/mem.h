@@ -58,4 +58,5 @@ void sl_mem_give(struct sl_mem *mem, void *block, size_t size);
 /* The size that a block taken with `size` really has. */
 size_t sl_mem_block_size(size_t size);
 
+/* Copy the counters. The memory's thread. */
 void sl_mem_stats_get(const struct sl_mem *mem, struct sl_mem_stats *ret_stats);

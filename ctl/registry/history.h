@@ -48,6 +48,7 @@ struct sl_history {
 int sl_registry_history(struct sl_registry *registry, const char *namespace, uint64_t from,
                         size_t limit, struct sl_history *ret_history);
 
+/* Free what sl_registry_history filled; the struct is empty afterwards. */
 void sl_history_fini(struct sl_history *history);
 
 /* A place where two documents differ. */
@@ -84,6 +85,7 @@ int sl_registry_diff(struct sl_registry *registry, const char *namespace, uint64
 /* The same for the result of a change set (a dry run's, say). Takes the objects out of `commit`. */
 int sl_commit_diff(struct sl_commit *commit, struct sl_diff *ret_diff);
 
+/* Free what a diff function filled; the struct is empty afterwards. */
 void sl_diff_fini(struct sl_diff *diff);
 
 /*

@@ -55,6 +55,7 @@ bool sl_tune_read_number(const struct sl_tune_tree *tree, const char *path, int6
 /* A list of cores alone in a file ("0-3,8"). False: not there or malformed; *ret_set is kept. */
 bool sl_tune_read_cpus(const struct sl_tune_tree *tree, const char *path, cpu_set_t *ret_set);
 
+/* True if there is a file or folder of that path. */
 bool sl_tune_exists(const struct sl_tune_tree *tree, const char *path);
 
 /*

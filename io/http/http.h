@@ -165,6 +165,7 @@ int sl_http_server_adopt_connection(struct sl_http_server *server, int fd);
 /* What the handler's functions get as `ctx`. */
 void *sl_http_server_ctx(struct sl_http_server *server);
 
+/* What was counted; lives as long as the server. */
 const struct sl_http_server_stats *sl_http_server_stats(const struct sl_http_server *server);
 
 /*

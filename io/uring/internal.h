@@ -85,7 +85,9 @@ static_assert(SL_POLLER_OPS_MAX <= UD_SLOT_MASK, "slots fit user_data");
 
 /* op.c */
 
+/* Make room for more pending operations; false for no memory, or at SL_POLLER_OPS_MAX. */
 bool sl_uring_slots_grow(struct uring *u);
+/* A block for what does not fit an op (an address, a message); NULL for no memory. */
 struct block *sl_uring_block_take(struct uring *u);
 
 /* Make the op pending. False: no slot; it is in `done` with -ENOMEM. */

@@ -62,7 +62,9 @@ bool sl_cel_fail(struct sl_cel_eval *eval, const char *fmt, ...)
 bool sl_cel_fail_limit(struct sl_cel_eval *eval, const char *code, const char *message)
     __attribute__((cold));
 
+/* End the evaluation with script_memory: its cap is reached. Returns false. */
 bool sl_cel_fail_memory(struct sl_cel_eval *eval) __attribute__((cold));
+/* Fail with "no such overload": operands of a type that no overload takes. Returns false. */
 bool sl_cel_fail_overload(struct sl_cel_eval *eval) __attribute__((cold));
 
 /* Look at the limits; false if one is reached. Only for the inline form. */
@@ -187,8 +189,11 @@ struct sl_cel_text {
     size_t cap;
 };
 
+/* Append bytes; false after a failure, which is noted in the evaluation. */
 bool sl_cel_text_put(struct sl_cel_text *text, const void *data, size_t size);
+/* Append a zero-terminated text; as above. */
 bool sl_cel_text_str(struct sl_cel_text *text, const char *str);
+/* Make the text a string value; as above. */
 bool sl_cel_text_finish(struct sl_cel_text *text, struct sl_cel_val *ret);
 
 enum { SL_CEL_SCALAR_TEXT = 400 };

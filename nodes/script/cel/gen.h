@@ -62,4 +62,5 @@ struct sl_cel_cost {
     const struct sl_cel_node *why; /* the node whose work grows with what comes from outside */
 };
 
+/* The most that one run of an expression can cost. */
 void sl_cel_cost_bound(const struct sl_cel_node *root, struct sl_cel_cost *ret_cost);

@@ -61,6 +61,7 @@ const struct sl_cel_type *sl_cel_type_opaque(struct sl_cel_arena *arena, const c
                                              uint32_t params_count);
 const struct sl_cel_type *sl_cel_type_param(struct sl_cel_arena *arena, uint32_t param);
 
+/* True for optional(T), whatever T is. */
 bool sl_cel_type_is_optional(const struct sl_cel_type *type);
 
 /* Exactly the same type. */
