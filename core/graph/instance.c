@@ -8,72 +8,74 @@
 #include "core/graph/program.h"
 #include "core/shard/shard.h"
 
-static struct sl_seat *seat_new(const struct sl_node *node)
+static void place_close(struct sl_node *node, struct sl_shard *shard)
 {
-    struct sl_seat *seat = calloc(1, sizeof(*seat));
-    if (seat == NULL) return NULL;
-    seat->state = node->kind->state_size > 0 ? calloc(1, node->kind->state_size) : NULL;
-    if (node->kind->state_size > 0 && seat->state == NULL) {
-        free(seat);
-        return NULL;
-    }
-    return seat;
+    struct sl_place *place = &node->places[shard->index];
+    sl_assert(place->refs > 0);
+    if (--place->refs > 0) return;
+    if (node->kind->state_fini != NULL) node->kind->state_fini(place->state, node->config, shard);
+    free(place->state);
+    place->state = NULL;
 }
 
-static void seat_free(struct sl_seat *seat)
+/* Begin with the state of the next node. 0 or -ENOMEM. */
+static int opening_begin(struct sl_instance *instance, const struct sl_node *node)
 {
-    free(seat->state);
-    free(seat);
-}
-
-static void seat_close(struct sl_node *node, struct sl_shard *shard)
-{
-    struct sl_seat *seat = node->seats[shard->index];
-    if (seat == NULL) return;
-    sl_assert(seat->refs > 0);
-    if (--seat->refs > 0) return;
-    sl_assert(seat->in_flight == 0);
-    if (node->kind->state_fini != NULL) node->kind->state_fini(seat->state, node->config, shard);
-    seat_free(seat);
-    node->seats[shard->index] = NULL;
-}
-
-/* The seat of `node`; 1: not yet all of it, which is *opening then. */
-static int seat_open(struct sl_node *node, struct sl_shard *shard, struct sl_seat **opening,
-                     struct sl_diag *reterr)
-{
-    sl_assert(shard->index < node->shards_count);
-    struct sl_seat *seat = node->seats[shard->index];
-    if (seat != NULL) {
-        sl_assert(*opening == NULL);
-        seat->refs++;
-        return 0;
+    sl_assert(instance->opening == NULL);
+    if (node->kind->state_size > 0) {
+        instance->opening = calloc(1, node->kind->state_size);
+        if (instance->opening == NULL) return -ENOMEM;
     }
-    seat = *opening != NULL ? *opening : seat_new(node);
-    *opening = NULL;
-    if (seat == NULL) return -ENOMEM;
-    if (node->kind->state_init != NULL) {
-        int r = node->kind->state_init(seat->state, node->config, shard, reterr);
-        if (r > 0) *opening = seat;
-        if (r < 0) seat_free(seat);
-        if (r != 0) return r;
-    }
-    seat->refs = 1;
-    node->seats[shard->index] = seat;
+    instance->is_opening = true;
     return 0;
 }
 
-/* Give up a seat of which only a part is there. */
+static void opening_drop(struct sl_instance *instance)
+{
+    free(instance->opening);
+    instance->opening = NULL;
+    instance->is_opening = false;
+}
+
+/*
+ * The place of `node`, and the seat where no node of its path has made it before; 1: not yet all of
+ * it: instance->is_opening.
+ */
+static int place_open(struct sl_instance *instance, struct sl_node *node, struct sl_diag *reterr)
+{
+    struct sl_shard *shard = instance->shard;
+    sl_assert(shard->index < node->shards_count);
+    struct sl_place *place = &node->places[shard->index];
+    struct sl_seat **seat = &node->tally->seats[shard->index];
+    if (place->refs > 0) {
+        sl_assert(!instance->is_opening);
+        place->refs++;
+        return 0;
+    }
+    if (*seat == NULL) *seat = calloc(1, sizeof(**seat));
+    if (*seat == NULL) return -ENOMEM;
+    int r = instance->is_opening ? 0 : opening_begin(instance, node);
+    if (r == 0 && node->kind->state_init != NULL) {
+        r = node->kind->state_init(instance->opening, node->config, shard, reterr);
+    }
+    if (r < 0) opening_drop(instance);
+    if (r != 0) return r;
+    place->state = instance->opening;
+    place->refs = 1;
+    instance->opening = NULL;
+    instance->is_opening = false;
+    return 0;
+}
+
+/* Give up a state of which only a part is there. */
 static void opening_close(struct sl_instance *instance)
 {
-    struct sl_seat *seat = instance->opening;
-    if (seat == NULL) return;
+    if (!instance->is_opening) return;
     const struct sl_node *node = instance->program->symbols[instance->seats_count].node;
     if (node->kind->state_fini != NULL) {
-        node->kind->state_fini(seat->state, node->config, instance->shard);
+        node->kind->state_fini(instance->opening, node->config, instance->shard);
     }
-    seat_free(seat);
-    instance->opening = NULL;
+    opening_drop(instance);
 }
 
 static struct sl_instance *instance_new(struct sl_program *program, struct sl_shard *shard)
@@ -84,7 +86,10 @@ static struct sl_instance *instance_new(struct sl_program *program, struct sl_sh
     instance->program = program;
     instance->shard = shard;
     instance->seats = calloc(program->symbols_count + 1U, sizeof(struct sl_seat *));
-    if (instance->seats == NULL) {
+    instance->states = calloc(program->symbols_count + 1U, sizeof(void *));
+    if (instance->seats == NULL || instance->states == NULL) {
+        free(instance->seats);
+        free(instance->states);
         free(instance);
         return NULL;
     }
@@ -104,10 +109,11 @@ int sl_instance_open(struct sl_program *program, struct sl_shard *shard, uint64_
     while (instance->seats_count < program->symbols_count) {
         uint32_t i = instance->seats_count;
         struct sl_node *node = program->symbols[i].node;
-        int r = seat_open(node, shard, &instance->opening, reterr);
+        int r = place_open(instance, node, reterr);
         if (r < 0) return r;
         if (r == 0) {
-            instance->seats[i] = node->seats[shard->index];
+            instance->seats[i] = node->tally->seats[shard->index];
+            instance->states[i] = node->places[shard->index].state;
             instance->seats_count++;
         }
         if (sl_clock_now_ns(shard->loop.clock) >= until) break;
@@ -137,11 +143,12 @@ int sl_instance_close(struct sl_program *program, struct sl_shard *shard, uint64
     uint64_t until = sl_clock_now_ns(shard->loop.clock) + budget_ns;
     opening_close(instance);
     while (instance->seats_count > 0) {
-        seat_close(program->symbols[--instance->seats_count].node, shard);
+        place_close(program->symbols[--instance->seats_count].node, shard);
         if (instance->seats_count > 0 && sl_clock_now_ns(shard->loop.clock) >= until) return 1;
     }
     program->instances[shard->index] = NULL;
     free(instance->seats);
+    free(instance->states);
     free(instance);
     return 0;
 }

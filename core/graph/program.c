@@ -12,6 +12,40 @@
 #include "core/base/limit.h"
 #include "core/graph/mask.h"
 
+static struct sl_tally *tally_new(uint32_t shards_count)
+{
+    struct sl_tally *tally = calloc(1, sizeof(*tally) + shards_count * sizeof(tally->seats[0]));
+    if (tally == NULL) return NULL;
+    tally->refs = 1;
+    tally->shards_count = shards_count;
+    return tally;
+}
+
+/* No shard counts there any more when the last node goes. */
+static void tally_unref(struct sl_tally *tally)
+{
+    if (tally == NULL) return;
+    sl_assert(tally->refs > 0);
+    if (--tally->refs > 0) return;
+    for (uint32_t i = 0; i < tally->shards_count; i++) {
+        sl_assert(tally->seats[i] == NULL || tally->seats[i]->in_flight == 0);
+        free(tally->seats[i]);
+    }
+    free(tally);
+}
+
+void sl_node_succeed(struct sl_node *node, const struct sl_node *before)
+{
+    sl_assert(node != NULL);
+    sl_assert(before != NULL);
+    sl_assert(node->kind == before->kind);
+    sl_assert(node->shards_count == before->shards_count);
+    sl_assert(strcmp(node->path, before->path) == 0);
+    before->tally->refs++;
+    tally_unref(node->tally);
+    node->tally = before->tally;
+}
+
 struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char *path,
                             const char *id, const char *file, struct sl_pos pos,
                             struct sl_value spec, uint32_t shards_count)
@@ -19,14 +53,16 @@ struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char
     sl_assert(kind != NULL);
     sl_assert(path != NULL);
     sl_assert(shards_count <= SL_SHARDS_MAX);
-    struct sl_node *node = calloc(1, sizeof(*node) + shards_count * sizeof(node->seats[0]));
+    struct sl_node *node = calloc(1, sizeof(*node) + shards_count * sizeof(node->places[0]));
     if (node == NULL) return NULL;
     *node = (struct sl_node){
         .kind = kind, .config = config, .pos = pos, .refs = 1, .shards_count = shards_count};
     node->path = strdup(path);
     node->id = strdup(id ? id : "");
     node->file = strdup(file ? file : "");
-    if (node->path == NULL || node->id == NULL || node->file == NULL) {
+    node->tally = tally_new(shards_count);
+    if (node->path == NULL || node->id == NULL || node->file == NULL || node->tally == NULL) {
+        tally_unref(node->tally);
         free(node->path);
         free(node->id);
         free(node->file);
@@ -48,7 +84,8 @@ struct sl_node *sl_node_unref(struct sl_node *node)
     if (node == NULL) return NULL;
     sl_assert(node->refs > 0);
     if (--node->refs > 0) return NULL;
-    for (uint32_t i = 0; i < node->shards_count; i++) sl_assert(node->seats[i] == NULL);
+    for (uint32_t i = 0; i < node->shards_count; i++) sl_assert(node->places[i].refs == 0);
+    tally_unref(node->tally);
     if (node->kind->config_fini != NULL && node->config != NULL) {
         node->kind->config_fini(node->config);
     }

@@ -7,9 +7,11 @@
  *   instance  a program on one shard: the shard's state of each node, and the count of processes
  *
  *   program ── symbols[] ── ports[] ── edges ──► symbols
- *      └────── instances[shard] ── seats[symbol] ──► node's state on that shard
+ *      └────── instances[shard] ── seats[symbol] ──► counters of the node's path on that shard
+ *                                 states[symbol] ──► node's state on that shard
  *
- * Nodes and programs are made and freed by the control thread. A shard makes and frees the seats.
+ * Nodes and programs are made and freed by the control thread. A shard makes the seats, makes and
+ * frees the states.
  */
 #pragma once
 
@@ -27,16 +29,30 @@ struct sl_shard;
 
 enum { SL_NODE_ERROR_CODES = 16 };
 
-/* A node on one shard. Written by that shard only; counters are read by others, relaxed. */
+/* What a node does on one shard, counted. Written by that shard only; counters are read by others, relaxed. */
 struct sl_seat {
-    void *state;        /* of the kind, or NULL */
-    uint32_t refs;      /* instances of this shard that use it */
     uint32_t in_flight; /* frames parked or waiting */
     uint64_t calls;
     uint64_t errors;                              /* own failures */
     uint64_t errors_by_code[SL_NODE_ERROR_CODES]; /* by the kind's error_codes; last: others */
     /* Time on the core, of the calls that were timed: SL_LOOP_TIMED_MIN a turn, and 1 of 16. */
     struct sl_histogram time;
+};
+
+/*
+ * The seats of all nodes that a path has had one after another: its counters never fall. Counted
+ * and freed by the control thread; a shard makes its own seat when the first of them opens there.
+ */
+struct sl_tally {
+    uint32_t refs; /* nodes */
+    uint32_t shards_count;
+    struct sl_seat *seats[]; /* by shard; NULL: not made yet */
+};
+
+/* A node's state on one shard; of that shard. */
+struct sl_place {
+    void *state;   /* of the kind, or NULL */
+    uint32_t refs; /* instances of this shard that use it */
 };
 
 enum sl_placement { SL_PLACEMENT_ANY, SL_PLACEMENT_CORE };
@@ -56,7 +72,8 @@ struct sl_node {
     enum sl_placement placement;
     uint32_t placement_core; /* shard number for SL_PLACEMENT_CORE */
     uint32_t shards_count;
-    struct sl_seat *seats[]; /* by shard; written by the shard */
+    struct sl_tally *tally;
+    struct sl_place places[]; /* by shard; written by the shard */
 };
 
 struct sl_edge {
@@ -96,9 +113,11 @@ struct sl_program_source {
 struct sl_instance {
     struct sl_program *program;
     struct sl_shard *shard;
-    struct sl_seat **seats;  /* array of symbols_count */
-    uint32_t seats_count;    /* those that are open */
-    struct sl_seat *opening; /* of the symbol after them: a part of its state is there, or NULL */
+    struct sl_seat **seats; /* array of symbols_count */
+    void **states;          /* of the kinds; array of symbols_count */
+    uint32_t seats_count;   /* those that are open */
+    bool is_opening;        /* of the symbol after them a part of the state is there: */
+    void *opening;          /* that state */
     /* Processes that run on it: written by the shard, read by the control thread. */
     alignas(128) _Atomic uint64_t pins;
 };
@@ -139,6 +158,13 @@ struct sl_node *sl_node_new(const struct sl_kind *kind, void *config, const char
                             const char *id, const char *file, struct sl_pos pos,
                             struct sl_value spec, uint32_t shards_count);
 struct sl_node *sl_node_ref(struct sl_node *node);
+
+/*
+ * Count on where `before` does, a node of the same path and kind that this one takes the place of.
+ * Control thread, before the node is in a program.
+ */
+void sl_node_succeed(struct sl_node *node, const struct sl_node *before);
+
 /*
  * Say what of the node's values must never be shown: a List, whose count moves in. Once,
  * before the node is in a program.

@@ -371,7 +371,7 @@ static inline __attribute__((always_inline)) enum walk_state state_call(struct w
     call.port = w->in;
     call.symbol = symbol;
     call.config = symbol->config;
-    call.state = seat->state;
+    call.state = process->instance->states[symbol->index];
     call.process = process;
     call.shard = process->shard;
     call.mem = process->shard->loop.mem;
@@ -422,7 +422,7 @@ static enum walk_state node_resume(struct walk *w, struct sl_frame *frame)
         .value = w->value,
         .symbol = symbol,
         .config = symbol->config,
-        .state = seat_of(process, symbol)->state,
+        .state = process->instance->states[symbol->index],
         .frame = frame,
         .process = process,
         .shard = process->shard,

@@ -204,7 +204,7 @@ static uint64_t code_count(const struct admin_view *view, const struct sl_node *
 {
     uint64_t count = 0;
     for (uint32_t shard = 0; shard < view->program->shards_count; shard++) {
-        const struct sl_seat *seat = node->seats[shard];
+        const struct sl_seat *seat = node->tally->seats[shard];
         if (seat != NULL) count += sl_counter_get(&seat->errors_by_code[code]);
     }
     return count;
@@ -305,8 +305,8 @@ void sl_metrics_doc_write(struct sl_out *out)
         "# Metrics\n\n"
         "What `GET /metrics` of the control socket writes, in Prometheus text:\n\n"
         "    curl --unix-socket DIR/NAMESPACE.sock http://sluice/metrics\n\n"
-        "Counters begin at zero with the runtime; those of a listener when it is opened, those "
-        "of a node when its\nconfiguration changes. ");
+        "Counters begin at zero with the runtime; those of a listener when it is opened. Those of "
+        "a node go on\nwhen its configuration changes, as long as its path and its kind stay. ");
     put(out,
         "At most %d nodes, the busiest, have lines of their own; the rest is\n"
         "`node=\"others\"`. This page is made from the table in `ctl/admin/metrics.h`; a test "

@@ -120,7 +120,7 @@ void admin_node_times(const struct admin_view *view, const struct sl_node *node,
     const struct sl_program *program = view->program;
     for (uint32_t shard = 0; shard < program->shards_count; shard++) {
         /* The node is of the current program: its seats stay while the program does. */
-        const struct sl_seat *seat = node->seats[shard];
+        const struct sl_seat *seat = node->tally->seats[shard];
         if (seat != NULL) sl_histogram_read(&seat->time, histogram);
     }
 }

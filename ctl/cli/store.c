@@ -2,6 +2,7 @@
 #include "ctl/cli/store.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,8 +17,18 @@ enum { READ_SIZE_FIRST = 64 * 1024 };
 
 const char *cli_author(void)
 {
-    static char author[32];
-    (void)snprintf(author, sizeof(author), "cli:%u", (unsigned)getuid());
+    static char author[128];
+    char buf[1024];
+    struct passwd entry;
+    struct passwd *user = NULL;
+    unsigned uid = (unsigned)getuid();
+    const char *caller = uid == 0 ? getenv("SUDO_USER") : NULL;
+    bool has_name = getpwuid_r(uid, &entry, buf, sizeof(buf), &user) == 0 && user != NULL;
+    int size = has_name ? snprintf(author, sizeof(author), "cli:%.32s (%u)", user->pw_name, uid)
+                        : snprintf(author, sizeof(author), "cli:%u", uid);
+    if (caller != NULL && *caller != '\0') {
+        (void)snprintf(author + size, sizeof(author) - (size_t)size, " for %.32s", caller);
+    }
     return author;
 }
 

@@ -67,5 +67,8 @@ int cli_apply_files(struct cli_args *args, const struct cli_apply *what);
  */
 size_t cli_type_read(struct cli_args *args, enum sl_object_type *ret_type);
 
-/* "cli:1000". Static buffer. */
+/*
+ * Who runs this command, for the history: "cli:alice (1000)", or "cli:1000" for a user without a
+ * name; behind sudo "cli:root (0) for alice". Static buffer.
+ */
 const char *cli_author(void);

@@ -317,6 +317,10 @@ static int node_make(const struct sl_unit_source *source, const struct tree_vert
         free(config);
         return -ENOMEM;
     }
+    if (before != NULL && before->kind == vertex->kind &&
+        before->shards_count == source->shards_count) {
+        sl_node_succeed(node, before);
+    }
     node->placement = placement;
     node->placement_core = core;
     sl_node_set_secrets(node, sl_value_ref(vertex->secrets));

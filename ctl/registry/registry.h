@@ -256,7 +256,7 @@ enum sl_change_effect {
 struct sl_change_set {
     const struct sl_change *changes; /* array of `count` */
     size_t count;
-    const char *author;   /* who: "cli:1000", "workflow system/nodes_create" …; may be NULL */
+    const char *author;   /* who: "cli:alice (1000)", "workflow system" …; may be NULL */
     const char *message;  /* what for: "apply ping.yaml"; may be NULL */
     uint64_t if_revision; /* newest revision must be this, or SL_REVISION_ANY */
     bool dry_run;         /* do everything but store it */

@@ -304,6 +304,28 @@ static bool is_ok(const char *body, size_t size)
     return size == 2 && memcmp(body, "ok", 2) == 0;
 }
 
+/* Calls of a node as /metrics tells them, of all shards. */
+static uint64_t calls_of(const char *node)
+{
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    static char text[512 * 1024];
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    size_t used = 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", flow_path("control"));
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_true(flow_send(fd, request, sizeof(request) - 1));
+    for (ssize_t n = 1; n > 0; used += (size_t)n) {
+        n = recv(fd, text + used, sizeof(text) - used - 1, 0);
+        assert_true(n >= 0);
+    }
+    text[used] = '\0';
+    (void)close(fd);
+    const char *at = strstr(text, flow_text("\nsluice_node_calls_total{node=\"%s\"", node));
+    assert_non_null(at);
+    return strtoul(strstr(at, "} ") + 2, NULL, 10);
+}
+
 /* A changed node begins with connections of its own; what was asked before is answered. */
 static void swap_of_the_node_under_load_is_invisible(void **state)
 {
@@ -311,6 +333,8 @@ static void swap_of_the_node_under_load_is_invisible(void **state)
     static struct flow_load load;
     load =
         (struct flow_load){.port = port, .count = LOAD_CONNS, .path = "/chain-ok", .check = is_ok};
+    uint64_t calls = calls_of("chain-ok");
+    uint64_t asked = calls;
     flow_load_start(&load);
     for (int i = 0; i < SWAPS; i++) {
         char *output;
@@ -322,8 +346,14 @@ static void swap_of_the_node_under_load_is_invisible(void **state)
             (const char *[]){"apply", file, "--data", flow_path("data"), "--wait", NULL}, &output);
         if (code != 0) fail_msg("%s", output);
         free(output);
+        /* The counters of a node never fall when it is changed. */
+        uint64_t now = calls_of("chain-ok");
+        assert_true(now >= calls);
+        calls = now;
     }
     flow_load_stop(&load);
+    /* All that were answered, and those whose answer was not waited for. */
+    assert_in_range(calls_of("chain-ok") - asked, load.replies, load.replies + LOAD_CONNS);
     if (load.failed > 0) print_error("%s\n", load.first_error);
     print_message("%d swaps under %llu requests\n", SWAPS, (unsigned long long)load.replies);
     assert_int_equal(load.failed + load.closed + load.refused, 0);
@@ -477,8 +507,8 @@ static int group_setup(void **state)
     if (!nginx_start()) nginx = 0;
     port = flow_port();
     const char *file = flow_file("http.yaml", specs());
-    flow_start(&server,
-               (const char *[]){"-f", file, "--data", flow_path("data"), "--cores", "0,1", NULL});
+    flow_start(&server, (const char *[]){"-f", file, "--data", flow_path("data"), "--control",
+                                         flow_path("control"), "--cores", "0,1", NULL});
     return 0;
 }
 

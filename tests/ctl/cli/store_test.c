@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pwd.h>
 
 #include "tests/ctl/cli/fixture.h"
 
@@ -49,6 +50,10 @@ static void apply_new_specs_makes_one_revision(void **state)
     assert_int_equal(run(fixture, "history --format json"), 0);
     assert_true(contains(fixture->run.out, "\"newest\": 1"));
     assert_true(contains(fixture->run.out, "\"message\": \"apply flow.yaml\""));
+    char author[32];
+    (void)snprintf(author, sizeof(author), "(%u)", (unsigned)getuid());
+    assert_true(contains(fixture->run.out, "\"author\": \"cli:"));
+    assert_true(getpwuid(getuid()) == NULL || contains(fixture->run.out, author));
 }
 
 static void apply_wrong_specs_is_refused_and_makes_no_revision(void **state)
