@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 #include <pwd.h>
+#include <unistd.h>
 
 #include "tests/ctl/cli/fixture.h"
 
