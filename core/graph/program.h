@@ -29,7 +29,9 @@ struct sl_shard;
 
 enum { SL_NODE_ERROR_CODES = 16 };
 
-/* What a node does on one shard, counted. Written by that shard only; counters are read by others, relaxed. */
+/*
+ * What a node does on one shard, counted. Written by that shard only; read by others, relaxed.
+ */
 struct sl_seat {
     uint32_t in_flight; /* frames parked or waiting */
     uint64_t calls;
