@@ -21,6 +21,7 @@ struct sl_known_server {
     const char *version; /* a command whose output says it, without the last newline */
     /* Bits 1 << enum sl_scenario: those in which its reply is made as the scenario asks. */
     uint32_t scenarios;
+    uint32_t in_flight_max; /* requests that it takes at once; 0: any */
     bool is_base; /* in all scenarios, with its constant reply: what others are compared with */
 };
 

@@ -107,6 +107,7 @@ struct server {
     struct sl_run_config configs[MODES_COUNT]; /* one request in flight, and sixteen */
     const char *title;
     const char *const *files; /* NULL: none */
+    uint32_t in_flight_max;   /* requests that it takes at once; 0: any */
     char version[VERSION_SIZE];
     char body[BODY_SIZE]; /* of its reply, which every later one must repeat */
 };
@@ -165,6 +166,14 @@ static int server_look(const struct tax *tax, struct server *server, bool must_s
     return 0;
 }
 
+/* No more connections than the server takes requests at once. */
+static void connections_limit(struct server *server, int mode)
+{
+    struct sl_run_config *config = &server->configs[mode];
+    uint32_t most = server->in_flight_max / config->pipeline;
+    if (server->in_flight_max > 0 && config->connections > most) config->connections = most;
+}
+
 /* Open the server that was put at the end of the list; leave it out if it does not start. */
 static int server_open(struct tax *tax, const struct tax_values *values, bool must_serve,
                        struct sl_diag *reterr)
@@ -181,6 +190,7 @@ static int server_open(struct tax *tax, const struct tax_values *values, bool mu
     for (int mode = 0; mode < MODES_COUNT; mode++) {
         server->configs[mode] = endpoint->job.config;
         server->configs[mode].pipeline = mode == 0 ? 1 : PIPELINE_DEPTH;
+        connections_limit(server, mode);
     }
     tax->count++;
     return 0;
@@ -210,6 +220,7 @@ static int known_open(struct tax *tax, const struct tax_values *values,
                    known->command);
     server->title = known->title;
     server->files = known->files;
+    server->in_flight_max = known->in_flight_max;
     sl_known_version(known, server->version, sizeof(server->version));
     int err = server_open(tax, values, serves, reterr);
     if (err == 0 && strcmp(known->name, "nginx") == 0) tax->nginx = tax->count - 1;
@@ -349,6 +360,10 @@ static void text_print(FILE *out, const struct tax *tax, const struct tax_values
                           target->empty_count);
         }
         char text[160];
+        if (target->config->connections != values->job.connections) {
+            (void)fprintf(out, "  note: %s has %u connections: it takes no more requests at once\n",
+                          target->name, target->config->connections);
+        }
         if (target->errors == 0) continue;
         sl_pairs_errors_text(target, text, sizeof(text));
         (void)fprintf(out, "  note: %s, %s: %s%s\n", target->name,
