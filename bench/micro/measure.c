@@ -26,6 +26,8 @@ enum {
     SLEEPS_MAX = 1000,
     CALIBRATIONS = 5, /* tries of one count */
     COUNTED = 10,     /* batches in which allocations are counted */
+    SAMPLES_FEW = 3,  /* samples in which they are counted, less than: */
+    SAMPLES_COUNTED = 200,
 };
 
 static uint64_t now_ns(void)
@@ -187,17 +189,19 @@ static void allocations_count(const struct sl_micro_case *item, struct sl_micro_
 static int samples_allocations(const struct sl_micro_case *item, struct sl_micro_run *run,
                                uint64_t count, uint64_t *samples, struct sl_micro_figures *figures)
 {
-    uint64_t more = count < 2 * COUNTED ? 2 * COUNTED : count;
+    uint64_t more = count < BATCHES_MIN       ? BATCHES_MIN
+                    : count > SAMPLES_COUNTED ? SAMPLES_COUNTED
+                                              : count;
     struct sl_micro_alloc few;
     struct sl_micro_alloc many = {0};
     sl_micro_alloc_begin();
-    int result = item->sample(run, COUNTED, samples);
+    int result = item->sample(run, SAMPLES_FEW, samples);
     bool counts = sl_micro_alloc_end(&few);
     if (result != 0) return result;
     sl_micro_alloc_begin();
     result = item->sample(run, more, samples);
     (void)sl_micro_alloc_end(&many);
-    allocations_set(counts, &few, &many, (double)(more - COUNTED), figures);
+    allocations_set(counts, &few, &many, (double)(more - SAMPLES_FEW), figures);
     return result;
 }
 
