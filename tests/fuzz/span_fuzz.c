@@ -28,6 +28,8 @@ static void check_state(struct sl_slice text)
     if (again.size != state.size || memcmp(again.text, state.text, state.size) != 0) abort();
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     check_parent(sl_slice_make(data, size));
