@@ -72,7 +72,8 @@ enum {
     SL_WORKER_LOG_SIZE_MAX = 12 * 1024,       /* one message of the log, bytes */
     SL_WORKER_LOG_LINES_MAX = 128,            /* of one call; the rest is dropped */
     SL_WORKER_DATA_EXTRA = 128 * 1024 * 1024, /* RLIMIT_DATA beyond use and cap */
-    SL_WORKER_GROWTH_MAX = 32 * 1024 * 1024,  /* kept after a call: it is replaced beyond */
+    SL_WORKER_GROWTH_MAX = 32 * 1024 * 1024,  /* resident after a call: it is replaced beyond */
+    SL_WORKER_DATA_KEPT_MAX = 64 * 1024 * 1024, /* mapped after a call: the same */
     SL_CEL_DEPTH_MAX = 250,
     SL_CEL_COST_MAX = 10000000,   /* of one run: about one unit a step, or 64 bytes of text */
     SL_CEL_NUMBER_TEXT_MAX = 511, /* bytes of a text that becomes a number or a time */

@@ -28,7 +28,9 @@ static const char *value_build(lua_State *L, struct lua_shard *shard, int index,
         sl_builder_fini(&builder);
         return error;
     }
-    return sl_builder_finish(&builder, ret_value) < 0 ? "not enough memory" : NULL;
+    int err = sl_builder_finish(&builder, ret_value);
+    if (err == -ENOMEM) lua_limit_exceeded(shard);
+    return err < 0 ? "not enough memory" : NULL;
 }
 
 /* The value at 1 as text in shard->text. NULL, or why not. */
@@ -43,7 +45,7 @@ static const char *encode(lua_State *L, struct lua_shard *shard, char *reason)
     shard->text.max = shard->script->memory_max;
     int err = sl_json_write(value, is_pretty ? SL_JSON_PRETTY : 0, &shard->text);
     sl_value_unref(value);
-    if (err == -E2BIG) lua_limit_exceeded(shard);
+    if (err == -E2BIG || err == -ENOMEM) lua_limit_exceeded(shard);
     return err < 0 ? "not enough memory" : NULL;
 }
 
@@ -87,6 +89,7 @@ static int decode_and_push(lua_State *L, bool is_safe)
     shard->charge += text.size / 4;
     if (shard->used_max != SIZE_MAX && shard->charge >= LUA_CHARGE_MAX) lua_limit_check(L, shard);
     int err = sl_json_parse(text, NULL, shard->mem, 0, &value, &diag);
+    if (err == -ENOMEM) lua_limit_exceeded(shard);
     if (err < 0) {
         char reason[REASON_SIZE];
         const char *error = diag.text[0] != '\0' ? diag.text : "the text is larger than a payload";
@@ -95,10 +98,10 @@ static int decode_and_push(lua_State *L, bool is_safe)
         return fail(L, shard, diag.pos.line > 0 ? reason : error, is_safe);
     }
     size_t size = value_size(value);
-    if (!lua_value_keep(shard, value)) return luaL_error(L, "not enough memory");
-    shard->values_size += size;
-    shard->used += size;
-    if (shard->used > shard->used_max) {
+    bool is_kept = lua_value_keep(shard, value);
+    shard->values_size += is_kept ? size : 0;
+    shard->used += is_kept ? size : 0;
+    if (!is_kept || shard->used > shard->used_max) {
         lua_limit_exceeded(shard);
         return lua_limit_raise(L);
     }

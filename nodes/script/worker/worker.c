@@ -51,6 +51,12 @@ struct script {
     uint32_t slot; /* of engine_states */
 };
 
+/* What is resident, and what RLIMIT_DATA counts: mapped, touched or not. Bytes. */
+struct memory {
+    uint64_t resident;
+    uint64_t data;
+};
+
 struct process {
     struct sl_shm shm;
     struct sl_mem *mem;
@@ -59,7 +65,7 @@ struct process {
     uint64_t script_id; /* that runs */
     uint32_t lines;     /* logged by this call */
     int statm_fd;
-    uint64_t rss_base;    /* bytes when the fence closed */
+    struct memory base;   /* when the fence closed */
     uint64_t faults_base; /* minor page faults when the memory was looked at last */
 };
 
@@ -137,15 +143,15 @@ static void on_log(void *ctx, enum sl_log_level level, const char *node, const c
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-static uint64_t rss_read(const struct process *p)
+static struct memory memory_read(const struct process *p)
 {
     char text[128];
     ssize_t got = pread(p->statm_fd, text, sizeof(text) - 1, 0);
-    if (got <= 0) return 0;
+    if (got <= 0) return (struct memory){0};
     text[got] = '\0';
-    unsigned long long resident = 0;
-    if (sscanf(text, "%*u %llu", &resident) != 1) return 0;
-    return resident * PAGE_SIZE;
+    unsigned long long resident = 0, data = 0;
+    if (sscanf(text, "%*u %llu %*u %*u %*u %llu", &resident, &data) != 2) return (struct memory){0};
+    return (struct memory){resident * PAGE_SIZE, data * PAGE_SIZE};
 }
 
 static uint64_t faults_read(void)
@@ -154,13 +160,26 @@ static uint64_t faults_read(void)
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_minflt : 0;
 }
 
-/* Did it keep so much that a fresh process is better? Looked at only after many page faults. */
-static bool is_tired(struct process *p)
+static bool is_memory_error(struct sl_value value)
 {
+    return sl_value_is(value, SL_VALUE_ERROR) &&
+           sl_slice_eq_str(sl_value_slice(sl_error_part(value, SL_ERROR_CODE)), "script_memory");
+}
+
+/*
+ * Did it keep so much that a fresh process is better? What an allocator keeps mapped lets the next
+ * script, which did nothing, meet the limit; and where memory ran out, threads of a machine (its
+ * collector) may still stumble over it. Otherwise looked at only after many page faults.
+ */
+static bool is_tired(struct process *p, const struct wire_answer *answer, struct sl_value value)
+{
+    if (answer->outcome == WIRE_NO_MEMORY || is_memory_error(value)) return true;
     uint64_t faults = faults_read();
     if ((faults - p->faults_base) * PAGE_SIZE < SL_WORKER_GROWTH_MAX) return false;
     p->faults_base = faults;
-    return rss_read(p) > p->rss_base + SL_WORKER_GROWTH_MAX;
+    struct memory now = memory_read(p);
+    return now.resident > p->base.resident + SL_WORKER_GROWTH_MAX ||
+           now.data > p->base.data + SL_WORKER_DATA_KEPT_MAX;
 }
 
 /* ---- scripts --------------------------------------------------------------------------------- */
@@ -329,7 +348,7 @@ static void on_call(struct process *p, const struct wire_call *call, struct sl_v
     p->lines = 0;
     if (script == NULL) _exit(EXIT_PROTOCOL);
     struct sl_value value = call_run(script, &run, call->is_test != 0, &answer.outcome);
-    answer.is_tired = is_tired(p);
+    answer.is_tired = is_tired(p, &answer, value);
     answer_send(p, &answer, value);
     sl_value_unref(value);
 }
@@ -438,7 +457,7 @@ static void start(struct process *p, pid_t parent, struct wire_ready *ret_ready)
     }
     if (sl_fence_close() < 0) _exit(EXIT_SECCOMP);
     ret_ready->parts = (uint32_t)parts | SL_FENCE_SECCOMP;
-    p->rss_base = rss_read(p);
+    p->base = memory_read(p);
     p->faults_base = faults_read();
 }
 
