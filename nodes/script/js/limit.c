@@ -119,6 +119,8 @@ static bool tick(JSContextRef ctx, void *context)
     struct js_shard *shard = context;
     struct js_limit *limit = &shard->limit;
     if (limit->stop == JS_STOP_NONE && limit->armed) {
+        /* A long call may leave much behind: the next one is measured from there. */
+        limit->rss_idle_ns = 0;
         if (time_is_over(limit)) {
             limit->stop = JS_STOP_DEADLINE;
         } else if (memory_is_over(limit)) {
