@@ -118,12 +118,14 @@ struct js_limit {
     uint64_t start_ns; /* CLOCK_MONOTONIC */
     uint64_t end_ns;
     uint64_t rss_idle; /* bytes, of the process, sampled between calls */
+    uint64_t rss_low;  /* least seen since a collection, bytes */
     uint64_t rss_idle_ns;
     uint64_t faults_idle; /* minor faults of this thread at that time */
     uint64_t tick_cpu_ns; /* processor time of this thread at the call's last tick; 0: none yet */
     size_t memory_max;    /* growth allowed to this call */
     enum js_stop stop;
     bool armed;
+    bool is_long; /* this call ran for a tick or more */
 };
 
 /*

@@ -28,7 +28,8 @@ void JSContextGroupSetExecutionTimeLimit(JSContextGroupRef group, double limit,
 
 enum {
     HUGE_PAGE_SIZE = 2 * 1024 * 1024,
-    IDLE_SAMPLE_MS = 100, /* how old the idle size may be */
+    IDLE_SAMPLE_MS = 100,        /* how old the idle size may be */
+    LEFT_MAX = 32 * 1024 * 1024, /* bytes that long calls may leave behind before a collection */
 };
 
 static const double tick_seconds = JS_TICK_MS / 1000.0;
@@ -89,16 +90,23 @@ static uint64_t cpu_ns(void)
 static void idle_sample(struct js_limit *limit, uint64_t now_ns)
 {
     limit->rss_idle = rss_read();
+    if (limit->rss_idle < limit->rss_low) limit->rss_low = limit->rss_idle;
     limit->faults_idle = faults_read();
     limit->rss_idle_ns = now_ns;
 }
 
-static bool memory_is_over(const struct js_limit *limit)
+/* Is the process so much larger than it was, and may it be this thread's doing? */
+static bool has_grown(const struct js_limit *limit, uint64_t rss_before, uint64_t bytes)
 {
     uint64_t rss = rss_read();
-    if (rss < limit->rss_idle + limit->memory_max) return false;
+    if (rss < rss_before + bytes) return false;
     uint64_t faults = faults_read() - limit->faults_idle;
-    return faults * HUGE_PAGE_SIZE >= limit->memory_max;
+    return faults * HUGE_PAGE_SIZE >= bytes;
+}
+
+static bool memory_is_over(const struct js_limit *limit)
+{
+    return has_grown(limit, limit->rss_idle, limit->memory_max);
 }
 
 /*
@@ -119,8 +127,7 @@ static bool tick(JSContextRef ctx, void *context)
     struct js_shard *shard = context;
     struct js_limit *limit = &shard->limit;
     if (limit->stop == JS_STOP_NONE && limit->armed) {
-        /* A long call may leave much behind: the next one is measured from there. */
-        limit->rss_idle_ns = 0;
+        limit->is_long = true;
         if (time_is_over(limit)) {
             limit->stop = JS_STOP_DEADLINE;
         } else if (memory_is_over(limit)) {
@@ -135,6 +142,7 @@ void js_limit_open(struct js_shard *shard)
 {
     sl_assert(shard != NULL);
     sl_assert(shard->group != NULL);
+    shard->limit.rss_low = UINT64_MAX;
     idle_sample(&shard->limit, sl_clock_now_ns(sl_clock_system()));
     JSContextGroupSetExecutionTimeLimit(shard->group, tick_seconds, tick, shard);
 }
@@ -148,30 +156,49 @@ void js_limit_begin(struct js_shard *shard, uint64_t end_ns, uint64_t now_ns, si
     limit->memory_max = memory_max;
     limit->stop = JS_STOP_NONE;
     limit->tick_cpu_ns = 0;
+    limit->is_long = false;
     limit->armed = true;
 }
 
 /*
- * Collect now, so that the memory of a call that took too much goes back. Exported by the library,
- * in none of its headers.
+ * Collect now, so that the memory of a call that took too much goes back, and give free pages to the
+ * kernel: the library's own thread for that may have gone to sleep for good by then. Both functions are
+ * exported by the library, in none of its headers.
  */
 void JSSynchronousGarbageCollectForDebugging(JSContextRef ctx);
+void js_free_pages_release(void) __asm__("_ZN3WTF27releaseFastMallocFreeMemoryEv")
+    __attribute__((weak));
 
 void js_collect(JSContextRef ctx)
 {
     sl_assert(ctx != NULL);
     JSSynchronousGarbageCollectForDebugging(ctx);
+    if (js_free_pages_release != NULL) js_free_pages_release();
+}
+
+/*
+ * A long call may leave much behind, and the machine, which has seen a large heap, would let it lie
+ * for long. What stays all the same is not the next call's: it is measured from there.
+ */
+static void tidy(struct js_shard *shard)
+{
+    struct js_limit *limit = &shard->limit;
+    if (has_grown(limit, limit->rss_low, LEFT_MAX)) {
+        js_collect(shard->realm_entered->ctx);
+        limit->rss_low = rss_read(); /* what is given back later lowers it again */
+    }
+    limit->rss_idle_ns = 0;
 }
 
 void js_limit_end(struct js_shard *shard)
 {
     struct js_limit *limit = &shard->limit;
     limit->armed = false;
+    if (limit->is_long) tidy(shard);
     if (limit->stop == JS_STOP_NONE) return;
     uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
     if (limit->stop == JS_STOP_DEADLINE) shard->stats.deadlines++;
     if (limit->stop == JS_STOP_MEMORY) shard->stats.memory_stops++;
-    if (memory_is_over(limit)) js_collect(shard->realm_entered->ctx);
     if (now_ns > limit->end_ns + JS_STALL_MS * SL_NS_PER_MS) {
         shard->stats.stalls++;
         uint64_t over_ns = now_ns - limit->end_ns;
