@@ -21,6 +21,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define IS_ADDRESS_SANITIZED 1
+#else
+#define IS_ADDRESS_SANITIZED 0
+#endif
+
 enum {
     ANIMALS_MAX = 256,
     NAME_SIZE = 128,
@@ -179,7 +185,11 @@ static bool is_allowed(const struct animal *animal, int mode, const struct flow_
     const char *outcomes = animal->outcomes[mode];
     if (reply->status == 200) return strstr(outcomes, "value") != NULL;
     if (strstr(reply->body, "\"script_deadline\"")) return strstr(outcomes, "deadline") != NULL;
-    if (strstr(reply->body, "\"script_memory\"")) return strstr(outcomes, "memory") != NULL;
+    if (strstr(reply->body, "\"script_memory\"")) {
+        /* AddressSanitizer keeps what was freed: a script that only runs may meet the cap first. */
+        return strstr(outcomes, "memory") != NULL ||
+               (IS_ADDRESS_SANITIZED && strstr(outcomes, "deadline") != NULL);
+    }
     if (strstr(reply->body, "\"script_error\"")) return strstr(outcomes, "error") != NULL;
     if (strstr(reply->body, "\"script_killed\"")) {
         return mode == 1 && strstr(outcomes, "deadline") != NULL;
