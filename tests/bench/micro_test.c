@@ -110,7 +110,8 @@ static void scale_compares_one_shard_with_two(void **state)
 {
     (void)state;
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) skip();
-    assert_int_equal(micro("scale -q --rounds 2 --slot 5ms --settle 2ms --format json"), 0);
+    assert_int_equal(micro("scale -q --rounds 2 --width 0 --slot 5ms --settle 2ms --format json"),
+                     0);
     const char *keys[] = {"\"pipeline\": 1,",   "\"pipeline\": 16,", "\"one_cpu_us\": ",
                           "\"two_cpu_us\": ",   "\"two_to_one\": {", "\"two_to_apart\": {",
                           "\"apart_to_one\": {"};
@@ -118,9 +119,11 @@ static void scale_compares_one_shard_with_two(void **state)
         assert_non_null(strstr(output, keys[i]));
     }
     assert_null(strstr(output, "null"));
-    assert_int_equal(micro("scale -q --rounds 2 --slot 5ms --settle 2ms --limit 0.001"), 1);
+    assert_int_equal(micro("scale -q --rounds 2 --width 0 --slot 5ms --settle 2ms --limit 0.001"),
+                     1);
     assert_non_null(strstr(output, "over 0.001"));
-    assert_int_equal(micro("scale -q --rounds 1 --slot 5ms --settle 2ms --path /nothing"), 3);
+    assert_int_equal(micro("scale -q --rounds 1 --width 0 --slot 5ms --settle 2ms --path /nothing"),
+                     3);
     assert_non_null(strstr(output, "not every reply was a 200"));
     assert_int_equal(micro("scale --cores 0,0"), 2);
 }
