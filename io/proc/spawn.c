@@ -65,10 +65,11 @@ static __attribute__((noreturn)) void child_run(struct child *child)
     const struct sl_proc_config *cfg = child->cfg;
     struct sched_param param = {0};
     /*
-     * First of all: even the exec must not disturb those who work. What starts it may be real-time,
-     * or come before others; a child never is.
+     * What starts it may be real-time, or come before others; a child never is. Not SCHED_IDLE yet:
+     * until the exec it shares our memory, and an idle thread that is not let run while it holds the
+     * lock of that (mmap_lock) stops every page fault of the shards, for seconds.
      */
-    (void)sched_setscheduler(0, cfg->idle ? SCHED_IDLE : SCHED_OTHER, &param);
+    (void)sched_setscheduler(0, SCHED_OTHER, &param);
     if (getpriority(PRIO_PROCESS, 0) < 0) (void)setpriority(PRIO_PROCESS, 0, 0);
     if (cfg->cpus != NULL) {
         (void)sched_setaffinity(0, SL_PROC_CPUS_MAX / 8,
@@ -142,6 +143,8 @@ int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
         return failed(reterr, r, "cannot start a child");
     }
     /* Not reaped yet, so the number is still this child's. */
+    struct sched_param param = {0};
+    if (cfg->idle) (void)sched_setscheduler(pid, SCHED_IDLE, &param);
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0) {
         r = -errno;

@@ -28,7 +28,7 @@ struct sl_proc_config {
     const int *fds;          /* array of fds_count */
     uint32_t fds_count;      /* at most SL_PROC_FDS_MAX */
     const uint64_t *cpus;    /* bits of SL_PROC_CPUS_MAX processors, or NULL: as the caller's */
-    bool idle; /* SCHED_IDLE from its first instruction on; else SCHED_OTHER, not first */
+    bool idle;               /* SCHED_IDLE from its exec on; else SCHED_OTHER, not first */
     bool keep_stderr;
 };
 
