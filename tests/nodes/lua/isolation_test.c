@@ -249,7 +249,7 @@ static uint64_t rss_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t heap_bytes(void)
+static uint64_t heap_swept(void)
 {
     /* A call that grew by much is followed by a collection: what is left is in use. */
     struct attached sweep = fixture_attach(
@@ -283,13 +283,23 @@ static void script_live_and_die(int number)
     fixture_detach(&fixture, &attached);
 }
 
+/* A collection that was under way already keeps what died since it began: the least of a few. */
+static uint64_t heap_bytes(void)
+{
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < 4; i++) {
+        uint64_t heap = heap_swept();
+        if (heap < least) least = heap;
+    }
+    return least;
+}
+
 static void scripts_that_come_and_go_leave_nothing(void **state)
 {
     (void)state;
     int count = getenv("SLUICE_LONG") != NULL ? SCRIPTS_LONG : SCRIPTS;
     fixture.memory_max = 0;
     for (int i = 0; i < WARM_SCRIPTS; i++) script_live_and_die(i);
-    (void)heap_bytes();
     uint64_t rss = rss_bytes(), heap = heap_bytes();
     for (int i = 0; i < count; i++) script_live_and_die(WARM_SCRIPTS + i);
     uint64_t rss_now = rss_bytes(), heap_now = heap_bytes();
