@@ -300,6 +300,7 @@ static void scripts_that_come_and_go_leave_nothing(void **state)
     int count = getenv("SLUICE_LONG") != NULL ? SCRIPTS_LONG : SCRIPTS;
     fixture.memory_max = 0;
     for (int i = 0; i < WARM_SCRIPTS; i++) script_live_and_die(i);
+    (void)heap_bytes();
     uint64_t rss = rss_bytes(), heap = heap_bytes();
     for (int i = 0; i < count; i++) script_live_and_die(WARM_SCRIPTS + i);
     uint64_t rss_now = rss_bytes(), heap_now = heap_bytes();
