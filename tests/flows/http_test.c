@@ -426,9 +426,10 @@ static const char *unix_path(void)
     return text;
 }
 
-static const char *specs(void)
+/* The kind under test, in all its ways. */
+static const char *upstream_specs(void)
 {
-    const char *upstream = flow_text(
+    return flow_text(
         "- {kind: http, name: script, url: 'http://127.0.0.1:%d', timeout: 500ms, retries: 2,\n"
         "   body_max: 64KiB, ports: {error: [{name: catch, port: in}]}}\n"
         "- {kind: http, name: unix, url: 'http+unix://%s', timeout: 5s}\n"
@@ -440,6 +441,48 @@ static const char *specs(void)
         "- {kind: http, name: name, url: 'http://no-such-host.invalid', timeout: 3s,\n"
         "   ports: {error: [{name: catch, port: in}]}}\n",
         script_port, unix_path(), script_port, script_port);
+}
+
+/* What cuts its own prefix off before it asks, and who is asked. */
+static const char *node_specs(void)
+{
+    return flow_text(
+        "- {kind: snippet, name: cut0, language: cel, code: '{\"method\": self.method, "
+        "\"path\": self.params[\"*\"]}', ports: {out: [{name: script, port: in}]}}\n"
+        "- {kind: snippet, name: cut1, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
+        "   ports: {out: [{name: unix, port: in}]}}\n"
+        "- {kind: snippet, name: cut2, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
+        "   ports: {out: [{name: strict, port: in}]}}\n"
+        "- {kind: snippet, name: cut3, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
+        "   ports: {out: [{name: patient, port: in}]}}\n"
+        "- {kind: snippet, name: cut6, language: cel, code: '{\"method\": self.method, "
+        "\"path\": "
+        "self.params[\"*\"], \"query\": self.query, \"header\": self.header, \"body\": "
+        "self.body}',\n"
+        "   ports: {out: [{name: chain, port: in}]}}\n"
+        "- {kind: snippet, name: cut10, language: cel, code: '{\"path\": "
+        "self.params[\"*\"]}',\n"
+        "   ports: {out: [{name: nginx, port: in}]}}\n"
+        "- {kind: http, name: chain, url: 'http://127.0.0.1:%d/echo',\n"
+        "   header: {X-Own: 1, Host: me.example}}\n"
+        "- {kind: snippet, name: echo, language: cel, code: '{\"body\": {\"method\": "
+        "self.method, "
+        "\"path\": self.path, \"query\": self.query, \"host\": self.host, "
+        "\"own\": self.header[\"X-Own\"][0], \"body\": self.body}}'}\n"
+        "- {kind: snippet, name: plain, language: json, code: '{\"path\": \"\"}',\n"
+        "   ports: {out: [{name: chain-ok, port: in}]}}\n"
+        "- {kind: http, name: chain-ok, url: 'http://127.0.0.1:%d/ok'}\n"
+        "- {kind: snippet, name: ok, language: text, code: ok}\n"
+        "- {kind: http, name: nginx, url: 'http://127.0.0.1:%d',\n"
+        "   header: {X-Own: 1, Host: x.example}}\n"
+        "- {kind: snippet, name: catch, language: cel, code: '{\"status\": 502, \"body\": "
+        "self.code == \"http_status\" ? self.code + \" \" + string(self.data.status) + \" \" + "
+        "string(self.data.body) : self.code}'}\n",
+        port, port, nginx_port);
+}
+
+static const char *specs(void)
+{
     return flow_text(
         "- {kind: listener, name: web, protocol: http, port: %d,\n"
         "   ports: {out: [{name: router, port: in}]}}\n"
@@ -463,40 +506,7 @@ static const char *specs(void)
         "    out[6]: [{name: cut6, port: in}]\n    out[7]: [{name: echo, port: in}]\n"
         "    out[8]: [{name: plain, port: in}]\n    out[9]: [{name: ok, port: in}]\n"
         "    out[10]: [{name: cut10, port: in}]\n%s%s",
-        port, upstream,
-        flow_text(
-            "- {kind: snippet, name: cut0, language: cel, code: '{\"method\": self.method, "
-            "\"path\": self.params[\"*\"]}', ports: {out: [{name: script, port: in}]}}\n"
-            "- {kind: snippet, name: cut1, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
-            "   ports: {out: [{name: unix, port: in}]}}\n"
-            "- {kind: snippet, name: cut2, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
-            "   ports: {out: [{name: strict, port: in}]}}\n"
-            "- {kind: snippet, name: cut3, language: cel, code: '{\"path\": self.params[\"*\"]}',\n"
-            "   ports: {out: [{name: patient, port: in}]}}\n"
-            "- {kind: snippet, name: cut6, language: cel, code: '{\"method\": self.method, "
-            "\"path\": "
-            "self.params[\"*\"], \"query\": self.query, \"header\": self.header, \"body\": "
-            "self.body}',\n"
-            "   ports: {out: [{name: chain, port: in}]}}\n"
-            "- {kind: snippet, name: cut10, language: cel, code: '{\"path\": "
-            "self.params[\"*\"]}',\n"
-            "   ports: {out: [{name: nginx, port: in}]}}\n"
-            "- {kind: http, name: chain, url: 'http://127.0.0.1:%d/echo',\n"
-            "   header: {X-Own: 1, Host: me.example}}\n"
-            "- {kind: snippet, name: echo, language: cel, code: '{\"body\": {\"method\": "
-            "self.method, "
-            "\"path\": self.path, \"query\": self.query, \"host\": self.host, "
-            "\"own\": self.header[\"X-Own\"][0], \"body\": self.body}}'}\n"
-            "- {kind: snippet, name: plain, language: json, code: '{\"path\": \"\"}',\n"
-            "   ports: {out: [{name: chain-ok, port: in}]}}\n"
-            "- {kind: http, name: chain-ok, url: 'http://127.0.0.1:%d/ok'}\n"
-            "- {kind: snippet, name: ok, language: text, code: ok}\n"
-            "- {kind: http, name: nginx, url: 'http://127.0.0.1:%d',\n"
-            "   header: {X-Own: 1, Host: x.example}}\n"
-            "- {kind: snippet, name: catch, language: cel, code: '{\"status\": 502, \"body\": "
-            "self.code == \"http_status\" ? self.code + \" \" + string(self.data.status) + \" \" + "
-            "string(self.data.body) : self.code}'}\n",
-            port, port, nginx_port));
+        port, upstream_specs(), node_specs());
 }
 
 static int group_setup(void **state)
