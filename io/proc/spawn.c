@@ -67,7 +67,7 @@ static __attribute__((noreturn)) void child_run(struct child *child)
     /*
      * What starts it may be real-time, or come before others; a child never is. Not SCHED_IDLE yet:
      * until the exec it shares our memory, and an idle thread that is not let run while it holds the
-     * lock of that (mmap_lock) stops every page fault of the shards, for seconds.
+     * lock of that (mmap_lock) stops every page fault of the shards for as long.
      */
     (void)sched_setscheduler(0, SCHED_OTHER, &param);
     if (getpriority(PRIO_PROCESS, 0) < 0) (void)setpriority(PRIO_PROCESS, 0, 0);
