@@ -45,13 +45,14 @@ enum {
 };
 
 /* op->word */
-enum { WORD_RESULT, WORD_LEFT, WORD_TOTAL, WORD_BLOCK };
+enum { WORD_RESULT, WORD_LEFT, WORD_TOTAL };
 
 #define WAKE_DATA UINT64_MAX
 
 struct file {
-    struct sl_op *in;  /* recv, accept or poll; NULL: none */
-    struct sl_op *out; /* send or connect; NULL: none */
+    struct sl_op *in;    /* recv, accept or poll; NULL: none */
+    struct sl_op *out;   /* send or connect; NULL: none */
+    struct block *block; /* of its send; taken once for each number, before its first op */
     uint32_t generation;
     uint32_t events; /* registered with epoll; 0: not registered */
     bool readable;   /* an edge came that no read has used up */
@@ -60,7 +61,6 @@ struct file {
 
 /* What is left to send. */
 struct block {
-    struct block *next; /* free list */
     struct iovec *at;
     uint32_t count;
     struct iovec iov[SL_POLLER_IOV_MAX];
@@ -75,7 +75,6 @@ struct epoll {
     struct sl_op **queue_end;
     struct sl_op *paused; /* accepts that wait for descriptors */
     uint64_t paused_until_ns;
-    struct block *block_free;
     uint8_t *buf; /* every receive goes here */
     uint32_t buf_size;
     uint32_t backlog;
@@ -112,6 +111,13 @@ static bool files_reach(struct epoll *e, int fd)
     return true;
 }
 
+/* So a descriptor takes memory when it is first received from, not when many send at once. */
+static bool block_reach(struct file *file)
+{
+    if (file->block == NULL) file->block = malloc(sizeof(*file->block));
+    return file->block != NULL;
+}
+
 /* The descriptor is new or gone: whatever was known about the number does not hold any more. */
 static void file_reset(struct epoll *e, int fd)
 {
@@ -119,7 +125,7 @@ static void file_reset(struct epoll *e, int fd)
     struct file *file = &e->files[fd];
     sl_assert(file->in == NULL);
     sl_assert(file->out == NULL);
-    *file = (struct file){.generation = file->generation + 1};
+    *file = (struct file){.generation = file->generation + 1, .block = file->block};
 }
 
 static int file_control(struct epoll *e, int fd, int what, uint32_t events)
@@ -162,18 +168,9 @@ static void op_done(struct epoll *e, struct sl_op *op, int32_t res)
     op_queue(e, op);
 }
 
-static void block_give(struct epoll *e, struct sl_op *op)
-{
-    struct block *block = (struct block *)(uintptr_t)op->word[WORD_BLOCK];
-    if (op->type != SL_OP_SEND || block == NULL) return;
-    block->next = e->block_free;
-    e->block_free = block;
-}
-
 static void op_finish(struct epoll *e, struct sl_op *op, int32_t res)
 {
     sl_assert(!(op->state & QUEUED));
-    block_give(e, op);
     if (op->fd >= 0 && (uint32_t)op->fd < e->files_count) {
         struct file *file = &e->files[op->fd];
         if (file->in == op) file->in = NULL;
@@ -204,7 +201,7 @@ static bool op_start(struct epoll *e, struct sl_op *op, enum sl_op_type type, in
     memset(op->word, 0, sizeof(op->word));
     sl_poller_count(&e->base.stats.ops_pending, 1);
     if (fd < 0) return true; /* connect: its descriptor comes later */
-    if (!files_reach(e, fd)) {
+    if (!files_reach(e, fd) || !block_reach(&e->files[fd])) {
         op_done(e, op, -ENOMEM);
         return false;
     }
@@ -246,7 +243,7 @@ static ssize_t send_some(struct epoll *e, int fd, struct block *block)
 
 static void try_send(struct epoll *e, struct sl_op *op)
 {
-    struct block *block = (struct block *)(uintptr_t)op->word[WORD_BLOCK];
+    struct block *block = e->files[op->fd].block;
     while (op->word[WORD_LEFT] > 0) {
         ssize_t size = send_some(e, op->fd, block);
         if (size == -EINTR) continue;
@@ -600,23 +597,16 @@ static void epoll_send(struct sl_poller *poller, struct sl_op *op, int fd, const
     if (!op_start(e, op, SL_OP_SEND, fd)) return;
     uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) total += iov[i].iov_len;
-    struct block *block = e->block_free;
-    if (block != NULL) {
-        e->block_free = block->next;
-    } else {
-        block = malloc(sizeof(*block));
-    }
-    if (block == NULL || total == 0 || total > INT32_MAX) {
-        op->word[WORD_BLOCK] = (uintptr_t)block;
-        op_done(e, op, block == NULL ? -ENOMEM : total == 0 ? 0 : -EMSGSIZE);
+    if (total == 0 || total > INT32_MAX) {
+        op_done(e, op, total == 0 ? 0 : -EMSGSIZE);
         return;
     }
+    struct block *block = e->files[fd].block;
     memcpy(block->iov, iov, count * sizeof(*iov));
     block->at = block->iov;
     block->count = count;
     op->word[WORD_LEFT] = total;
     op->word[WORD_TOTAL] = total;
-    op->word[WORD_BLOCK] = (uintptr_t)block;
     op_queue(e, op);
 }
 
@@ -694,11 +684,7 @@ static void epoll_free(struct sl_poller *poller)
     sl_assert(atomic_load_explicit(&e->base.stats.ops_pending, memory_order_relaxed) == 0);
     if (e->fd >= 0) (void)close(e->fd);
     sl_waker_fini(&e->waker);
-    while (e->block_free != NULL) {
-        struct block *next = e->block_free->next;
-        free(e->block_free);
-        e->block_free = next;
-    }
+    for (uint32_t i = 0; i < e->files_count; i++) free(e->files[i].block);
     free(e->files);
     free(e->buf);
     free(e);

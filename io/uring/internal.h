@@ -55,14 +55,24 @@ struct block {
     struct sl_addr addr;
 };
 
+/* Blocks that were taken from the system together. */
+struct block_group {
+    struct block_group *next;
+    struct block blocks[];
+};
+
 struct uring {
     struct sl_poller base;
     struct sl_uring_setup setup;
     struct slot *slots; /* array of `slots_count` */
     uint32_t slots_count;
     uint32_t slot_free;
+    struct block_group *block_groups;
     struct block *block_free;
-    struct sl_op *done; /* oldest first: results known, not yet delivered */
+    struct block *block_unused; /* array of `block_unused_count`: never taken yet */
+    uint32_t block_unused_count;
+    uint32_t blocks_count; /* of all groups */
+    struct sl_op *done;    /* oldest first: results known, not yet delivered */
     struct sl_op **done_end;
     struct sl_op *late; /* to arm again at the end of the batch */
     struct sl_op **late_end;

@@ -7,14 +7,38 @@
 
 #include "io/uring/internal.h"
 
-enum { SLOTS_MIN = 1024 };
+enum { SLOTS_MIN = 1024, BLOCKS_MIN = 64 };
 
 /* Slots and blocks. */
 
+static void block_give(struct uring *u, struct block *block)
+{
+    block->next = u->block_free;
+    u->block_free = block;
+}
+
+static bool blocks_grow(struct uring *u, uint32_t count)
+{
+    struct block_group *group = malloc(sizeof(*group) + count * sizeof(*group->blocks));
+    if (group == NULL) return false;
+    group->next = u->block_groups;
+    u->block_groups = group;
+    while (u->block_unused_count > 0) block_give(u, &u->block_unused[--u->block_unused_count]);
+    u->block_unused = group->blocks;
+    u->block_unused_count = count;
+    u->blocks_count += count;
+    return true;
+}
+
+/*
+ * Half as many blocks as slots: a connection that sends also receives, so when all of them send
+ * at once there are enough, and none is taken from the system under load.
+ */
 bool sl_uring_slots_grow(struct uring *u)
 {
     uint32_t count = u->slots_count == 0 ? SLOTS_MIN : u->slots_count * 2;
     if (count > SL_POLLER_OPS_MAX) return false;
+    if (u->blocks_count < count / 2 && !blocks_grow(u, count / 2 - u->blocks_count)) return false;
     struct slot *slots = realloc(u->slots, count * sizeof(*slots));
     if (slots == NULL) return false;
     for (uint32_t i = count; i-- > u->slots_count;) {
@@ -59,15 +83,13 @@ static uint64_t user_data(struct uring *u, const struct sl_op *op)
 struct block *sl_uring_block_take(struct uring *u)
 {
     struct block *block = u->block_free;
-    if (block == NULL) return malloc(sizeof(*block));
-    u->block_free = block->next;
-    return block;
-}
-
-static void block_give(struct uring *u, struct block *block)
-{
-    block->next = u->block_free;
-    u->block_free = block;
+    if (block != NULL) {
+        u->block_free = block->next;
+        return block;
+    }
+    if (u->block_unused_count == 0 && !blocks_grow(u, BLOCKS_MIN)) return NULL;
+    u->block_unused_count--;
+    return u->block_unused++;
 }
 
 /* The life of an op. */

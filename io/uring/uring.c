@@ -314,10 +314,10 @@ static void uring_free(struct sl_poller *poller)
     sl_assert(atomic_load_explicit(&u->base.stats.ops_pending, memory_order_relaxed) == 0);
     sl_uring_setup_fini(&u->setup);
     sl_waker_fini(&u->waker);
-    while (u->block_free != NULL) {
-        struct block *next = u->block_free->next;
-        free(u->block_free);
-        u->block_free = next;
+    while (u->block_groups != NULL) {
+        struct block_group *next = u->block_groups->next;
+        free(u->block_groups);
+        u->block_groups = next;
     }
     free(u->slots);
     free(u);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -519,6 +520,35 @@ static void send_slow_reader_whole_size_once(void **state)
     assert_int_equal(recv.wrong, 0);
     cancel_and_wait(&recv);
     world_end(1);
+    free(data);
+}
+
+/* What a send needs was taken when its connection began to receive: the peak has no cost. */
+static void send_on_all_at_once_takes_no_memory(void **state)
+{
+    (void)state;
+    enum { COUNT = 200 };
+    if (!harness->is_real) skip();
+    static struct watched recvs[COUNT], sends[COUNT];
+    uint8_t *data = pattern_new(2);
+    const struct iovec iov[2] = {{data, 1}, {data + 1, 1}};
+    world_make(NULL, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        recvs[i] = sends[i] = watched_new();
+        poller->ops->recv(poller, &recvs[i].op, world.server[i]);
+    }
+    size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < COUNT; i++) {
+        poller->ops->send(poller, &sends[i].op, world.server[i], iov, 2);
+    }
+    size_t after = mallinfo2().uordblks;
+    assert_int_equal(after, before);
+    for (int i = 0; i < COUNT; i++) {
+        wait_until(sends[i].finals == 1);
+        assert_int_equal(sends[i].res, 2);
+        cancel_and_wait(&recvs[i]);
+    }
+    world_end(COUNT);
     free(data);
 }
 
@@ -1215,6 +1245,7 @@ int poller_conformance_run(const struct poller_harness *which)
         cmocka_unit_test(recv_hot_socket_leaves_buffers_to_others),
         cmocka_unit_test(recv_all_hot_all_progress),
         cmocka_unit_test(send_slow_reader_whole_size_once),
+        cmocka_unit_test(send_on_all_at_once_takes_no_memory),
         cmocka_unit_test(send_nothing_and_too_much_end_at_once),
         cmocka_unit_test(send_peer_gone_fails),
         cmocka_unit_test(connect_refused_reported),
