@@ -67,6 +67,62 @@ static struct sl_value error_of(int outcome, const struct sl_diags *diags)
     }
 }
 
+/* Say where an object of that name is, or which name is near: the end of a sentence. */
+static void missing_hint(const struct sl_objects *objects, const char *space, const char *name,
+                         char *hint, size_t size)
+{
+    const char **names = calloc(objects->count + 1, sizeof(*names));
+    size_t count = 0;
+    for (size_t i = 0; names != NULL && i < objects->count; i++) {
+        const struct sl_object *object = objects->items[i];
+        if (space == NULL || strcmp(object->namespace, space) == 0) {
+            names[count++] = object->name;
+        } else if (strcmp(object->name, name) == 0) {
+            (void)snprintf(hint, size, "; there is one in namespace \"%s\": say \"namespace\"",
+                           object->namespace);
+        }
+    }
+    const char *nearest = names != NULL ? sl_diag_nearest(name, names, count) : NULL;
+    if (nearest != NULL) (void)snprintf(hint, size, "; did you mean \"%s\"?", nearest);
+    free(names);
+}
+
+static char *field_dup(struct sl_value document, const char *field)
+{
+    struct sl_value value = sl_value_get_str(document, field);
+    return sl_value_is(value, SL_VALUE_STRING) ? sl_slice_dup_str(sl_value_slice(value)) : NULL;
+}
+
+/* Who is meant by `document` is not there. `space` is where a name without one is looked for, or
+ * NULL: everywhere. */
+static struct sl_value error_missing(struct sl_view *view, enum sl_object_type type,
+                                     struct sl_value document, const char *space)
+{
+    const char *what = type == SL_OBJECT_SPEC ? "node" : "secret";
+    char text[SL_DIAG_TEXT_SIZE];
+    char hint[SL_DIAG_HINT_SIZE] = "";
+    char *id = field_dup(document, "id");
+    char *name = field_dup(document, "name");
+    char *own = field_dup(document, "namespace");
+    struct sl_objects objects = {0};
+    if (own != NULL) space = own;
+    if (id != NULL) {
+        (void)snprintf(text, sizeof(text), "there is no %s with id \"%s\"", what, id);
+    } else {
+        if (name != NULL && sl_view_list(view, type, NULL, sl_value_none(), &objects) == 0) {
+            missing_hint(&objects, space, name, hint, sizeof(hint));
+        }
+        (void)snprintf(text, sizeof(text), "there is no %s \"%s\"%s%s%s%s", what,
+                       name != NULL ? name : "", space != NULL ? " in namespace \"" : "",
+                       space != NULL ? space : "", space != NULL ? "\"" : "", hint);
+    }
+    sl_objects_fini(&objects);
+    free(id);
+    free(name);
+    free(own);
+    return error_unsupported("not_found", 404, text);
+}
+
 /* The documents that a change touched, as a list. */
 static struct sl_value commit_value(const struct sl_commit *commit, bool before)
 {
@@ -191,9 +247,13 @@ static int patch_target(struct sl_view *view, enum sl_object_type type, struct s
     return r;
 }
 
-/* Find and merge all patches. `*ret_count` changes are filled; their documents hold a count. */
+/*
+ * Find and merge all patches. `*ret_count` changes are filled; their documents hold a count. What
+ * one means that is not there: SL_REGISTRY_NOT_FOUND and `*ret_error`.
+ */
 static int patches_merge(const struct op *op, struct sl_value argument, uint32_t count,
-                         struct sl_objects *objects, struct sl_change *changes, size_t *ret_count)
+                         struct sl_objects *objects, struct sl_change *changes, size_t *ret_count,
+                         struct sl_value *ret_error)
 {
     struct sl_view *view;
     int r = sl_view_open(ops_registry, SL_REVISION_NEWEST, &view);
@@ -203,8 +263,7 @@ static int patches_merge(const struct op *op, struct sl_value argument, uint32_t
         struct sl_object *object = NULL;
         r = patch_target(view, op->type, patch, &object);
         if (r == SL_REGISTRY_NOT_FOUND) {
-            r = 0;
-            continue;
+            *ret_error = error_missing(view, op->type, patch, "default");
         }
         if (r != 0) break;
         objects->items[objects->count++] = object;
@@ -235,17 +294,54 @@ static void run_update(const struct op *op, const char *name_space, struct sl_va
     objects.cap = (size_t)count + 1;
     struct sl_diags diags = {0};
     size_t merged = 0;
-    int r = changes == NULL || objects.items == NULL
-                ? -ENOMEM
-                : patches_merge(op, argument, (uint32_t)count, &objects, changes, &merged);
+    int r =
+        changes == NULL || objects.items == NULL
+            ? -ENOMEM
+            : patches_merge(op, argument, (uint32_t)count, &objects, changes, &merged, ret_result);
     if (r == 0) {
         (void)apply(changes, merged, name_space, op->opcode, false, ret_result);
-    } else {
+    } else if (r != SL_REGISTRY_NOT_FOUND) {
         *ret_result = error_of(r, &diags);
     }
     for (size_t i = 0; i < merged; i++) sl_value_unref(changes[i].document);
     free(changes);
     sl_objects_fini(&objects);
+}
+
+static bool field_is(struct sl_value example, const char *field, const char *text)
+{
+    struct sl_value value = sl_value_get_str(example, field);
+    return !sl_value_is(value, SL_VALUE_STRING) || sl_slice_eq_str(sl_value_slice(value), text);
+}
+
+static bool example_has_match(struct sl_value example, const struct sl_objects *objects)
+{
+    for (size_t i = 0; i < objects->count; i++) {
+        const struct sl_object *object = objects->items[i];
+        if (field_is(example, "id", object->id) && field_is(example, "name", object->name) &&
+            field_is(example, "namespace", object->namespace)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An example that says a name or an id means one object: it has to be there. */
+static int examples_check(const struct op *op, struct sl_view *view, struct sl_value argument,
+                          const struct sl_objects *objects, struct sl_value *ret_error)
+{
+    int64_t count = documents_count(argument);
+    for (uint32_t i = 0; count > 0 && i < (uint32_t)count; i++) {
+        struct sl_value example = document_at(argument, i);
+        if (!sl_value_is(sl_value_get_str(example, "id"), SL_VALUE_STRING) &&
+            !sl_value_is(sl_value_get_str(example, "name"), SL_VALUE_STRING)) {
+            continue;
+        }
+        if (example_has_match(example, objects)) continue;
+        *ret_error = error_missing(view, op->type, example, NULL);
+        return SL_REGISTRY_NOT_FOUND;
+    }
+    return 0;
 }
 
 static void run_delete(const struct op *op, const char *name_space, struct sl_value argument,
@@ -257,12 +353,13 @@ static void run_delete(const struct op *op, const char *name_space, struct sl_va
     int r = sl_view_open(ops_registry, SL_REVISION_NEWEST, &view);
     if (r == 0) {
         r = sl_view_list(view, op->type, NULL, argument, &objects);
+        if (r == 0) r = examples_check(op, view, argument, &objects, ret_result);
         view = sl_view_close(view);
     }
     struct sl_change *changes = calloc(objects.count + 1, sizeof(*changes));
     if (r == 0 && changes == NULL) r = -ENOMEM;
     if (r != 0) {
-        *ret_result = error_of(r, &diags);
+        if (r != SL_REGISTRY_NOT_FOUND) *ret_result = error_of(r, &diags);
         free(changes);
         sl_objects_fini(&objects);
         return;

@@ -9,6 +9,10 @@
  *   delete   removes what matches one of the examples; null: all, but not in the namespace of the
  *            workflow that calls (a workflow does not delete itself)
  *
+ * What is named (by `id`, or `name`) for update or delete and is not there is the error `not_found`
+ * (404, `unsupported value` in its chain) with the nearest name, and nothing of the list is done. An
+ * example of delete that names nobody may match nothing.
+ *
  * All namespaces are reached; a document without one is in `default`. Secrets show metadata only.
  */
 #pragma once

@@ -14,6 +14,9 @@
 
 enum { CHANGE_US_MAX = 2000 * 1000 };
 
+/* What the example has to be told to remove all nodes. */
+#define EVERYTHING "{\"namespace\":\"default\"}"
+
 static struct flow_server admin;
 static int admin_port;
 static const char *data;
@@ -66,7 +69,7 @@ static void created_changed_deleted_workflow_is_followed(void **state)
         change("PATCH", "{\"name\":\"web-text\",\"code\":\"two\"}", 200);
         took = flow_until(port, "/", 200, "two");
         if (took > worst[1]) worst[1] = took;
-        change("DELETE", NULL, 204);
+        change("DELETE", EVERYTHING, 204);
         took = flow_until_closed(port);
         if (took > worst[2]) worst[2] = took;
     }
@@ -107,12 +110,12 @@ static void address_of_another_namespace_is_refused_by_name(void **state)
     struct flow_reply reply;
     assert_int_equal(flow_ask(admin_port, "GET", "/v1/nodes", NULL, &reply), 200);
     flow_reply_fini(&reply);
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
     /* What comes after the mistake works. */
     int port = flow_port();
     create("web", port, "mine");
     (void)flow_until(port, "/", 200, "mine");
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
 }
 
@@ -135,7 +138,7 @@ static void bad_update_keeps_the_last_good_version_over_a_restart(void **state)
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
     start_default(&server);
     (void)flow_until(port, "/", 200, "good");
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
     (void)flow_until_closed(port);
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
 }
@@ -165,7 +168,7 @@ static void first_signal_drains_what_is_in_flight(void **state)
     flow_reply_fini(&reply);
     (void)close(fd);
     assert_int_equal(flow_stop_within(&server, 0, 5000), 0);
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
 }
 
 static void second_signal_ends_at_once(void **state)
@@ -186,7 +189,7 @@ static void second_signal_ends_at_once(void **state)
     assert_int_equal(flow_stop_within(&server, SIGTERM, 2000), 130);
     print_message("second signal: ended after %.1f ms\n", (double)(flow_now_us() - begin) / 1000);
     (void)close(fd);
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
 }
 
 static void drain_timeout_ends_a_request_that_does_not(void **state)
@@ -208,7 +211,7 @@ static void drain_timeout_ends_a_request_that_does_not(void **state)
                   (double)(flow_now_us() - begin) / 1000);
     assert_int_equal(code, 4);
     (void)close(fd);
-    change("DELETE", NULL, 204);
+    change("DELETE", EVERYTHING, 204);
 }
 
 static void hangup_reads_the_files_again(void **state)
@@ -240,7 +243,7 @@ static int teardown(void **state)
     (void)state;
     struct flow_reply reply;
     flow_kill_rest(&admin);
-    (void)flow_try(admin_port, "DELETE", "/v1/nodes", NULL, &reply);
+    (void)flow_try(admin_port, "DELETE", "/v1/nodes", EVERYTHING, &reply);
     flow_reply_fini(&reply);
     return 0;
 }
