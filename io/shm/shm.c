@@ -104,6 +104,20 @@ static int rings_attach(struct sl_shm *shm, const struct sl_shm_head *head, bool
                                    head->ring_size, hostile);
 }
 
+/*
+ * All but the slabs is there from the beginning: who faults a page in holds it locked meanwhile, and
+ * a peer that hardly runs must not make us wait for that. It is a wish (Linux 5.14).
+ */
+static void rings_populate(const struct sl_shm *shm, const struct sl_shm_head *head)
+{
+    for (int side = 0; side < 2; side++) {
+        uint8_t *ring = (uint8_t *)shm->head + head->ring_off[side];
+        uint64_t size = ((const struct sl_ring_head *)(const void *)ring)->slab_off;
+        if (size == 0) size = head->ring_size;
+        (void)madvise(ring, size, MADV_POPULATE_WRITE);
+    }
+}
+
 int sl_shm_init(struct sl_shm *shm, const struct sl_shm_config *config, struct sl_diag *reterr)
 {
     sl_assert(shm != NULL);
@@ -127,6 +141,7 @@ int sl_shm_init(struct sl_shm *shm, const struct sl_shm_config *config, struct s
                            config->ring_size != 0 ? config->ring_size : SL_RING_SIZE,
                            config->slab_size);
         }
+        rings_populate(shm, &head);
         r = rings_attach(shm, &head, config->hostile);
     }
     if (r == 0) return 0;

@@ -9,7 +9,7 @@
  *     STARTING ──READY──► IDLE ──► LOADING ──► BUSY ──► IDLE …
  *         └───────┴─────────┴────────┴──────────┴─────► DYING ──gone──► buried by the starter
  *
- * All of it belongs to the shard's thread, but for the two functions of process.c that the starter
+ * All of it belongs to the shard's thread, but for the functions of process.c that the starter
  * runs while the worker's mail is out.
  */
 #pragma once
@@ -63,7 +63,7 @@ struct sl_worker {
     enum worker_state state;
     bool is_out;                     /* its mail is with the starter */
     bool was_used;                   /* no spare any more */
-    bool is_gone;                    /* reaped */
+    bool is_gone;                    /* its process has ended */
     bool is_paced;                   /* its result waits; `timer` brings it back */
     struct sl_worker_wait *wait;     /* who gets the answer; NULL: cancelled */
     struct sl_worker_script *script; /* of the call; NULL: detached */
@@ -78,6 +78,9 @@ struct sl_worker {
     uint32_t lines;     /* of these, for the log */
     uint32_t scripts_next;
     uint64_t scripts[SL_WORKER_SCRIPTS_MAX]; /* that it has; 0: none */
+    int reaped;                              /* what sl_proc_reap returned, and the two it found */
+    int exit_signal;
+    int exit_code;
     int start_error;
     struct sl_diag start_diag;
 };

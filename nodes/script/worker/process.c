@@ -81,6 +81,7 @@ static int process_spawn(struct sl_worker *worker)
 }
 
 static void on_started(struct sl_mail *mail);
+static void on_reaped(struct sl_mail *mail);
 static void on_buried(struct sl_mail *mail);
 
 static void starter_start(struct sl_mail *mail)
@@ -99,6 +100,18 @@ static void starter_start(struct sl_mail *mail)
         if (worker->start_error < 0) sl_shm_fini(&worker->shm);
     }
     mail->fn = on_started;
+    sl_loop_post(&worker->pool->shard->loop, mail);
+}
+
+/*
+ * Not for a shard: the kernel takes the process out of /proc here, and waits for whoever else does
+ * (release_task → d_invalidate), which may be one that hardly runs. Half a second was seen.
+ */
+static void starter_reap(struct sl_mail *mail)
+{
+    struct sl_worker *worker = sl_container_of(mail, struct sl_worker, mail);
+    worker->reaped = sl_proc_reap(&worker->proc, &worker->exit_signal, &worker->exit_code);
+    mail->fn = on_reaped;
     sl_loop_post(&worker->pool->shard->loop, mail);
 }
 
@@ -222,23 +235,38 @@ static void worker_died(struct sl_worker *worker, int signal, int code)
     worker_end(worker, memory ? "script_memory" : "script_killed", memory ? 0 : 504, text);
 }
 
+static void exit_watch(struct sl_worker *worker)
+{
+    struct sl_poller *poller = worker->pool->shard->loop.poller;
+    poller->ops->poll(poller, &worker->exit_op, worker->proc.pidfd, POLLIN);
+}
+
 static void on_exit_event(struct sl_op *op, const struct sl_event *event)
 {
     struct sl_worker *worker = sl_container_of(op, struct sl_worker, exit_op);
-    struct sl_poller *poller = worker->pool->shard->loop.poller;
     (void)event;
-    int signal = 0;
-    int code = 0;
-    if (sl_proc_reap(&worker->proc, &signal, &code) == 0) {
-        poller->ops->poll(poller, &worker->exit_op, worker->proc.pidfd, POLLIN);
+    worker->is_gone = true;
+    /* An answer that it gave before is still in the ring. */
+    if (worker->state == WORKER_BUSY) worker_hear(worker);
+    worker->is_out = true;
+    worker->mail.fn = starter_reap;
+    sl_starter_post(&worker->mail);
+}
+
+static void on_reaped(struct sl_mail *mail)
+{
+    struct sl_worker *worker = sl_container_of(mail, struct sl_worker, mail);
+    struct sl_poller *poller = worker->pool->shard->loop.poller;
+    worker->is_out = false;
+    if (worker->reaped == 0) { /* not dead after all */
+        worker->is_gone = false;
+        exit_watch(worker);
+        if (worker->state == WORKER_DYING) sl_proc_signal(&worker->proc, SIGKILL);
         return;
     }
-    worker->is_gone = true;
     if (worker->state != WORKER_DYING) {
-        /* An answer that it gave before is still in the ring. */
-        if (worker->state == WORKER_BUSY) worker_hear(worker);
+        worker_died(worker, worker->exit_signal, worker->exit_code);
     }
-    if (worker->state != WORKER_DYING) worker_died(worker, signal, code);
     poller->ops->cancel(poller, &worker->bell_op);
     bury_if_done(worker);
 }
@@ -287,7 +315,7 @@ static void on_started(struct sl_mail *mail)
         return;
     }
     pool->stats.spawned++;
-    loop->poller->ops->poll(loop->poller, &worker->exit_op, worker->proc.pidfd, POLLIN);
+    exit_watch(worker);
     if (worker->state == WORKER_DYING) { /* nobody needs it any more */
         sl_proc_signal(&worker->proc, SIGKILL);
         return;

@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,6 +43,19 @@ enum { SANITIZED = true };
 #else
 enum { SANITIZED = false };
 #endif
+
+/* ---- who waits for processes: this takes the place of libc's ------------------------------------ */
+
+static pthread_t shard_thread;
+static atomic_uint waits_on_shard;
+static atomic_uint waits_elsewhere;
+
+int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    bool here = pthread_equal(pthread_self(), shard_thread) != 0;
+    (void)atomic_fetch_add(here ? &waits_on_shard : &waits_elsewhere, 1);
+    return (int)syscall(SYS_waitid, type, id, info, options, NULL);
+}
 
 /* ---- a language: the text says what happens ---------------------------------------------------- */
 
@@ -356,6 +372,26 @@ static void death_by_itself_is_script_memory(void **state)
     program_close();
 }
 
+/*
+ * waitid takes the dead out of /proc and may wait there for a process that hardly runs: the other
+ * requests of the shard stood still for half a second.
+ */
+static void dead_worker_is_reaped_off_the_shard(void **state)
+{
+    (void)state;
+    shard_thread = pthread_self();
+    atomic_store(&waits_on_shard, 0);
+    atomic_store(&waits_elsewhere, 0);
+    program_open("loop", CALL_TIMEOUT_MS);
+    assert_string_equal(ask_once(), "script_killed"); /* by us */
+    program_close();
+    program_open("abort", CALL_TIMEOUT_MS * 10);
+    assert_died(ask_once()); /* by itself */
+    program_close();
+    assert_int_equal(atomic_load(&waits_on_shard), 0);
+    assert_true(atomic_load(&waits_elsewhere) >= 1);
+}
+
 static void calls_beyond_the_queue_are_refused(void **state)
 {
     (void)state;
@@ -600,6 +636,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(script_that_does_not_compile_says_where),
         cmocka_unit_test(loop_is_killed_after_deadline_and_grace),
         cmocka_unit_test(death_by_itself_is_script_memory),
+        cmocka_unit_test(dead_worker_is_reaped_off_the_shard),
         cmocka_unit_test(calls_beyond_the_queue_are_refused),
         cmocka_unit_test(cancelled_call_leaves_at_once_and_its_worker_is_killed),
         cmocka_unit_test(program_may_go_while_a_worker_runs_its_script),
