@@ -49,6 +49,7 @@ struct floor {
     struct sl_uring_bufs bufs;
     struct floor_conn *conns; /* array of FDS_MAX, by descriptor */
     char *replies;            /* BATCH_MAX copies of REPLY */
+    uint64_t left;            /* replies until it is silent; UINT64_MAX: for ever */
     uint64_t stall_ns;        /* answer nothing so long … */
     uint64_t every_ns; /* … in the middle of every such time of CLOCK_MONOTONIC; 0: never */
     int listen_fd;
@@ -100,6 +101,9 @@ static void floor_send(struct floor *floor, int fd)
     if (conn->is_sending || conn->owed == 0) return;
     uint32_t count = conn->owed < BATCH_MAX ? conn->owed : BATCH_MAX;
     conn->owed -= count;
+    if (count > floor->left) count = (uint32_t)floor->left;
+    if (count == 0) return;
+    if (floor->left != UINT64_MAX) floor->left -= count;
     conn->is_sending = true;
     sl_uring_prep_send(sl_uring_sqe(&floor->ring), fd, floor->replies,
                        count * (uint32_t)(sizeof(REPLY) - 1),
@@ -204,12 +208,15 @@ struct floor_values {
     uint64_t every_ns;
     uint32_t port;
     uint32_t core;
+    uint32_t replies;
 };
 
 static const struct sl_option OPTIONS[] = {
     {"port", "N", "port on 127.0.0.1 (default 9000)", offsetof(struct floor_values, port),
      SL_OPTION_UINT, 'p'},
     {"core", "N", "pin to this core", offsetof(struct floor_values, core), SL_OPTION_UINT, 0},
+    {"replies", "N", "say nothing more after so many replies; to test generators",
+     offsetof(struct floor_values, replies), SL_OPTION_UINT, 0},
     {"stall", "T", "answer nothing for T in the middle of every --every; to test generators",
      offsetof(struct floor_values, stall_ns), SL_OPTION_DURATION, 0},
     {"every", "T", "how often it stalls (default 1s)", offsetof(struct floor_values, every_ns),
@@ -269,6 +276,7 @@ int sl_command_floor(int argc, char **argv)
     struct floor *floor = calloc(1, sizeof(*floor));
     if (floor == NULL) return SL_EXIT_INTERNAL;
     floor->listen_fd = -1;
+    floor->left = values.replies == 0 ? UINT64_MAX : values.replies;
     floor->stall_ns = values.stall_ns;
     floor->every_ns = values.stall_ns > 0 ? values.every_ns : 0;
     err = floor_setup(floor, (uint16_t)values.port);

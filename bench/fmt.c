@@ -27,6 +27,19 @@ struct sl_fmt sl_fmt_ns(double ns)
     return with_unit(ns / 1e9, "s");
 }
 
+struct sl_fmt sl_fmt_minutes(double ns)
+{
+    struct sl_fmt fmt;
+    uint64_t seconds = (uint64_t)(ns / 1e9 + 0.5);
+    if (seconds < 60) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "%u s", (unsigned)seconds);
+    } else {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "%llu min %02u s",
+                       (unsigned long long)(seconds / 60), (unsigned)(seconds % 60));
+    }
+    return fmt;
+}
+
 struct sl_fmt sl_fmt_bytes(double bytes)
 {
     if (bytes < 999.5) return with_unit(bytes, "B");

@@ -19,6 +19,7 @@ struct sl_fmt {
 
 /* A duration as people read it. */
 struct sl_fmt sl_fmt_ns(double ns);         /* "412 µs", "1.25 ms" */
+struct sl_fmt sl_fmt_minutes(double ns);    /* "12 min 05 s", "48 s" */
 struct sl_fmt sl_fmt_count(uint64_t count); /* "1,463,221" */
 struct sl_fmt sl_fmt_bytes(double bytes);   /* "12.4 MB" */
 struct sl_fmt sl_fmt_percent(double share); /* 0.0123 → "1.23 %" */

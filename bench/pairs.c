@@ -138,14 +138,19 @@ static void slot_keep(const struct sl_pairs *pairs, struct sl_pairs_target *targ
     sl_hdr_merge(target->late, result->load.late);
 }
 
+static void slot_clear(struct sl_pairs_target *target, uint32_t round)
+{
+    for (int metric = 0; metric < SL_PAIRS_METRICS_COUNT; metric++) {
+        target->values[metric][round] = (double)NAN;
+    }
+}
+
 /* On a busy machine a short slot may end before the first reply; a server that is stuck has many. */
 static int slot_empty(struct sl_pairs_target *target, uint32_t round,
                       const struct sl_run_result *result, struct sl_diag *reterr)
 {
     uint64_t errors = sl_load_errors_sum(&result->load);
-    for (int metric = 0; metric < SL_PAIRS_METRICS_COUNT; metric++) {
-        target->values[metric][round] = (double)NAN;
-    }
+    slot_clear(target, round);
     errors_add(target, &result->load);
     target->empty_count++;
     if (++target->empty_row < EMPTY_ROW_MAX) return 0;
@@ -155,11 +160,29 @@ static int slot_empty(struct sl_pairs_target *target, uint32_t round,
     return -ENODATA;
 }
 
+/* Go on without it? What failed in us and not in the target ends the run. */
+static int target_give_up(const struct sl_pairs *pairs, struct sl_pairs_target *target, int err,
+                          struct sl_diag *reterr)
+{
+    if (!pairs->goes_on || err == -ENOMEM || err == -EINVAL) return err;
+    (void)snprintf(target->why, sizeof(target->why), "%.150s",
+                   reterr->text[0] != '\0' ? reterr->text : strerror(-err));
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < pairs->targets_count; i++) left += pairs->targets[i].why[0] == '\0';
+    if (left == 0) return -ENODATA;
+    reterr->text[0] = '\0';
+    return 0;
+}
+
 static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target, uint32_t round,
                     struct sl_diag *reterr)
 {
     struct sl_run_config config = *target->config;
     struct sl_run_result result;
+    if (target->why[0] != '\0') {
+        slot_clear(target, round);
+        return 0;
+    }
     config.warmup_ns = pairs->settle_ns;
     config.duration_ns = pairs->slot_ns;
     config.count = UINT64_MAX;
@@ -177,7 +200,8 @@ static int slot_run(const struct sl_pairs *pairs, struct sl_pairs_target *target
         slot_keep(pairs, target, round, &result);
     }
     sl_run_result_fini(&result);
-    return err;
+    if (err < 0) slot_clear(target, round);
+    return err < 0 ? target_give_up(pairs, target, err, reterr) : 0;
 }
 
 /* Load each target once: caches, compilers and pools get ready. */
@@ -194,8 +218,20 @@ static int warm_up(struct sl_pairs *pairs, struct sl_diag *reterr)
         config.progress = false;
         err = sl_run(&config, &result, reterr);
         sl_run_result_fini(&result);
+        if (err < 0) err = target_give_up(pairs, &pairs->targets[i], err, reterr);
     }
     return err;
+}
+
+/* With few rounds a target may have given nothing without being given up. */
+static void silent_mark(struct sl_pairs *pairs)
+{
+    for (uint32_t i = 0; i < pairs->targets_count; i++) {
+        struct sl_pairs_target *target = &pairs->targets[i];
+        if (target->requests > 0 || target->empty_count == 0 || target->why[0] != '\0') continue;
+        (void)snprintf(target->why, sizeof(target->why), "%s gave not one reply in %u slots",
+                       target->name, target->empty_count);
+    }
 }
 
 static void progress_print(const struct sl_pairs *pairs, bool is_end)
@@ -232,6 +268,7 @@ int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr)
         progress_print(pairs, false);
     }
     progress_print(pairs, true);
+    if (pairs->goes_on) silent_mark(pairs);
     return err;
 }
 

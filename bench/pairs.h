@@ -34,6 +34,7 @@ struct sl_pairs_target {
     uint64_t disturbed_count; /* replies that the generator could not time, in valid slots */
     uint32_t empty_count;     /* slots without one reply: left out */
     uint32_t empty_row;       /* of them the last ones in a row */
+    char why[160];            /* it gave no reply and is not asked any more; "": it does */
     uint32_t
         invalid_count; /* slots in which the generator was late: left out unless `keeps_late` */
 };
@@ -52,6 +53,7 @@ struct sl_pairs {
     void *enter_ctx;
     bool keeps;      /* keep histograms, and look at the machine's jitter */
     bool keeps_late; /* slots in which the generator was late count too */
+    bool goes_on;    /* without a target that gives no reply; else that ends the run */
     bool rotates;    /* begin each round with another target, so that no place is special */
     bool progress;
 };
@@ -61,8 +63,9 @@ int sl_pairs_init(struct sl_pairs *pairs);
 void sl_pairs_fini(struct sl_pairs *pairs);
 
 /*
- * Run all rounds, or until stopped. A slot without one reply is left out; after some in a row the target
- * does not answer. 0, or -errno with a diagnostic.
+ * Run all rounds, or until stopped. A slot without one reply is left out; after some in a row the
+ * target does not answer: that ends the run, or, with `goes_on`, only this target, and `why` says
+ * it. 0, or -errno with a diagnostic; -ENODATA also if no target is left.
  */
 int sl_pairs_run(struct sl_pairs *pairs, struct sl_diag *reterr);
 

@@ -5,7 +5,6 @@
  * request as ratio to the floor and to nginx of the same rounds.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +12,15 @@
 
 #include "bench/ask.h"
 #include "bench/command.h"
-#include "bench/endpoint.h"
-#include "bench/html.h"
 #include "bench/known.h"
-#include "bench/machine.h"
-#include "bench/pairs.h"
-#include "bench/scenario.h"
+#include "bench/tax.h"
 #include "core/base/assertion.h"
 #include "core/base/clock.h"
 
-enum {
-    SERVERS_MAX = SL_PAIRS_TARGETS_MAX / 2,
-    MODES_COUNT = 2,
-    PIPELINE_DEPTH = 16,
-    VERSION_SIZE = 256,
-    BODY_SIZE = 1024,
-};
-
 static const uint64_t WARM_NS = 300 * SL_NS_PER_MS;
+
+/* A slot takes so much more than its time: connecting, and waiting for the last replies. */
+static const double SLOT_OVERHEAD_NS = 20e6;
 
 struct tax_values {
     struct sl_job_values job;
@@ -45,6 +35,7 @@ struct tax_values {
     uint64_t slot_ns;
     uint64_t settle_ns;
     uint32_t rounds;
+    bool details;
 };
 
 static const struct sl_option OPTIONS[] = {
@@ -76,6 +67,8 @@ static const struct sl_option OPTIONS[] = {
     {"Output", NULL, NULL, 0, SL_OPTION_TITLE, 0},
     {"format", "F", "text or json (default text)", offsetof(struct tax_values, format),
      SL_OPTION_STRING, 'f'},
+    {"details", NULL, "also a table a scenario: over the floor, intervals of the ratios, rates",
+     offsetof(struct tax_values, details), SL_OPTION_FLAG, 0},
     {"html", "FILE", "write a page with charts and method", offsetof(struct tax_values, html),
      SL_OPTION_STRING, 0},
 };
@@ -93,34 +86,18 @@ static const struct sl_options_usage USAGE = {
         "reply is\n"
         "looked at: all servers of a scenario do the same work, and every later reply must be the "
         "same\n"
-        "byte by byte. All on 127.0.0.1, in temporary folders.",
-    .examples = "  sluice-bench tax --scenario ping\n"
+        "byte by byte. A server that gives no reply keeps its row, without a figure, and the exit "
+        "code is 3.\n"
+        "All on 127.0.0.1, in temporary folders. All scenarios with 60 rounds take a quarter of an "
+        "hour;\n"
+        "--rounds shortens it.",
+    .examples = "  sluice-bench tax --rounds 10\n"
+                "  sluice-bench tax --scenario ping --details\n"
                 "  sluice-bench tax --scenario ping --rounds 10 --slot 300ms --only sluice,nginx\n"
                 "  sluice-bench tax --scenario echo --only sluice-js,nginx-njs,nginx-lua\n"
                 "  sluice-bench tax --peer mine='./server --port {port}' --path /ping\n",
     .options = OPTIONS,
     .options_count = sizeof(OPTIONS) / sizeof(OPTIONS[0]),
-};
-
-struct server {
-    struct sl_endpoint endpoint;
-    struct sl_run_config configs[MODES_COUNT]; /* one request in flight, and sixteen */
-    const char *title;
-    const char *const *files; /* NULL: none */
-    uint32_t in_flight_max;   /* requests that it takes at once; 0: any */
-    char version[VERSION_SIZE];
-    char body[BODY_SIZE]; /* of its reply, which every later one must repeat */
-};
-
-struct tax {
-    struct server servers[SERVERS_MAX]; /* array of `count`; the floor first */
-    struct sl_pairs pairs;              /* target `mode * count + server` */
-    struct sl_job_values job;           /* of the scenario */
-    char body_file[700];
-    enum sl_scenario scenario;
-    uint32_t count;
-    uint32_t nginx; /* index, or 0 (the floor): not there */
-    int server_core;
 };
 
 static bool list_has(const char *list, const char *name)
@@ -137,7 +114,7 @@ static bool list_has(const char *list, const char *name)
  * Look at one reply. All replies of the runs must repeat it, byte by byte; and if `must_serve`, it must
  * be what the scenario asks for.
  */
-static int server_look(const struct tax *tax, struct server *server, bool must_serve,
+static int server_look(const struct sl_tax *tax, struct sl_tax_server *server, bool must_serve,
                        struct sl_diag *reterr)
 {
     struct sl_job *job = &server->endpoint.job;
@@ -167,7 +144,7 @@ static int server_look(const struct tax *tax, struct server *server, bool must_s
 }
 
 /* No more connections than the server takes requests at once. */
-static void connections_limit(struct server *server, int mode)
+static void connections_limit(struct sl_tax_server *server, int mode)
 {
     struct sl_run_config *config = &server->configs[mode];
     uint32_t most = server->in_flight_max / config->pipeline;
@@ -175,10 +152,10 @@ static void connections_limit(struct server *server, int mode)
 }
 
 /* Open the server that was put at the end of the list; leave it out if it does not start. */
-static int server_open(struct tax *tax, const struct tax_values *values, bool must_serve,
+static int server_open(struct sl_tax *tax, const struct tax_values *values, bool must_serve,
                        struct sl_diag *reterr)
 {
-    struct server *server = &tax->servers[tax->count];
+    struct sl_tax_server *server = &tax->servers[tax->count];
     struct sl_endpoint *endpoint = &server->endpoint;
     const char *path = values->path != NULL ? values->path : sl_scenario_path(tax->scenario);
     int err = sl_endpoint_open(endpoint, &tax->job, path, tax->server_core, server->files, reterr);
@@ -187,9 +164,9 @@ static int server_open(struct tax *tax, const struct tax_values *values, bool mu
         sl_endpoint_fini(endpoint);
         return err;
     }
-    for (int mode = 0; mode < MODES_COUNT; mode++) {
+    for (int mode = 0; mode < SL_TAX_MODES_COUNT; mode++) {
         server->configs[mode] = endpoint->job.config;
-        server->configs[mode].pipeline = mode == 0 ? 1 : PIPELINE_DEPTH;
+        server->configs[mode].pipeline = mode == 0 ? 1 : SL_TAX_PIPELINE_DEPTH;
         connections_limit(server, mode);
     }
     tax->count++;
@@ -201,7 +178,7 @@ static void skipped_print(const char *name, const char *why)
     (void)fprintf(stderr, "left out: %s: %s\n", name, why);
 }
 
-static int known_open(struct tax *tax, const struct tax_values *values,
+static int known_open(struct sl_tax *tax, const struct tax_values *values,
                       const struct sl_known_server *known, struct sl_diag *reterr)
 {
     bool is_floor = strcmp(known->name, "floor") == 0;
@@ -212,8 +189,8 @@ static int known_open(struct tax *tax, const struct tax_values *values,
         skipped_print(known->name, "not installed");
         return 0;
     }
-    sl_assert(tax->count < SERVERS_MAX);
-    struct server *server = &tax->servers[tax->count];
+    sl_assert(tax->count < SL_TAX_SERVERS_MAX);
+    struct sl_tax_server *server = &tax->servers[tax->count];
     memset(server, 0, sizeof(*server));
     (void)snprintf(server->endpoint.name, sizeof(server->endpoint.name), "%s", known->name);
     (void)snprintf(server->endpoint.command, sizeof(server->endpoint.command), "%s",
@@ -221,6 +198,7 @@ static int known_open(struct tax *tax, const struct tax_values *values,
     server->title = known->title;
     server->files = known->files;
     server->in_flight_max = known->in_flight_max;
+    server->is_base = known->is_base;
     sl_known_version(known, server->version, sizeof(server->version));
     int err = server_open(tax, values, serves, reterr);
     if (err == 0 && strcmp(known->name, "nginx") == 0) tax->nginx = tax->count - 1;
@@ -231,13 +209,13 @@ static int known_open(struct tax *tax, const struct tax_values *values,
 }
 
 /* A server that was asked for by name must start. */
-static int asked_open(struct tax *tax, const struct tax_values *values, const char *text,
+static int asked_open(struct sl_tax *tax, const struct tax_values *values, const char *text,
                       const char *fallback, struct sl_diag *reterr)
 {
-    if (tax->count == SERVERS_MAX) {
+    if (tax->count == SL_TAX_SERVERS_MAX) {
         return sl_diag_set(reterr, "too_many", (struct sl_pos){0, 0}, "too many servers");
     }
-    struct server *server = &tax->servers[tax->count];
+    struct sl_tax_server *server = &tax->servers[tax->count];
     memset(server, 0, sizeof(*server));
     int err = sl_endpoint_parse(text, fallback, &server->endpoint, reterr);
     server->title = server->endpoint.name;
@@ -245,7 +223,7 @@ static int asked_open(struct tax *tax, const struct tax_values *values, const ch
     return err < 0 ? err : server_open(tax, values, values->path == NULL, reterr);
 }
 
-static int servers_open(struct tax *tax, const struct tax_values *values, struct sl_diag *reterr)
+static int servers_open(struct sl_tax *tax, const struct tax_values *values, struct sl_diag *reterr)
 {
     int err = 0;
     size_t known_count;
@@ -267,7 +245,7 @@ static int servers_open(struct tax *tax, const struct tax_values *values, struct
     return err;
 }
 
-static int pairs_setup(struct tax *tax, const struct tax_values *values)
+static int pairs_setup(struct sl_tax *tax, const struct tax_values *values)
 {
     struct sl_pairs *pairs = &tax->pairs;
     pairs->rounds = values->rounds;
@@ -275,8 +253,9 @@ static int pairs_setup(struct tax *tax, const struct tax_values *values)
     pairs->settle_ns = values->settle_ns;
     pairs->progress = !values->job.quiet;
     pairs->rotates = true;
+    pairs->goes_on = true;
     pairs->warm_ns = values->slot_ns < WARM_NS ? values->slot_ns : WARM_NS;
-    for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
+    for (uint32_t mode = 0; mode < SL_TAX_MODES_COUNT; mode++) {
         for (uint32_t i = 0; i < tax->count; i++) {
             struct sl_pairs_target *target = &pairs->targets[pairs->targets_count++];
             target->name = tax->servers[i].endpoint.name;
@@ -284,189 +263,6 @@ static int pairs_setup(struct tax *tax, const struct tax_values *values)
         }
     }
     return sl_pairs_init(pairs);
-}
-
-/* Median of the differences to the floor in the same rounds. */
-static double over_floor(const struct tax *tax, uint32_t floor, uint32_t target)
-{
-    const double *base = tax->pairs.targets[floor].values[SL_PAIRS_CPU];
-    const double *values = tax->pairs.targets[target].values[SL_PAIRS_CPU];
-    uint32_t count = tax->pairs.done_count;
-    double *differences = calloc(count + 1, sizeof(*differences));
-    sl_assert(differences != NULL);
-    for (uint32_t i = 0; i < count; i++) differences[i] = values[i] - base[i];
-    double median = sl_stats_median(differences, count);
-    free(differences);
-    return median;
-}
-
-static void mode_text(FILE *out, const struct tax *tax, uint32_t mode)
-{
-    const struct sl_pairs *pairs = &tax->pairs;
-    uint32_t base = mode * tax->count;
-    struct sl_table table = {.columns = 0};
-    sl_table_row(&table,
-                 (const char *const[]){mode == 0 ? "one request in flight" : "16 pipelined",
-                                       "CPU/request", "over floor", "to floor", "to nginx", "rate"},
-                 6);
-    for (uint32_t i = 0; i < tax->count; i++) {
-        const struct sl_pairs_target *target = &pairs->targets[base + i];
-        struct sl_ratio floor = sl_pairs_ratio(pairs, base, base + i, SL_PAIRS_CPU);
-        struct sl_ratio nginx = sl_pairs_ratio(pairs, base + tax->nginx, base + i, SL_PAIRS_CPU);
-        struct sl_fmt cpu = sl_pairs_value(
-            SL_PAIRS_CPU, sl_stats_median(target->values[SL_PAIRS_CPU], pairs->done_count));
-        struct sl_fmt rate = sl_pairs_value(
-            SL_PAIRS_RATE, sl_stats_median(target->values[SL_PAIRS_RATE], pairs->done_count));
-        struct sl_fmt over = sl_pairs_value(SL_PAIRS_CPU, over_floor(tax, base, base + i));
-        struct sl_fmt floor_text = sl_pairs_ratio_text(&floor);
-        struct sl_fmt nginx_text = sl_pairs_ratio_text(&nginx);
-        bool has_nginx = tax->nginx != 0 && i != tax->nginx;
-        if (sl_pairs_target_is_spoilt(target)) {
-            sl_table_row(&table,
-                         (const char *const[]){tax->servers[i].title, "errors", "-", "-", "-", "-"},
-                         6);
-            continue;
-        }
-        sl_table_row(&table,
-                     (const char *const[]){tax->servers[i].title, cpu.text, i == 0 ? "" : over.text,
-                                           i == 0 ? "" : floor_text.text,
-                                           has_nginx ? nginx_text.text : "", rate.text},
-                     6);
-    }
-    sl_table_print(&table, out, 2);
-}
-
-static void text_print(FILE *out, const struct tax *tax, const struct tax_values *values)
-{
-    const struct sl_pairs *pairs = &tax->pairs;
-    (void)fprintf(
-        out,
-        "server CPU per request, %s, %u connections, %u rounds of %s, servers on core %d, "
-        "generator on %s\n\n",
-        sl_scenario_name(tax->scenario), values->job.connections, pairs->done_count,
-        sl_fmt_ns((double)pairs->slot_ns).text, tax->server_core, values->job.cores);
-    for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
-        mode_text(out, tax, mode);
-        (void)fprintf(out, "\n");
-    }
-    for (uint32_t i = 0; i < tax->count; i++) {
-        if (tax->servers[i].version[0] == '\0') continue;
-        (void)fprintf(out, "  %-18s %s\n", tax->servers[i].endpoint.name, tax->servers[i].version);
-    }
-    for (uint32_t i = 0; i < pairs->targets_count; i++) {
-        const struct sl_pairs_target *target = &pairs->targets[i];
-        if (target->empty_count > 0) {
-            (void)fprintf(out, "  note: %s gave no reply in %u slots: left out\n", target->name,
-                          target->empty_count);
-        }
-        char text[160];
-        if (target->config->connections != values->job.connections) {
-            (void)fprintf(out, "  note: %s has %u connections: it takes no more requests at once\n",
-                          target->name, target->config->connections);
-        }
-        if (target->errors == 0) continue;
-        sl_pairs_errors_text(target, text, sizeof(text));
-        (void)fprintf(out, "  note: %s, %s: %s%s\n", target->name,
-                      i < tax->count ? "one request in flight" : "16 pipelined", text,
-                      sl_pairs_target_is_spoilt(target) ? ": its figures do not count" : "");
-    }
-    (void)fprintf(
-        out, "  ratios over rounds (middle half) with their 95 %% interval; rates are those of the "
-             "generator\n");
-}
-
-/* The page of all scenarios that were run. */
-static int page_write(struct tax *const *taxes, const struct tax_values *values,
-                      struct sl_diag *reterr)
-{
-    static const char *const modes[MODES_COUNT] = {"one request in flight", "16 pipelined"};
-    struct sl_html_pairs_chart charts[SL_SCENARIOS_COUNT * MODES_COUNT];
-    char titles[SL_SCENARIOS_COUNT * MODES_COUNT][64];
-    size_t count = 0;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&text, &size);
-    if (memory == NULL) return -ENOMEM;
-    for (int i = 0; i < SL_SCENARIOS_COUNT; i++) {
-        const struct tax *tax = taxes[i];
-        if (tax == NULL || tax->pairs.targets_count == 0) continue;
-        text_print(memory, tax, values);
-        (void)fprintf(memory, "\n");
-        for (uint32_t mode = 0; mode < MODES_COUNT; mode++) {
-            (void)snprintf(titles[count], sizeof(titles[count]), "%s: CPU per request, %s",
-                           sl_scenario_name(tax->scenario), modes[mode]);
-            charts[count] = (struct sl_html_pairs_chart){titles[count], &tax->pairs, SL_PAIRS_CPU,
-                                                         mode * tax->count, tax->count};
-            count++;
-        }
-    }
-    int err = fclose(memory) != 0 ? -ENOMEM : 0;
-    if (err == 0) {
-        err = sl_html_pairs_write(values->html, "What servers cost over the floor", text, charts,
-                                  count, reterr);
-    }
-    free(text);
-    return err;
-}
-
-static void ratio_json(struct sl_json *json, const char *key, const struct sl_ratio *ratio)
-{
-    sl_json_begin(json, key, '{');
-    sl_json_number(json, "ratio", ratio->ratio, 5);
-    sl_json_number(json, "low", ratio->low, 5);
-    sl_json_number(json, "high", ratio->high, 5);
-    sl_json_end(json, '}');
-}
-
-static void mode_json(struct sl_json *json, const struct tax *tax, uint32_t mode, uint32_t server)
-{
-    const struct sl_pairs *pairs = &tax->pairs;
-    uint32_t base = mode * tax->count;
-    const struct sl_pairs_target *target = &pairs->targets[base + server];
-    sl_json_begin(json, mode == 0 ? "single" : "pipelined", '{');
-    sl_json_number(json, "cpu_us", sl_stats_median(target->values[SL_PAIRS_CPU], pairs->done_count),
-                   4);
-    sl_json_number(json, "over_floor_us", over_floor(tax, base, base + server), 4);
-    sl_json_number(json, "rate_s",
-                   sl_stats_median(target->values[SL_PAIRS_RATE], pairs->done_count), 1);
-    sl_json_uint(json, "requests", target->requests);
-    sl_json_uint(json, "errors", target->errors);
-    sl_json_bool(json, "counts", !sl_pairs_target_is_spoilt(target));
-    sl_json_uint(json, "empty_slots", target->empty_count);
-    struct sl_ratio ratio = sl_pairs_ratio(pairs, base, base + server, SL_PAIRS_CPU);
-    ratio_json(json, "to_floor", &ratio);
-    if (tax->nginx != 0) {
-        ratio = sl_pairs_ratio(pairs, base + tax->nginx, base + server, SL_PAIRS_CPU);
-        ratio_json(json, "to_nginx", &ratio);
-    }
-    sl_json_end(json, '}');
-}
-
-static void json_print(struct sl_json *json, const struct tax *tax, const struct tax_values *values)
-{
-    struct sl_machine machine;
-    char command[1024];
-    sl_machine_get(&machine);
-    sl_machine_command(command, sizeof(command));
-    sl_json_begin(json, NULL, '{');
-    sl_json_string(json, "scenario", sl_scenario_name(tax->scenario));
-    sl_json_uint(json, "connections", values->job.connections);
-    sl_json_uint(json, "rounds", tax->pairs.done_count);
-    sl_json_number(json, "slot_s", (double)tax->pairs.slot_ns / 1e9, 3);
-    sl_json_begin(json, "servers", '[');
-    for (uint32_t i = 0; i < tax->count; i++) {
-        sl_json_begin(json, NULL, '{');
-        sl_json_string(json, "name", tax->servers[i].endpoint.name);
-        sl_json_string(json, "title", tax->servers[i].title);
-        sl_json_string(json, "version", tax->servers[i].version);
-        mode_json(json, tax, 0, i);
-        mode_json(json, tax, 1, i);
-        sl_json_end(json, '}');
-    }
-    sl_json_end(json, ']');
-    sl_machine_json(json, &machine);
-    sl_json_string(json, "command", command);
-    sl_json_end(json, '}');
 }
 
 /* Bits 1 << enum sl_scenario; 0: there is none of that name. */
@@ -507,8 +303,15 @@ static int values_check(const struct tax_values *values, const struct sl_option_
     return 0;
 }
 
+/* What the rounds of a scenario will take. */
+static double time_needed(const struct sl_tax *tax, const struct tax_values *values)
+{
+    double slot_ns = (double)(values->slot_ns + values->settle_ns) + SLOT_OVERHEAD_NS;
+    return (double)(SL_TAX_MODES_COUNT * tax->count) * (double)values->rounds * slot_ns;
+}
+
 /* Start the servers of a scenario and load them. */
-static int scenario_run(struct tax *tax, const struct tax_values *values, const char *peers_dir,
+static int scenario_run(struct sl_tax *tax, const struct tax_values *values, const char *peers_dir,
                         struct sl_diag *reterr)
 {
     const char *body_file = sl_scenario_body_file(tax->scenario);
@@ -521,17 +324,23 @@ static int scenario_run(struct tax *tax, const struct tax_values *values, const 
     }
     int err = servers_open(tax, values, reterr);
     if (err == 0) err = pairs_setup(tax, values);
+    if (err == 0 && !values->job.quiet) {
+        (void)fprintf(stderr, "%s: %u servers, %u rounds of %s: about %s\n",
+                      sl_scenario_name(tax->scenario), tax->count, values->rounds,
+                      sl_fmt_ns((double)values->slot_ns).text,
+                      sl_fmt_minutes(time_needed(tax, values)).text);
+    }
     return err < 0 ? err : sl_pairs_run(&tax->pairs, reterr);
 }
 
 /* End its servers; the figures stay. */
-static void scenario_end(struct tax *tax)
+static void scenario_end(struct sl_tax *tax)
 {
     for (uint32_t i = 0; i < tax->count; i++) sl_endpoint_fini(&tax->servers[i].endpoint);
 }
 
-static int scenarios_run(struct tax *const *taxes, const struct tax_values *values,
-                         struct sl_json *json, struct sl_diag *reterr)
+static int scenarios_run(struct sl_tax *const *taxes, const struct tax_values *values,
+                         struct sl_diag *reterr)
 {
     char peers_dir[600];
     int err = 0;
@@ -541,34 +350,43 @@ static int scenarios_run(struct tax *const *taxes, const struct tax_values *valu
         return -EIO;
     }
     for (int i = 0; err == 0 && i < SL_SCENARIOS_COUNT && !sl_run_is_stopped(); i++) {
-        struct tax *tax = taxes[i];
-        if (tax == NULL) continue;
-        err = scenario_run(tax, values, peers_dir, reterr);
-        if (err == 0 && json->out != NULL) json_print(json, tax, values);
-        if (err == 0 && json->out == NULL) {
-            text_print(stdout, tax, values);
-            (void)printf("\n");
-        }
-        (void)fflush(stdout);
-        scenario_end(tax);
+        if (taxes[i] == NULL) continue;
+        err = scenario_run(taxes[i], values, peers_dir, reterr);
+        scenario_end(taxes[i]);
     }
     return err;
 }
 
-static int tax_run(struct tax *const *taxes, const struct tax_values *values,
+/* What was measured is shown, also if a later scenario failed. */
+static int report_print(const struct sl_tax_report *report, const struct tax_values *values,
+                        struct sl_diag *reterr)
+{
+    if (strcmp(values->format, "json") == 0) {
+        sl_tax_json_print(stdout, report);
+    } else {
+        sl_tax_table_print(stdout, report);
+        if (values->details) sl_tax_details_print(stdout, report);
+    }
+    (void)fflush(stdout);
+    return values->html != NULL ? sl_tax_page_write(values->html, report, reterr) : 0;
+}
+
+static int tax_run(struct sl_tax *const *taxes, const struct tax_values *values,
                    struct sl_diag *reterr)
 {
-    bool is_json = strcmp(values->format, "json") == 0;
-    uint32_t scenarios = scenarios_of(values->scenario);
-    bool is_list = is_json && (scenarios & (scenarios - 1)) != 0;
-    struct sl_json json = {.out = is_json ? stdout : NULL};
-    if (is_list) sl_json_begin(&json, NULL, '{');
-    if (is_list) sl_json_begin(&json, "scenarios", '[');
-    int err = scenarios_run(taxes, values, &json, reterr);
-    if (is_list) sl_json_end(&json, ']');
-    if (is_list) sl_json_end(&json, '}');
-    if (err == 0 && values->html != NULL && page_write(taxes, values, reterr) < 0) err = -EIO;
-    if (err == 0) return SL_EXIT_OK;
+    struct sl_tax_report report = {.taxes = taxes, .job = &values->job};
+    bool has_figures = false;
+    uint32_t silent_count = 0;
+    uint64_t begin = sl_clock_now_ns(sl_clock_system());
+    int err = scenarios_run(taxes, values, reterr);
+    report.took_ns = sl_clock_now_ns(sl_clock_system()) - begin;
+    for (int i = 0; i < SL_SCENARIOS_COUNT; i++) {
+        if (taxes[i] == NULL) continue;
+        has_figures = has_figures || taxes[i]->pairs.done_count > 0;
+        silent_count += sl_tax_silent_count(taxes[i]);
+    }
+    if ((err == 0 || has_figures) && report_print(&report, values, reterr) < 0) err = -EIO;
+    if (err == 0) return silent_count > 0 ? SL_EXIT_TARGET : SL_EXIT_OK;
     if (err == -EINVAL) return SL_EXIT_USAGE;
     return err == -ENOMEM || err == -EIO ? SL_EXIT_INTERNAL : SL_EXIT_TARGET;
 }
@@ -583,7 +401,7 @@ int sl_command_tax(int argc, char **argv)
                                 .settle_ns = 50 * SL_NS_PER_MS};
     struct sl_option_list positional = {.count = 0};
     struct sl_diag diag = {.level = SL_DIAG_ERROR};
-    struct tax *taxes[SL_SCENARIOS_COUNT] = {NULL};
+    struct sl_tax *taxes[SL_SCENARIOS_COUNT] = {NULL};
     char client_cores[24];
     int server_core = -1;
     int code = SL_EXIT_USAGE;

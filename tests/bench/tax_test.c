@@ -51,8 +51,10 @@ static void tax_of_every_scenario_shows_every_installed_server(void **state)
         (void)snprintf(args, sizeof(args), "--slot 20ms -c 4 --format json --scenario %s",
                        sl_scenario_name((enum sl_scenario)i));
         int code = tax(args);
-        if (code != 0) print_message("%s\n", output);
-        assert_int_equal(code, 0);
+        /* A worker process may not get its turn in so short a slot; then the table says so. */
+        bool is_silent = strstr(output, "gave not one reply") != NULL;
+        if (code != (is_silent ? 3 : 0)) print_message("%s\n", output);
+        assert_int_equal(code, is_silent ? 3 : 0);
         assert_all_serve();
         for (size_t k = 0; k < count; k++) {
             char name[64];
@@ -93,11 +95,74 @@ static void tax_peer_that_does_other_work_is_refused(void **state)
     assert_non_null(strstr(output, "expected ping, const, echo or all"));
 }
 
+/* One that answers the first look and then nothing: its row stays, all others have their figures. */
+static void tax_server_that_falls_silent_keeps_its_row_and_exits_3(void **state)
+{
+    char args[1024];
+    (void)state;
+    (void)snprintf(args, sizeof(args),
+                   "--slot 20ms -c 4 --rounds 7 --only nobody --scenario ping --path /x "
+                   "--peer 'mute=exec %s floor --replies 1 --port {port}' "
+                   "--peer 'other=exec %s floor --port {port}'",
+                   getenv("SLUICE_BENCH"), getenv("SLUICE_BENCH"));
+    assert_int_equal(tax(args), 3);
+    if (strstr(output, "no reply") == NULL) print_message("%s\n", output);
+    const char *row = strstr(output, "\n  mute ");
+    assert_non_null(row);
+    assert_memory_equal(row + 7 + strspn(row + 7, " "), "no reply", 8);
+    assert_non_null(
+        strstr(output, "no reply: mute, ping, one request in flight: mute gave not one reply in "
+                       "5 slots in a row"));
+    assert_non_null(strstr(output, "no reply: mute, ping, 16 pipelined: "));
+    row = strstr(output, "\n  other ");
+    assert_non_null(row);
+    assert_true(strtod(row + 8, NULL) > 0);
+    (void)strcat(args, " --format json");
+    assert_int_equal(tax(args), 3);
+    const char *mute = strstr(output, "\"name\": \"mute\"");
+    const char *other = strstr(output, "\"name\": \"other\"");
+    assert_true(mute != NULL && other != NULL);
+    const char *cpu = strstr(mute, "\"cpu_us\": null");
+    assert_true(cpu != NULL && cpu < other);
+    const char *why = strstr(mute, "\"reason\": \"mute gave not one reply");
+    assert_true(why != NULL && why < other);
+    assert_null(strstr(other, "null"));
+    assert_null(strstr(other, "\"reason\""));
+}
+
+/* The layout of the whole: a server once, with a value for each scenario it serves. */
+static void tax_of_all_scenarios_is_one_table(void **state)
+{
+    char args[1024];
+    (void)state;
+    (void)snprintf(args, sizeof(args),
+                   "--slot 20ms -c 2 --only nobody --path /x "
+                   "--peer 'other=exec %s floor --port {port}'",
+                   getenv("SLUICE_BENCH"));
+    assert_int_equal(tax(args), 0);
+    assert_non_null(strstr(output, "ping, const, echo; 1 rounds of 20.0 ms; "));
+    const char *title = strstr(output, "2 connections  ");
+    assert_non_null(title);
+    assert_non_null(strstr(title, "16 pipelined"));
+    assert_null(strstr(title + 1, "2 connections  "));
+    const char *row = strstr(title, "\n  other: ping / const / echo ");
+    assert_non_null(row);
+    unsigned slashes = 0;
+    for (const char *at = row + 1; *at != '\n'; at++) slashes += *at == '/';
+    assert_int_equal(slashes, 2 + 4 * 2); /* title, CPU and ratio to the floor of two modes */
+    assert_null(strstr(row + 1, "\n  other: "));
+    row = strstr(title, "\n  floor: ");
+    assert_non_null(row);
+    assert_null(memchr(row + 1, '/', (size_t)(strchr(row + 1, '\n') - row - 1)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tax_of_every_scenario_shows_every_installed_server),
         cmocka_unit_test(tax_peer_that_does_other_work_is_refused),
+        cmocka_unit_test(tax_server_that_falls_silent_keeps_its_row_and_exits_3),
+        cmocka_unit_test(tax_of_all_scenarios_is_one_table),
     };
     if (getenv("SLUICE_BENCH") == NULL) return 77;
     return cmocka_run_group_tests_name("bench_tax", tests, NULL, NULL);
