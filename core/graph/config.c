@@ -12,7 +12,13 @@
 #include "core/base/limit.h"
 #include "core/graph/kind.h"
 
-enum { FIELD_NAMES_MAX = 64 };
+enum {
+    FIELD_NAMES_MAX = 64,
+    SHOWN_MAX = 64, /* bytes of a text that a message repeats */
+    BOUND_TEXT_SIZE = 48,
+};
+
+#define UNITS_INTEGER_MAX INT64_C(1000000000000) /* milliseconds, or bytes, without a unit */
 
 static const char *const common_names[] = {"id",  "kind",  "namespace", "name", "annotations",
                                            "env", "ports", "placement", NULL};
@@ -51,13 +57,27 @@ int sl_compile_error(struct sl_compile *c, const char *code, struct sl_value at,
     return -EINVAL;
 }
 
+/* What was read, for a person: a short text as it is, else what kind of value it is. */
+static void shown(struct sl_value value, char *text, size_t size)
+{
+    if (sl_value_is(value, SL_VALUE_STRING) && value.cell->len <= SHOWN_MAX) {
+        (void)snprintf(text, size, "\"%.*s\"", SL_SLICE_FMT(sl_value_slice(value)));
+    } else if (sl_value_is(value, SL_VALUE_INT)) {
+        (void)snprintf(text, size, "%" PRId64, value.cell->i64);
+    } else {
+        (void)snprintf(text, size, "%s", kind_text(value));
+    }
+}
+
 static int wrong_type(struct sl_compile *c, const struct sl_field *field, struct sl_value value,
                       const char *expected)
 {
     char hint[SL_DIAG_HINT_SIZE];
+    char text[SHOWN_MAX + 16];
+    shown(value, text, sizeof(text));
     (void)snprintf(hint, sizeof(hint), "%s: %s", field->name, field->help ? field->help : expected);
     return push_at(c, "wrong_type", sl_value_pos(value), hint, "field \"%s\" must be %s, not %s",
-                   field->name, expected, kind_text(value));
+                   field->name, expected, text);
 }
 
 struct unit {
@@ -182,30 +202,60 @@ static int decode_int(struct sl_compile *c, const struct sl_field *field, struct
     return 0;
 }
 
+/* A duration or size in the largest unit that holds it exactly: "24h", "256MiB". */
+static void units_print(bool is_duration, uint64_t number, char *text, size_t size)
+{
+    static const char *const durations[] = {"h", "m", "s", "ms", "us", NULL};
+    static const char *const sizes[] = {"GiB", "MiB", "KiB", NULL};
+    const struct unit *units = is_duration ? duration_units : size_units;
+    const char *const *names = is_duration ? durations : sizes;
+    for (; *names != NULL && number > 0; names++) {
+        uint64_t factor = unit_at(units, *names, strlen(*names))->factor;
+        if (number % factor != 0) continue;
+        (void)snprintf(text, size, "%" PRIu64 "%s", number / factor, *names);
+        return;
+    }
+    (void)snprintf(text, size, "%" PRIu64 "%s", number, units->name);
+}
+
+/* Outside of what the field takes: say the range, in its unit. */
+static int units_out_of_range(struct sl_compile *c, const struct sl_field *field,
+                              struct sl_value value)
+{
+    bool is_duration = field->type == SL_FIELD_DURATION;
+    const char *unit = is_duration ? " (milliseconds)" : " (bytes)";
+    bool is_bounded = field->max > 0;
+    uint64_t max = is_bounded ? (uint64_t)field->max
+                              : (uint64_t)UNITS_INTEGER_MAX * (is_duration ? SL_NS_PER_MS : 1);
+    char text[SHOWN_MAX + 16];
+    char least[BOUND_TEXT_SIZE];
+    char most[BOUND_TEXT_SIZE];
+    shown(value, text, sizeof(text));
+    units_print(is_duration, (uint64_t)field->min, least, sizeof(least));
+    units_print(is_duration, max, most, sizeof(most));
+    return push_at(c, "out_of_range", sl_value_pos(value), NULL,
+                   "field \"%s\" is %s%s, expected %s to %s", field->name, text,
+                   sl_value_is(value, SL_VALUE_STRING) ? "" : unit, least, most);
+}
+
 static int decode_units(struct sl_compile *c, const struct sl_field *field, struct sl_value value,
                         void *at)
 {
     bool is_duration = field->type == SL_FIELD_DURATION;
-    const char *expected = is_duration
-                               ? "a duration such as 250 (milliseconds), \"250ms\", \"1h30m\""
-                               : "a size such as 65536 (bytes), \"64KiB\", \"1MiB\"";
+    const char *expected =
+        is_duration ? "a duration such as \"500ms\", \"2s\", \"1h30m\" or 250 (milliseconds)"
+                    : "a size such as \"64KiB\", \"1MiB\" or 65536 (bytes)";
     uint64_t number;
     int64_t integer;
     if (integer_of(value, &integer) == 0) {
-        if (integer < 0 || integer > INT64_C(1000000000000)) {
-            return push_at(c, "out_of_range", sl_value_pos(value), NULL,
-                           "field \"%s\" is out of range", field->name);
-        }
+        if (integer < 0 || integer > UNITS_INTEGER_MAX) return units_out_of_range(c, field, value);
         number = (uint64_t)integer * (is_duration ? SL_NS_PER_MS : 1);
     } else if (!sl_value_is(value, SL_VALUE_STRING) ||
                units_parse(sl_value_slice(value), is_duration ? duration_units : size_units,
                            &number) < 0) {
         return wrong_type(c, field, value, expected);
     }
-    if (!in_bounds(field, (int64_t)number)) {
-        return push_at(c, "out_of_range", sl_value_pos(value), NULL, "field \"%s\" is out of range",
-                       field->name);
-    }
+    if (!in_bounds(field, (int64_t)number)) return units_out_of_range(c, field, value);
     memcpy(at, &number, sizeof(number));
     return 0;
 }
@@ -306,20 +356,42 @@ static bool is_common(struct sl_slice name)
     return false;
 }
 
-static int unknown_field(struct sl_compile *c, const struct sl_field *fields, struct sl_slice name,
-                         struct sl_pos pos, bool common, const char *where)
+/* False for numbers that may be left out: without them the other fields mean the same. */
+static bool matters(const struct sl_field *field)
 {
-    const char *names[FIELD_NAMES_MAX];
+    if (field->flags & SL_FIELD_REQUIRED) return true;
+    return field->type != SL_FIELD_INT && field->type != SL_FIELD_FLOAT &&
+           field->type != SL_FIELD_DURATION && field->type != SL_FIELD_SIZE;
+}
+
+/* All names that may stand in the map: array of FIELD_NAMES_MAX. Returns their number. */
+static size_t names_collect(const struct sl_field *fields, bool common, const char **names)
+{
     size_t count = 0;
     for (; fields != NULL && fields->name != NULL && count < FIELD_NAMES_MAX / 2; fields++) {
         names[count++] = fields->name;
     }
     for (size_t i = 0; common && common_names[i] != NULL; i++) names[count++] = common_names[i];
+    return count;
+}
+
+static const char *nearest_of(struct sl_slice name, const char *const *names, size_t count)
+{
     char text[SL_SPEC_NAME_MAX + 1];
     (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(name));
-    const char *nearest = sl_diag_nearest(text, names, count);
+    return sl_diag_nearest(text, names, count);
+}
+
+static int unknown_field(struct sl_compile *c, const struct sl_field *fields, struct sl_slice name,
+                         struct sl_pos pos, bool common, const char *where)
+{
+    const char *names[FIELD_NAMES_MAX];
+    size_t count = names_collect(fields, common, names);
+    const char *nearest = nearest_of(name, names, count);
     char hint[SL_DIAG_HINT_SIZE] = "fields:";
     if (nearest != NULL) {
+        const struct sl_field *meant = field_of(fields, sl_slice_from_str(nearest));
+        if (meant != NULL && matters(meant)) c->partial = true;
         (void)snprintf(hint, sizeof(hint), "did you mean \"%s\"?", nearest);
     } else {
         for (size_t i = 0; i < count; i++) {
@@ -327,7 +399,23 @@ static int unknown_field(struct sl_compile *c, const struct sl_field *fields, st
             (void)snprintf(hint + used, sizeof(hint) - used, " %s", names[i]);
         }
     }
-    return push_at(c, "unknown_field", pos, hint, "unknown field \"%s\" in %s", text, where);
+    return push_at(c, "unknown_field", pos, hint, "unknown field \"%.*s\" in %s",
+                   SL_SLICE_FMT(name), where);
+}
+
+/* True if a field that nobody knows was probably meant to be `wanted`: that was told. */
+static bool is_misspelt(const struct sl_field *fields, struct sl_value map, bool common,
+                        const char *wanted)
+{
+    const char *names[FIELD_NAMES_MAX];
+    size_t count = names_collect(fields, common, names);
+    for (uint32_t i = 0; i < sl_value_count(map); i++) {
+        struct sl_slice name = sl_value_key_at(map, i);
+        if (field_of(fields, name) != NULL || (common && is_common(name))) continue;
+        const char *nearest = nearest_of(name, names, count);
+        if (nearest != NULL && strcmp(nearest, wanted) == 0) return true;
+    }
+    return false;
 }
 
 /* `{{` may be a placeholder that nobody can bind here. */
@@ -360,21 +448,24 @@ int sl_config_decode(struct sl_compile *c, const struct sl_field *fields, struct
         /* An explicit null is the same as leaving the field out, except for plain values. */
         if (sl_value_is(value, SL_VALUE_NULL) && field->type != SL_FIELD_VALUE) continue;
         if (c->lenient && has_placeholder(value)) {
-            c->unbound = true;
+            if (matters(field)) c->partial = true;
             continue;
         }
         int r = decode_field(c, field, value, (uint8_t *)config + field->offset);
+        if (r < 0 && matters(field)) c->partial = true;
         if (r < 0) result = r;
     }
-    for (; fields != NULL && fields->name != NULL; fields++) {
-        if (!(fields->flags & SL_FIELD_REQUIRED)) continue;
-        struct sl_value value = sl_value_get_str(map, fields->name);
+    for (const struct sl_field *f = fields; f != NULL && f->name != NULL; f++) {
+        if (!(f->flags & SL_FIELD_REQUIRED)) continue;
+        struct sl_value value = sl_value_get_str(map, f->name);
         if (!sl_value_is_none(value) &&
-            (fields->type == SL_FIELD_VALUE || !sl_value_is(value, SL_VALUE_NULL))) {
+            (f->type == SL_FIELD_VALUE || !sl_value_is(value, SL_VALUE_NULL))) {
             continue;
         }
-        result = push_at(c, "missing_field", sl_value_pos(map), fields->help,
-                         "%s needs the field \"%s\"", where, fields->name);
+        c->partial = true;
+        if (is_misspelt(fields, map, common, f->name)) continue;
+        result = push_at(c, "missing_field", sl_value_pos(map), f->help,
+                         "%s needs the field \"%s\"", where, f->name);
     }
     return result;
 }

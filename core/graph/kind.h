@@ -105,8 +105,8 @@ struct sl_compile {
     const char *file; /* of the spec, or "" */
     void *config;     /* zeroed, then filled from `fields` */
     struct sl_diags *diags;
-    bool lenient; /* strings with placeholders are taken for right; sets `unbound` */
-    bool unbound; /* at least one such string was met: compile is not called */
+    bool lenient; /* strings with placeholders are taken for right */
+    bool partial; /* such a string, or a mistake, stands where it matters to the rest: no compile */
     /*
      * Where a text of the spec stands in its file: `*ret_indent` columns are cut from each of its
      * lines (block scalars). NULL: sl_value_pos is all that is known.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of ports, and the field `ports` of a spec. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "codecs/flat/flat_fast.h"
@@ -90,6 +91,19 @@ static bool port_name_decode(struct spec_decode *decode, struct sl_slice name, s
     return false;
 }
 
+/* A field that nobody knows was probably meant to be `wanted`: that was told. */
+static bool is_misspelt(struct sl_value edge, const char *wanted)
+{
+    for (uint32_t i = 0; i < sl_value_count(edge); i++) {
+        char text[SL_SPEC_NAME_MAX + 1];
+        (void)snprintf(text, sizeof(text), "%.*s", SHOWN(sl_value_key_at(edge, i)));
+        const char *nearest = sl_diag_nearest(text, edge_fields, 3);
+        if (nearest == NULL || strcmp(nearest, wanted) != 0) continue;
+        if (strcmp(text, wanted) != 0) return true;
+    }
+    return false;
+}
+
 static bool edge_decode(struct spec_decode *decode, struct sl_value value,
                         struct sl_spec_edge *edge)
 {
@@ -115,11 +129,15 @@ static bool edge_decode(struct spec_decode *decode, struct sl_value value,
     spec_name_decode(decode, name, "name", &edge->name);
     spec_id_decode(decode, id, &edge->id);
     if (sl_value_is_none(name) && sl_value_is_none(id)) {
-        (void)spec_error(decode, "missing_field", edge->pos, "an edge needs \"name\" or \"id\"");
+        if (!is_misspelt(value, "name"))
+            (void)spec_error(decode, "missing_field", edge->pos,
+                             "an edge needs \"name\" or \"id\"");
     } else {
         edge->node_pos = sl_value_pos(sl_value_is_none(id) ? name : id);
     }
-    if (sl_value_is_none(port)) {
+    if (sl_value_is_none(port) && is_misspelt(value, "port")) {
+        edge->port_kind = SL_PORT_KIND_IO;
+    } else if (sl_value_is_none(port)) {
         struct sl_diag *diag =
             spec_error(decode, "missing_field", edge->pos, "an edge needs \"port\"");
         sl_diag_hint(diag, "port: in");
@@ -128,6 +146,8 @@ static bool edge_decode(struct spec_decode *decode, struct sl_value value,
         (void)port_name_decode(decode, edge->port, edge->port_pos, false, &edge->port_kind,
                                &edge->port_index);
     }
+    /* Nobody looks for an input that is told already. */
+    if (decode->diags->errors_count > errors_before) edge->port_kind = SL_PORT_KIND_IO;
     return decode->diags->errors_count == errors_before;
 }
 

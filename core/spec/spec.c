@@ -299,6 +299,20 @@ int sl_spec_decode(struct sl_value value, const char *file, struct sl_spec_texts
                    struct sl_spec **ret_spec, struct sl_diags *diags)
 {
     sl_assert(ret_spec != NULL);
+    struct sl_spec *spec = NULL;
+    int result = sl_spec_decode_all(value, file, texts, &spec, diags);
+    if (result == 0) {
+        *ret_spec = spec;
+    } else {
+        (void)sl_spec_free(spec);
+    }
+    return result;
+}
+
+int sl_spec_decode_all(struct sl_value value, const char *file, struct sl_spec_texts *texts,
+                       struct sl_spec **ret_spec, struct sl_diags *diags)
+{
+    sl_assert(ret_spec != NULL);
     sl_assert(diags != NULL);
     sl_assert(!sl_value_is_none(value));
     size_t errors_before = diags->errors_count;
@@ -307,7 +321,8 @@ int sl_spec_decode(struct sl_value value, const char *file, struct sl_spec_texts
     while (result == 0 && walk.next < walk.count) result = work_do(&walk, walk.items[walk.next++]);
     free(walk.items);
     if (result == 0 && diags->errors_count > errors_before) result = -EINVAL;
-    if (result == 0) {
+    if (result == 0 || result == -EINVAL) {
+        if (walk.root != NULL) walk.root->broken = result < 0;
         *ret_spec = walk.root;
     } else {
         (void)sl_spec_free(walk.root);

@@ -116,6 +116,7 @@ struct sl_spec_texts *sl_spec_texts_unref(struct sl_spec_texts *texts);
 /* ------------------------------------------------------------------------------------------ */
 
 struct sl_spec {
+    bool broken;      /* it has mistakes: only to look for more, never to be run */
     const char *file; /* owned; "" if not from a file */
     struct sl_pos pos;
     struct sl_value value; /* one count */
@@ -151,6 +152,16 @@ struct sl_spec {
  */
 int sl_spec_decode(struct sl_value value, const char *file, struct sl_spec_texts *texts,
                    struct sl_spec **ret_spec, struct sl_diags *diags);
+
+/*
+ * The same, but a spec with mistakes is given, too, as far as it could be decoded and marked as broken:
+ * so that its other mistakes, and those of specs that lead to it, can be told at once. What has a
+ * mistake is absent in it: a size of 0, an edge to SL_PORT_KIND_IO.
+ *
+ * ret_spec  with -EINVAL: NULL, if the value was no map
+ */
+int sl_spec_decode_all(struct sl_value value, const char *file, struct sl_spec_texts *texts,
+                       struct sl_spec **ret_spec, struct sl_diags *diags);
 
 /* Free a spec with its children. NULL is fine; returns NULL. */
 struct sl_spec *sl_spec_free(struct sl_spec *spec);

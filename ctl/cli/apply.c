@@ -25,7 +25,10 @@ static void edges_warn(struct apply *apply, const struct sl_specs *specs)
     struct sl_objects known = {0};
     if (sl_registry_snapshot(apply->registry, SL_OBJECT_SPEC, NULL, SL_REVISION_NEWEST, &known,
                              NULL) == 0) {
-        struct cli_edges edges = {specs, apply->store.name_space, &known, SL_DIAG_WARNING};
+        struct cli_edges edges = {.specs = specs,
+                                  .name_space = apply->store.name_space,
+                                  .known = &known,
+                                  .level = SL_DIAG_WARNING};
         struct sl_diags diags = {0};
         cli_edges_check(&edges, &diags);
         if (!cli_is_json(apply->args)) (void)cli_print_diags(apply->args, &diags);

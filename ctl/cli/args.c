@@ -13,6 +13,8 @@
 
 enum { ARGS_OPTIONS_MAX = 64, ARGS_CONFIG_SIZE_MAX = 1024 * 1024 };
 
+#define DURATION_US_MAX 3.6e12 /* 1000 hours */
+
 struct arg_values {
     const struct cli_option *option;
     const char **items; /* array of count */
@@ -499,22 +501,31 @@ bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int6
     return true;
 }
 
-/* A number with a unit, in microseconds; without one it counts in `plain_us`. < 0: it is none. */
+/* "500ms", "1m30s", in microseconds; a number alone counts in `plain_us`. < 0: it is none. */
 static double duration_us(const char *text, double plain_us)
 {
     static const struct {
         const char *name;
         double us;
     } units[] = {{"us", 1}, {"µs", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 6e7}, {"h", 3.6e9}};
-    char *end = NULL;
-    errno = 0;
-    double number = strtod(text, &end);
-    if (errno != 0 || end == text || !(number >= 0)) return -1;
-    if (*end == '\0') return number * plain_us;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(end, units[i].name) == 0) return number * units[i].us;
+    double sum = 0;
+    for (const char *at = text; at == text || *at != '\0';) {
+        char *end = NULL;
+        errno = 0;
+        double number = isdigit((unsigned char)*at) || *at == '.' ? strtod(at, &end) : -1;
+        if (errno != 0 || end == at || !(number >= 0)) return -1;
+        if (*end == '\0') return at == text ? number * plain_us : -1;
+        size_t size = strcspn(end, "0123456789.");
+        size_t i = 0;
+        while (i < sizeof(units) / sizeof(units[0]) &&
+               (strlen(units[i].name) != size || memcmp(units[i].name, end, size) != 0)) {
+            i++;
+        }
+        if (i == sizeof(units) / sizeof(units[0])) return -1;
+        sum += number * units[i].us;
+        at = end + size;
     }
-    return -1;
+    return sum;
 }
 
 bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *ret_ms)
@@ -522,8 +533,9 @@ bool cli_get_duration_ms(struct cli_args *args, const char *option, uint32_t *re
     const char *text = cli_get(args, option);
     if (text == NULL) return true;
     double us = duration_us(text, 1e3);
-    if (us < 0 || us > 4e12) {
-        cli_value_error(args, option, "expected a duration such as 500ms, 30s or 5m");
+    if (us < 0 || us > DURATION_US_MAX) {
+        cli_value_error(args, option,
+                        "expected a duration such as 500ms, 30s or 5m, 1000h at most");
         return false;
     }
     *ret_ms = (uint32_t)(us / 1e3);

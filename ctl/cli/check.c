@@ -10,6 +10,7 @@
 #include "ctl/cli/edges.h"
 #include "ctl/cli/store.h"
 #include "ctl/cli/table.h"
+#include "ctl/loader/address.h"
 #include "ctl/loader/check.h"
 #include "ctl/loader/unit.h"
 
@@ -18,6 +19,7 @@ struct check {
     const char *name_space;
     struct sl_value environment; /* Map, or cell == NULL: nothing is known of it */
     struct sl_specs specs;
+    struct sl_addresses addresses;
     struct sl_diags diags;
     struct cli_costs costs;
 };
@@ -55,11 +57,14 @@ static void specs_compile(struct check *check)
             .name_space = check->name_space,
             .shards_count = 1,
             .check_only = true,
+            .addresses = &check->addresses,
             .cost = cost_add,
             .ctx = check,
         };
         (void)sl_unit_build(&source, NULL, &check->diags);
-        (void)sl_spec_check_env(spec, &check->diags);
+        /* An env that could not be read would make every name look unbound. */
+        bool is_lost = spec->broken && spec->env_count == 0;
+        if (!is_lost) (void)sl_spec_check_env(spec, &check->diags);
         if (!sl_value_is_none(check->environment)) environment_check(check, spec);
     }
 }
@@ -136,13 +141,17 @@ static int specs_check(struct check *check, const char *const *files, size_t cou
     struct sl_objects known = {0};
     int r = known_read(check, &known);
     if (r != CLI_OK) return r;
+    check->specs.keep_broken = true;
     (void)sl_specs_read_paths(files, count, &check->specs, &check->diags);
+    /* What could not even be named would make every edge to it look wrong. */
+    struct cli_edges edges = {.specs = &check->specs,
+                              .name_space = check->name_space,
+                              .known = &known,
+                              .level = SL_DIAG_ERROR,
+                              .unnamed = check->diags.errors_count > check->specs.errors_count};
     (void)sl_specs_check_names(&check->specs, check->name_space, &check->diags);
-    bool whole = check->diags.errors_count == 0;
     specs_compile(check);
-    /* A spec that could not be read would make every edge to it look wrong. */
-    struct cli_edges edges = {&check->specs, check->name_space, &known, SL_DIAG_ERROR};
-    if (whole) cli_edges_check(&edges, &check->diags);
+    cli_edges_check(&edges, &check->diags);
     sl_objects_fini(&known);
     diags_order(&check->diags);
     if (cli_is_json(check->args)) {
@@ -244,6 +253,7 @@ int cli_check(struct cli_args *args)
     if (r == CLI_OK) r = specs_check(&check, files, count);
     sl_value_unref(check.environment);
     sl_specs_fini(&check.specs);
+    sl_addresses_fini(&check.addresses);
     sl_diags_fini(&check.diags);
     cli_costs_fini(&check.costs);
     free(files);

@@ -127,9 +127,11 @@ static void edge_check(const struct cli_edges *edges, const struct places *place
                        struct sl_diags *diags)
 {
     struct sl_slice wanted = edge->id.size > 0 ? edge->id : edge->name;
+    if (wanted.size == 0) return; /* told already */
     struct sl_slice space = space_of(edges, spec);
     struct sl_diag diag = {0};
     const struct place *place = place_find(places, space, edge);
+    if (place == NULL && edges->unnamed) return; /* it may be what could not be read */
     if (place == NULL) {
         (void)sl_diag_set(&diag, "dangling_edge", edge->node_pos,
                           "there is no node \"%.*s\" in namespace \"%.*s\"", SL_SLICE_FMT(wanted),
@@ -188,6 +190,7 @@ void cli_edges_check(const struct cli_edges *edges, struct sl_diags *diags)
         for (uint32_t e = 0; e < spec->edges_count; e++) {
             edge_check(edges, &places, spec, &spec->edges[e], diags);
         }
+        if (spec->broken) continue; /* an edge may be among what has mistakes */
         routes_check(spec, "routes", diags);
         routes_check(spec, "matches", diags);
     }

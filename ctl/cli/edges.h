@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "core/base/diag.h"
 #include "ctl/loader/source.h"
 #include "ctl/registry/registry.h"
@@ -17,6 +19,7 @@ struct cli_edges {
     const char *name_space;         /* of specs that name none */
     const struct sl_objects *known; /* stored nodes that edges may lead to, too; NULL: none */
     enum sl_diag_level level;       /* of an edge that leads nowhere */
+    bool unnamed;                   /* more was written, with names that could not be read */
 };
 
 /* Look at all edges of `specs`; every mistake goes to diags. */

@@ -294,6 +294,13 @@ static void ready_lines(struct start *start)
            active, active == 1 ? "" : "s", shards, shards == 1 ? "" : "s");
 }
 
+/* Why it ends, after all that was logged: the reason with its place, then a line that says so. */
+static void closing_lines(struct start *start, const struct sl_symbol_info *info)
+{
+    cli_print_diag(start->args, info->reason);
+    cli_error("start ends: listener \"%s\" did not get its address", info->name);
+}
+
 /* A listener that was asked for on the command line has to get its address. */
 static bool listeners_are_open(struct start *start)
 {
@@ -302,9 +309,11 @@ static bool listeners_are_open(struct start *start)
         struct sl_symbol_info info = sl_loader_symbol(loader, i);
         if (info.state != SL_SYMBOL_INACTIVE || info.reason == NULL) continue;
         if (strcmp(info.reason->code, "address_in_use") == 0 ||
+            strcmp(info.reason->code, "address_conflict") == 0 ||
             strcmp(info.reason->code, "cannot_listen") == 0 ||
             strcmp(info.reason->code, "lease_held") == 0) {
-            return false; /* it was logged */
+            closing_lines(start, &info);
+            return false;
         }
     }
     return true;

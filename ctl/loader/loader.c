@@ -11,9 +11,12 @@
 #include "core/base/limit.h"
 #include "core/base/log.h"
 #include "core/graph/swap.h"
+#include "ctl/loader/address.h"
 #include "ctl/loader/entry.h"
 #include "ctl/loader/unit.h"
 #include "ctl/registry/registry.h"
+
+enum { ADDRESS_SIZE = 256 }; /* of the key of a source, bytes */
 
 struct sl_loader {
     struct sl_registry *registry;
@@ -190,24 +193,83 @@ static int objects_take(struct sl_loader *loader, struct sl_view *view,
 
 static void publish_done(void *ctx, int result, const struct sl_diag *diag);
 
-/* Every address that a new unit wants has to be ours before a shard opens it. */
-static void sources_claim(struct sl_loader *loader)
+/* The node of a unit, below number `end`, that listens where `key` does; NULL: none. */
+static const struct sl_node *unit_listens(const struct sl_unit *unit, uint32_t end, const char *key,
+                                          char *ret_key, size_t size)
 {
-    for (size_t i = 0; loader->claim != NULL && i < loader->entries.count; i++) {
+    for (uint32_t n = 0; unit != NULL && n < unit->nodes_count && n < end; n++) {
+        const struct sl_node *node = unit->nodes[n];
+        if (node->kind->source == NULL) continue;
+        if (node->kind->source->key(node->config, ret_key, size) < 0) continue;
+        if (sl_address_is_same(key, ret_key)) return node;
+    }
+    return NULL;
+}
+
+/* True if the unit that runs listens there. */
+static bool entry_has(const struct loader_entry *entry, const char *key)
+{
+    char own[ADDRESS_SIZE];
+    return entry->unit_active && unit_listens(entry->unit, UINT32_MAX, key, own, sizeof(own));
+}
+
+/*
+ * Another entry wants the address of the node `n` of the new unit, too: who has it keeps it, else the
+ * first gets it. True if that is not this one; `reterr` says who.
+ */
+static bool address_is_taken(const struct sl_loader *loader, size_t index, uint32_t n,
+                             const char *key, struct sl_diag *reterr)
+{
+    const struct loader_entry *entry = loader->entries.items[index];
+    char other_key[ADDRESS_SIZE];
+    const struct sl_node *other = unit_listens(entry->next, n, key, other_key, sizeof(other_key));
+    for (size_t i = 0; other == NULL && i < loader->entries.count; i++) {
+        const struct loader_entry *one = loader->entries.items[i];
+        if (i == index || !one->seen) continue;
+        bool is_before =
+            entry_has(one, key) == entry_has(entry, key) ? i < index : entry_has(one, key);
+        if (!is_before) continue;
+        other = unit_listens(one->next != NULL ? one->next : one->unit, UINT32_MAX, key, other_key,
+                             sizeof(other_key));
+    }
+    if (other == NULL) return false;
+    struct sl_address owner = {
+        .key = other_key, .name = other->path, .file = other->file, .pos = other->pos};
+    sl_address_conflict(key, &owner, reterr);
+    return true;
+}
+
+/* Every address that a new unit wants has to be ours before a shard opens it. */
+static bool sources_claim_round(struct sl_loader *loader)
+{
+    bool withdrawn = false;
+    for (size_t i = 0; i < loader->entries.count; i++) {
         struct loader_entry *entry = loader->entries.items[i];
-        const struct sl_unit *unit = entry->next;
-        for (uint32_t n = 0; unit != NULL && n < unit->nodes_count; n++) {
-            const struct sl_node *node = unit->nodes[n];
-            char key[256];
+        for (uint32_t n = 0; entry->next != NULL && n < entry->next->nodes_count; n++) {
+            const struct sl_node *node = entry->next->nodes[n];
+            char key[ADDRESS_SIZE];
             struct sl_diag diag = {0};
             if (node->kind->source == NULL) continue;
             if (node->kind->source->key(node->config, key, sizeof(key)) < 0) continue;
-            if (loader->claim(loader->ctx, key, &diag) == 0) continue;
+            bool taken = address_is_taken(loader, i, n, key, &diag);
+            if (!taken && (loader->claim == NULL || loader->claim(loader->ctx, key, &diag) == 0)) {
+                continue;
+            }
             diag.pos = node->pos;
             sl_diag_file(&diag, node->file);
             loader_entry_withdraw(entry, &diag);
-            break;
+            withdrawn = true;
         }
+    }
+    return withdrawn;
+}
+
+/* What is withdrawn goes back to the address that it had: others may have been given that. */
+static void sources_claim(struct sl_loader *loader)
+{
+    bool withdrawn = true;
+    for (size_t i = 0; withdrawn && i <= loader->entries.count; i++) {
+        withdrawn = sources_claim_round(loader);
     }
 }
 
@@ -333,26 +395,54 @@ struct sl_symbol_info sl_loader_symbol(const struct sl_loader *loader, size_t in
 
 /* ---- validation ---------------------------------------------------------------------------- */
 
+/* A kind that listens, or that may have such nodes in it. */
+static bool may_listen(const char *name)
+{
+    const struct sl_kind *kind = sl_kind_get(name);
+    return kind != NULL && (kind->source != NULL || (kind->flags & SL_KIND_CONTAINER));
+}
+
+/* 0 also with mistakes: they are in diags and refuse the change. Only -ENOMEM gives up. */
+static int object_validate(const struct sl_object *object, const char *name_space,
+                           struct sl_addresses *addresses, struct sl_diags *diags)
+{
+    struct sl_spec *spec = NULL;
+    int r = loader_object_spec(object, &spec, diags);
+    if (r == 0) {
+        struct sl_unit_source source = {.spec = spec,
+                                        .name_space = name_space,
+                                        .shards_count = 1,
+                                        .check_only = true,
+                                        .addresses = addresses,
+                                        .addresses_only = addresses->is_quiet};
+        r = sl_unit_build(&source, NULL, diags);
+        spec = sl_spec_free(spec);
+    }
+    return r == -ENOMEM ? r : 0;
+}
+
 int sl_loader_validate(void *ctx, struct sl_view *view, const char *name_space,
                        struct sl_diags *diags)
 {
     (void)ctx;
     struct sl_objects objects = {0};
+    struct sl_addresses addresses = {.is_quiet = true};
+    struct sl_diags ignored = {0};
     int r = sl_view_list(view, SL_OBJECT_SPEC, name_space, sl_value_none(), &objects);
+    /* What this change leaves as it is keeps its addresses; then what it touches. */
+    for (size_t i = 0; r == 0 && i < objects.count; i++) {
+        const struct sl_object *object = objects.items[i];
+        if (object->revision == sl_view_revision(view) || !may_listen(object->kind)) continue;
+        r = object_validate(object, name_space, &addresses, &ignored);
+    }
+    addresses.is_quiet = false;
     for (size_t i = 0; r == 0 && i < objects.count; i++) {
         const struct sl_object *object = objects.items[i];
         if (object->revision != sl_view_revision(view)) continue;
-        struct sl_spec *spec = NULL;
-        r = loader_object_spec(object, &spec, diags);
-        if (r == 0) {
-            struct sl_unit_source source = {
-                .spec = spec, .name_space = name_space, .shards_count = 1, .check_only = true};
-            r = sl_unit_build(&source, NULL, diags);
-            spec = sl_spec_free(spec);
-        }
-        /* Mistakes are in diags and refuse the change; only a lack of memory gives up. */
-        if (r != -ENOMEM) r = 0;
+        r = object_validate(object, name_space, &addresses, diags);
     }
+    sl_diags_fini(&ignored);
+    sl_addresses_fini(&addresses);
     sl_objects_fini(&objects);
     return r;
 }

@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,13 @@ struct sl_specs_item {
 
 /* Zero-initialised is empty and valid. */
 struct sl_specs {
+    /*
+     * Set before reading: specs with mistakes are appended, too (spec->broken), for sluice check. Then
+     * `errors_count` are the errors of those whose names are known; more errors than that: something
+     * was written of which not even the name is known.
+     */
+    bool keep_broken;
+    size_t errors_count;
     struct sl_specs_item *items; /* array of count, in reading order */
     size_t count;
     size_t cap;

@@ -143,21 +143,36 @@ static struct sl_specs_item *item_push(struct source_read *read)
     return item;
 }
 
+/* A name, id or namespace that is written, and was not understood. */
+static bool is_unnamed(const struct sl_spec *spec)
+{
+    bool name = !sl_value_is_none(sl_value_get_str(spec->value, "name"));
+    bool id = !sl_value_is_none(sl_value_get_str(spec->value, "id"));
+    bool space = !sl_value_is_none(sl_value_get_str(spec->value, "namespace"));
+    return (name && spec->name.size == 0) || (id && spec->id.size == 0) ||
+           (space && spec->name_space.size == 0);
+}
+
 /* Decode one spec. `next` as in item_cut. */
 static int spec_read(struct source_read *read, struct sl_value value, struct sl_pos next)
 {
     struct sl_spec *spec = NULL;
     read->number++;
-    int result = sl_spec_decode(value, read->file, read->texts, &spec, read->diags);
-    if (result == -EINVAL) return 0; /* told; go on with the next */
-    if (result < 0) return result;
+    size_t errors_before = read->diags->errors_count;
+    int result = sl_spec_decode_all(value, read->file, read->texts, &spec, read->diags);
+    if (result == -EINVAL && (spec == NULL || !read->specs->keep_broken)) {
+        (void)sl_spec_free(spec);
+        return 0; /* told; go on with the next */
+    }
+    if (result < 0 && result != -EINVAL) return result;
+    if (!is_unnamed(spec)) read->specs->errors_count += read->diags->errors_count - errors_before;
     struct sl_specs_item *item = item_push(read);
     if (item == NULL) {
         (void)sl_spec_free(spec);
         return -ENOMEM;
     }
     item->spec = spec;
-    return item_cut(read, item, next);
+    return spec->broken ? 0 : item_cut(read, item, next);
 }
 
 static int document_read(struct source_read *read, struct sl_value value)

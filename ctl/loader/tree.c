@@ -110,7 +110,8 @@ static int vertex_add(struct tree *tree, const struct sl_spec *spec, uint32_t pa
     struct tree_vertex vertex = {.spec = spec, .parent = parent, .node = TREE_NONE};
     vertex.kind = kind_of(spec->kind);
     bool unknown = vertex.kind == NULL;
-    if (unknown) vertex.kind = kind_unknown(tree, spec);
+    /* Without a kind: that is told already. */
+    if (unknown && spec->kind.size > 0) vertex.kind = kind_unknown(tree, spec);
     vertex.depth = parent == TREE_NONE ? 0 : tree->vertices[parent].depth + 1;
     vertex.path = path_make(tree, spec, parent, position);
     if (vertex.path == NULL) return -ENOMEM;
@@ -126,6 +127,14 @@ static bool is_block(const struct tree_vertex *vertex)
     return vertex->kind != NULL && (vertex->kind->flags & SL_KIND_CONTAINER);
 }
 
+/* `specs` with something in it, of which nothing is left: that was told when it was decoded. */
+static bool specs_are_told(const struct sl_spec *spec)
+{
+    struct sl_value specs = sl_value_get_str(spec->value, "specs");
+    if (sl_value_is_none(specs) || sl_value_is(specs, SL_VALUE_NULL)) return false;
+    return !sl_value_is(specs, SL_VALUE_LIST) || sl_value_count(specs) > 0;
+}
+
 /* Breadth first, so the children of a block stand in a row. */
 static int vertices_lay(struct tree *tree, const struct sl_spec *spec)
 {
@@ -134,7 +143,7 @@ static int vertices_lay(struct tree *tree, const struct sl_spec *spec)
     for (uint32_t v = 0; v < tree->vertices_count; v++) {
         const struct sl_spec *own = tree->vertices[v].spec;
         if (!is_block(&tree->vertices[v])) continue;
-        if (own->children_count == 0) {
+        if (own->children_count == 0 && !specs_are_told(own)) {
             (void)sl_spec_error(tree->file, tree->diags, "empty_block", own->pos,
                                 "a block needs at least one spec in \"specs\"");
             result = -EINVAL;

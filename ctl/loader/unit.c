@@ -10,6 +10,7 @@
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
 #include "core/spec/template.h"
+#include "ctl/loader/address.h"
 #include "ctl/loader/tree.h"
 
 enum { CODE_FIELDS_MAX = 16 };
@@ -218,6 +219,18 @@ static char *text_dup(struct sl_slice text)
     return sl_slice_dup_str(text);
 }
 
+/* What a listener with this config listens on, among those of others. */
+static int address_take(const struct sl_unit_source *source, const struct sl_compile *c,
+                        const void *config)
+{
+    char key[SL_SPEC_NAME_MAX + 16];
+    char space[SL_SPEC_NAME_MAX + 1];
+    struct sl_slice own = source->spec->name_space;
+    if (c->kind->source == NULL || c->kind->source->key(config, key, sizeof(key)) < 0) return 0;
+    (void)snprintf(space, sizeof(space), "%.*s", SL_SLICE_FMT(own));
+    return sl_addresses_take(source->addresses, c, own.size > 0 ? space : source->name_space, key);
+}
+
 /* Decode and compile a bound spec into a fresh config. */
 static int config_make(const struct sl_unit_source *source, const struct tree_vertex *vertex,
                        struct sl_value value, void **ret_config, struct sl_diags *diags)
@@ -246,7 +259,13 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
     char where[SL_SPEC_NAME_MAX + 16];
     (void)snprintf(where, sizeof(where), "kind \"%s\"", kind->name);
     int r = sl_config_decode(&c, kind->fields, value, true, where, config);
-    if (r == 0 && kind->compile != NULL && !c.unbound) r = kind->compile(&c);
+    /* A mistake in a field that may be left out leaves it out, and hides no other mistake. */
+    bool is_whole = !c.partial && (r == 0 || source->check_only);
+    if (is_whole && kind->compile != NULL) {
+        int compiled = kind->compile(&c);
+        if (compiled < 0) r = compiled;
+    }
+    if (r == 0 && is_whole && source->addresses != NULL) r = address_take(source, &c, config);
     if (r < 0) {
         if (kind->config_fini != NULL) kind->config_fini(config);
         free(config);
@@ -550,6 +569,7 @@ static int vertices_compile(const struct sl_unit_source *source, struct tree *tr
             continue;
         }
         if (vertex->kind == NULL) continue;
+        if (source->addresses_only && vertex->kind->source == NULL) continue;
         struct sl_node *node = NULL;
         if (vertex->node == TREE_NONE) {
             void *config;

@@ -23,6 +23,7 @@
 #include "core/graph/program.h"
 #include "core/spec/spec.h"
 
+struct sl_addresses;
 struct sl_compile;
 struct sl_script_cost;
 
@@ -78,6 +79,10 @@ struct sl_unit_source {
      * is kept, `ret_unit` is NULL.
      */
     bool check_only;
+    /* Gets what the nodes listen on; two that want the same are told. May be NULL. */
+    struct sl_addresses *addresses;
+    /* With check_only: nodes that listen on nothing are left out. */
+    bool addresses_only;
     /* Told of each script whose cost is known before it runs. May be NULL. */
     void (*cost)(void *ctx, const struct sl_compile *c, struct sl_value code,
                  const struct sl_script_cost *cost);

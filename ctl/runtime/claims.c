@@ -70,6 +70,24 @@ static void lease_name(const char *key, char *name, size_t size)
     (void)snprintf(name, size, "listener-%s", address != NULL ? address + 3 : key);
 }
 
+/* Who may have it, and what to do about it. */
+static void address_hint(const char *key, int error, struct sl_diag *reterr)
+{
+    const char *port = strrchr(key, ':');
+    if (error == -EADDRINUSE && port != NULL) {
+        sl_diag_hint(reterr,
+                     "\"ss -ltnp sport = %s\" names the program that has it; or give the "
+                     "listener another port",
+                     port);
+    } else if (error == -EACCES) {
+        sl_diag_hint(reterr, "ports below 1024 need CAP_NET_BIND_SERVICE (man 7 capabilities); or "
+                             "give the listener a port from 1024 on");
+    } else if (error == -EADDRNOTAVAIL) {
+        sl_diag_hint(reterr, "this machine has no such address: host: 127.0.0.1 is itself, 0.0.0.0 "
+                             "all that it has");
+    }
+}
+
 static int address_is_free(const char *key, struct sl_diag *reterr)
 {
     struct sl_addr addr;
@@ -81,8 +99,21 @@ static int address_is_free(const char *key, struct sl_diag *reterr)
     if (r < 0) {
         (void)sl_diag_set(reterr, r == -EADDRINUSE ? "address_in_use" : "cannot_listen",
                           (struct sl_pos){0, 0}, "cannot listen on %s: %s", key, strerror(-r));
+        address_hint(key, r, reterr);
     }
     return r;
+}
+
+/* Another runtime has it. */
+static int lease_is_held(const struct sl_claims *claims, const char *key, const char *name,
+                         struct sl_diag *reterr)
+{
+    long owner = 0;
+    (void)sl_lease_owner(claims->folder, name, &owner);
+    (void)sl_diag_set(reterr, "lease_held", (struct sl_pos){0, 0},
+                      "cannot listen on %s: sluice process %ld has it", key, owner);
+    sl_diag_hint(reterr, "\"ps -fp %ld\" shows it; or give the listener another port", owner);
+    return -EADDRINUSE;
 }
 
 int sl_claims_take(struct sl_claims *claims, const char *key, struct sl_diag *reterr)
@@ -97,7 +128,7 @@ int sl_claims_take(struct sl_claims *claims, const char *key, struct sl_diag *re
     lease_name(key, name, sizeof(name));
     int r =
         claims->folder[0] == '\0' ? 0 : sl_lease_take(claims->folder, name, &claim->lease, reterr);
-    if (r == SL_LEASE_HELD) r = -EADDRINUSE;
+    if (r == SL_LEASE_HELD) r = lease_is_held(claims, key, name, reterr);
     if (r == 0) r = address_is_free(key, reterr);
     if (r < 0) {
         claim_drop(claim);

@@ -120,7 +120,7 @@ bool sl_cel_load_slow(struct sl_cel_eval *eval, struct sl_value value, struct sl
     case SL_VALUE_ERROR: return load_error(eval, value);
     case SL_VALUE_TIME:
         if (cell->i64 < SL_CEL_TIME_MIN || cell->i64 > SL_CEL_TIME_MAX) {
-            return sl_cel_fail(eval, "timestamp out of range");
+            return sl_cel_fail(eval, "timestamp out of range: " SL_CEL_TIME_RANGE);
         }
         *ret = sl_cel_timestamp(cell->i64, cell->len);
         return true;
@@ -128,7 +128,7 @@ bool sl_cel_load_slow(struct sl_cel_eval *eval, struct sl_value value, struct sl
         int64_t ns;
         if (__builtin_mul_overflow(cell->i64, INT64_C(1000000000), &ns) ||
             __builtin_add_overflow(ns, (int64_t)cell->len, &ns)) {
-            return sl_cel_fail(eval, "duration out of range");
+            return sl_cel_fail(eval, "duration out of range: " SL_CEL_DURATION_RANGE);
         }
         *ret = sl_cel_duration(ns);
         return true;
@@ -438,7 +438,10 @@ static int list_find(struct sl_cel_eval *eval, const struct sl_cel_val *list,
     if (at >= 0 && at < sl_cel_count(list)) {
         return sl_cel_list_at(eval, list, (uint32_t)at, ret) ? 1 : -1;
     }
-    if (!optional) (void)sl_cel_fail(eval, "index out of bounds: %lld", (long long)at);
+    if (!optional) {
+        (void)sl_cel_fail(eval, "index out of bounds: %lld, the list has %u", (long long)at,
+                          sl_cel_count(list));
+    }
     return optional ? 0 : -1;
 }
 

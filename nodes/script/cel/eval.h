@@ -209,6 +209,10 @@ size_t sl_cel_net_text(const struct sl_cel_net *net, bool cidr, char *buf);
 bool sl_cel_to_string(struct sl_cel_eval *eval, const struct sl_cel_val *val,
                       struct sl_cel_val *ret);
 
+/* What messages say of them; a duration is an int64_t of nanoseconds. */
+#define SL_CEL_TIME_RANGE     "the years 1 to 9999"
+#define SL_CEL_DURATION_RANGE "292 years at most"
+
 /* Timestamps from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z. */
 #define SL_CEL_TIME_MIN INT64_C(-62135596800)
 #define SL_CEL_TIME_MAX INT64_C(253402300799)

@@ -267,7 +267,10 @@ bool sl_cel_call_format(struct sl_cel_eval *eval, const struct sl_cel_val *const
         struct sl_cel_val val;
         if (!read_precision(eval, &at, end, &precision)) return false;
         if (at == end) return sl_cel_fail(eval, "unexpected end of format string");
-        if (next >= sl_cel_count(args[1])) return sl_cel_fail(eval, "index %u out of range", next);
+        if (next >= sl_cel_count(args[1])) {
+            return sl_cel_fail(eval, "index %u out of range: the list has %u", next,
+                               sl_cel_count(args[1]));
+        }
         if (!sl_cel_list_at(eval, args[1], next++, &val)) return false;
         if (!put_clause(&text, (char)*at++, precision, &val)) return false;
     }

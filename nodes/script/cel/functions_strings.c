@@ -35,9 +35,12 @@ static bool ret_part(const struct sl_cel_val *text, int64_t start, int64_t end,
     return true;
 }
 
-static bool out_of_range(struct sl_cel_eval *eval, int64_t index)
+static bool out_of_range(struct sl_cel_eval *eval, const struct sl_cel_val *text, int64_t index)
 {
-    return sl_cel_fail(eval, "index out of range: %lld", (long long)index);
+    uint32_t count = 0;
+    for (uint32_t at = 0; at < text->len; at++) count += (text->ptr[at] & 0xc0) != 0x80;
+    return sl_cel_fail(eval, "index out of range: %lld, the text has %u characters",
+                       (long long)index, count);
 }
 
 static bool charge_text(struct sl_cel_eval *eval, const struct sl_cel_val *text)
@@ -49,7 +52,7 @@ static bool call_char_at(struct sl_cel_eval *eval, args_t args, struct sl_cel_va
 {
     if (!charge_text(eval, args[0])) return false;
     int64_t start = offset_of(args[0], args[1]->i);
-    if (start < 0) return out_of_range(eval, args[1]->i);
+    if (start < 0) return out_of_range(eval, args[0], args[1]->i);
     struct sl_cel_val rest;
     (void)ret_part(args[0], start, args[0]->len, &rest);
     int64_t size = offset_of(&rest, 1);
@@ -60,7 +63,7 @@ static bool call_substring_from(struct sl_cel_eval *eval, args_t args, struct sl
 {
     if (!charge_text(eval, args[0])) return false;
     int64_t start = offset_of(args[0], args[1]->i);
-    if (start < 0) return out_of_range(eval, args[1]->i);
+    if (start < 0) return out_of_range(eval, args[0], args[1]->i);
     return ret_part(args[0], start, args[0]->len, ret);
 }
 
@@ -69,8 +72,8 @@ static bool call_substring(struct sl_cel_eval *eval, args_t args, struct sl_cel_
     if (!charge_text(eval, args[0])) return false;
     int64_t start = offset_of(args[0], args[1]->i);
     int64_t end = offset_of(args[0], args[2]->i);
-    if (start < 0) return out_of_range(eval, args[1]->i);
-    if (end < 0) return out_of_range(eval, args[2]->i);
+    if (start < 0) return out_of_range(eval, args[0], args[1]->i);
+    if (end < 0) return out_of_range(eval, args[0], args[2]->i);
     if (start > end) {
         return sl_cel_fail(eval, "invalid substring range. start: %lld, end: %lld",
                            (long long)args[1]->i, (long long)args[2]->i);
@@ -112,7 +115,7 @@ static bool call_index_of(struct sl_cel_eval *eval, args_t args, struct sl_cel_v
 static bool call_index_of_from(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
 {
     int64_t start = offset_of(args[0], args[2]->i);
-    if (start < 0) return out_of_range(eval, args[2]->i);
+    if (start < 0) return out_of_range(eval, args[0], args[2]->i);
     return index_from(eval, args, start, ret);
 }
 
@@ -136,7 +139,7 @@ static bool call_last_index_of(struct sl_cel_eval *eval, args_t args, struct sl_
 static bool call_last_index_of_from(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
 {
     int64_t last = offset_of(args[0], args[2]->i);
-    if (last < 0) return out_of_range(eval, args[2]->i);
+    if (last < 0) return out_of_range(eval, args[0], args[2]->i);
     return last_index(eval, args, last, ret);
 }
 

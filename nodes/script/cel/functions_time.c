@@ -98,7 +98,7 @@ static bool ret_timestamp(struct sl_cel_eval *eval, int64_t seconds, uint32_t ns
 {
     *ret = sl_cel_timestamp(seconds, ns);
     if (seconds >= SL_CEL_TIME_MIN && seconds <= SL_CEL_TIME_MAX) return true;
-    return sl_cel_fail(eval, "timestamp out of range");
+    return sl_cel_fail(eval, "timestamp out of range: " SL_CEL_TIME_RANGE);
 }
 
 static bool call_string_timestamp(struct sl_cel_eval *eval, args_t args, struct sl_cel_val *ret)
@@ -214,7 +214,9 @@ static bool call_string_duration(struct sl_cel_eval *eval, args_t args, struct s
     int64_t ns;
     if (!read_duration(sl_cel_slice(args[0]), &ns)) {
         uint32_t size = args[0]->len > 100 ? 100 : args[0]->len;
-        return sl_cel_fail(eval, "type conversion error: '%.*s' is no duration, or out of range",
+        return sl_cel_fail(eval,
+                           "type conversion error: '%.*s' is no duration such as '500ms' or "
+                           "'1h30m', or it is out of range: " SL_CEL_DURATION_RANGE,
                            (int)size, (const char *)args[0]->ptr);
     }
     *ret = sl_cel_duration(ns);

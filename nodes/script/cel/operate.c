@@ -117,7 +117,7 @@ static bool make_timestamp(struct sl_cel_eval *eval, int64_t seconds, uint32_t n
         seconds++;
     }
     if (seconds < SL_CEL_TIME_MIN || seconds > SL_CEL_TIME_MAX) {
-        return sl_cel_fail(eval, "timestamp out of range");
+        return sl_cel_fail(eval, "timestamp out of range: " SL_CEL_TIME_RANGE);
     }
     *ret = sl_cel_timestamp(seconds, (uint32_t)rest);
     return true;
@@ -129,7 +129,7 @@ static bool between(struct sl_cel_eval *eval, const struct sl_cel_val *b,
     int64_t ns;
     if (__builtin_mul_overflow(b->i - c->i, INT64_C(1000000000), &ns) ||
         __builtin_add_overflow(ns, (int64_t)b->len - (int64_t)c->len, &ns)) {
-        return sl_cel_fail(eval, "duration out of range");
+        return sl_cel_fail(eval, "duration out of range: " SL_CEL_DURATION_RANGE);
     }
     *ret = sl_cel_duration(ns);
     return true;
@@ -142,7 +142,7 @@ static bool on_durations(struct sl_cel_eval *eval, enum sl_cel_op op, int64_t b,
     bool over =
         op == SL_CEL_OP_ADD ? __builtin_add_overflow(b, c, &ns) : __builtin_sub_overflow(b, c, &ns);
     *ret = sl_cel_duration(ns);
-    return !over || sl_cel_fail(eval, "duration out of range");
+    return !over || sl_cel_fail(eval, "duration out of range: " SL_CEL_DURATION_RANGE);
 }
 
 static bool on_times(struct sl_cel_eval *eval, enum sl_cel_op op, const struct sl_cel_val *b,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* start: saved files, signals, readiness; run as a program. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -174,6 +176,82 @@ static void start_broken_file_is_refused(void **state)
     assert_int_equal(run(fixture, "start --buffers 100 flow.yaml"), 2);
 }
 
+/* A socket that listens on a port of 127.0.0.1 that the kernel chose. */
+static int port_take(int *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+#define LISTENER(name, host)                                                                       \
+    "- {kind: listener, name: " name ", protocol: http, host: " host ", port: '{{ .PORT }}',\n"    \
+    "   env: {PORT: {data: '{{ .PORT }}'}}, ports: {out: [{name: one, port: in}]}}\n"
+
+static void start_whose_port_is_taken_says_why_it_ends(void **state)
+{
+    struct fixture *fixture = *state;
+    int port;
+    char text[64];
+    int fd = port_take(&port);
+    file_put(
+        fixture, "web.yaml",
+        LISTENER("web", "127.0.0.1") "- {kind: snippet, name: one, language: text, code: x}\n");
+    assert_int_equal(run(fixture, "start web.yaml -e PORT=%d", port), 3);
+    (void)snprintf(text, sizeof(text), "cannot listen on http://127.0.0.1:%d: Address", port);
+    assert_true(contains(fixture->run.err, text));
+    (void)snprintf(text, sizeof(text), "\"ss -ltnp sport = :%d\" names the program", port);
+    assert_true(contains(fixture->run.err, text));
+    const char *last = strstr(fixture->run.err, "sluice: start ends");
+    assert_non_null(last);
+    assert_string_equal(last, "sluice: start ends: listener \"web\" did not get its address\n");
+    (void)close(fd);
+}
+
+static void start_of_two_listeners_on_one_address_tells_both(void **state)
+{
+    struct fixture *fixture = *state;
+    int port;
+    char text[160];
+    int fd = port_take(&port);
+    (void)close(fd);
+    file_put(fixture, "web.yaml",
+             LISTENER("web", "127.0.0.1") LISTENER(
+                 "again", "0.0.0.0") "- {kind: snippet, name: one, language: text, code: x}\n");
+    assert_int_equal(run(fixture, "start web.yaml -e PORT=%d", port), 3);
+    (void)snprintf(text, sizeof(text),
+                   "web.yaml:3:3: error: 0.0.0.0:%d is the address of the listener \"web\" "
+                   "(127.0.0.1:%d) at web.yaml:1:3 already",
+                   port, port);
+    assert_true(contains(fixture->run.err, text));
+    assert_true(contains(fixture->run.err, "start ends: listener \"again\""));
+}
+
+static void apply_of_an_address_that_is_stored_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "web.yaml",
+             "- {kind: listener, name: web, protocol: http, port: 18123}\n"
+             "- {kind: listener, name: other, protocol: http, port: 18124}\n");
+    file_put(fixture, "again.yaml",
+             "- {kind: listener, name: again, protocol: http, port: 18123}\n");
+    file_put(fixture, "exchange.yaml",
+             "- {kind: listener, name: web, protocol: http, port: 18124}\n"
+             "- {kind: listener, name: other, protocol: http, port: 18123}\n");
+    assert_int_equal(run(fixture, "apply web.yaml"), 0);
+    assert_int_equal(run(fixture, "apply web.yaml"), 0);
+    assert_int_equal(run(fixture, "apply again.yaml"), 1);
+    assert_true(contains(fixture->run.err, "again.yaml:1:55: error: 127.0.0.1:18123 is the address "
+                                           "of the listener \"web\" at web.yaml:1:53 already"));
+    assert_int_equal(run(fixture, "apply exchange.yaml"), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -187,6 +265,9 @@ int main(int argc, char **argv)
         T(start_with_a_notify_socket_says_ready),
         T(start_per_core_options_reach_the_threads),
         T(start_broken_file_is_refused),
+        T(start_whose_port_is_taken_says_why_it_ends),
+        T(start_of_two_listeners_on_one_address_tells_both),
+        T(apply_of_an_address_that_is_stored_is_refused),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
