@@ -138,8 +138,9 @@ struct metric_point {
       "Requests missing in the access log: its writer did not keep up.", m->shard->access.dropped) \
     X(workers, "workers", GAUGE, SHARD, "Worker processes of scripts that live, spares included.", \
       m->shard->workers.alive)                                                                     \
-    X(workers_busy, "workers_busy", GAUGE, SHARD, "Of these, with a call.",                        \
-      m->shard->workers.busy)                                                                      \
+    X(workers_ready, "workers_ready", GAUGE, SHARD, "Of these, that can take a call or have one.", \
+      m->shard->workers.ready)                                                                     \
+    X(workers_busy, "workers_busy", GAUGE, SHARD, "Workers with a call.", m->shard->workers.busy)  \
     X(workers_queued, "workers_queued", GAUGE, SHARD, "Calls that wait for a worker.",             \
       m->shard->workers.queued)                                                                    \
     X(worker_calls, "worker_calls_total", COUNTER, SHARD, "Calls given to a worker.",              \
@@ -151,6 +152,9 @@ struct metric_point {
       m->shard->workers.killed)                                                                    \
     X(workers_crashed, "workers_crashed_total", COUNTER, SHARD,                                    \
       "Workers that died by themselves.", m->shard->workers.crashed)                               \
+    X(workers_retired, "workers_retired_total", COUNTER, SHARD,                                    \
+      "Workers ended in good order: their memory grew, they were idle for long, no script left.",  \
+      m->shard->workers.retired)                                                                   \
     X(worker_failures, "worker_failures_total", COUNTER, SHARD,                                    \
       "Workers that could not be started.", m->shard->workers.failures)                            \
     X(worker_overload, "worker_overload_total", COUNTER, SHARD, "Calls refused: too many waited.", \

@@ -85,10 +85,11 @@ static void tax_peer_that_does_other_work_is_refused(void **state)
         getenv("SLUICE_BENCH"));
     assert_int_equal(tax(args), 3);
     assert_non_null(strstr(output, "not the work of this scenario"));
-    (void)snprintf(args, sizeof(args),
-                   "--slot 20ms -c 4 --only none --scenario ping --path /x --peer other='exec %s "
-                   "floor --port {port}'",
-                   getenv("SLUICE_BENCH"));
+    (void)snprintf(
+        args, sizeof(args),
+        "--slot 150ms --rounds 3 -c 4 --only none --scenario ping --path /x --peer other='exec %s "
+        "floor --port {port}'",
+        getenv("SLUICE_BENCH"));
     assert_int_equal(tax(args), 0);
     assert_non_null(strstr(output, "other"));
     assert_int_equal(tax("--scenario sing"), 2);

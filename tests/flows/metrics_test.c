@@ -5,6 +5,7 @@
  * buffers) must be there, and zero.
  */
 #include "tests/flows/harness.h"
+#include "tests/flows/meter.h"
 
 #include <signal.h>
 #include <netinet/in.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { TEXTS = 40, FARS = 7, FAILS = 5, NAPS = 3 };
@@ -22,75 +22,6 @@ static int port;
 static uint64_t sent;     /* bytes */
 static uint64_t received; /* bytes */
 static uint64_t connections;
-static char text[512 * 1024]; /* the last /metrics */
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-static void metrics_read(void)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", flow_path("control"));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-    static const char ask[] = "GET /metrics HTTP/1.0\r\nHost: s\r\n\r\n";
-    assert_true(flow_send(fd, ask, sizeof(ask) - 1));
-    size_t size = 0;
-    for (ssize_t got; (got = recv(fd, text + size, sizeof(text) - 1 - size, 0)) > 0;) {
-        size += (size_t)got;
-    }
-    text[size] = '\0';
-    (void)close(fd);
-    flow_assert_has(text, " 200 OK\r\n");
-}
-
-/* The sum of a metric over all lines that have `labels` in them; -1: there is no line. */
-static double sum_of(const char *name, const char *labels)
-{
-    double sum = 0;
-    bool is_there = false;
-    size_t size = strlen(name);
-    for (const char *at = text; at != NULL; at = strchr(at, '\n')) {
-        at += *at == '\n';
-        if (strncmp(at, name, size) != 0 || (at[size] != ' ' && at[size] != '{')) continue;
-        const char *end = strchr(at, '\n');
-        assert_non_null(end);
-        const char *part = strstr(at, labels);
-        if (part == NULL || part > end) continue;
-        const char *space = end;
-        while (*space != ' ') space--;
-        sum += strtod(space, NULL);
-        is_there = true;
-    }
-    return is_there ? sum : -1;
-}
-
-static void check(const char *name, const char *labels, double expected, const char *file, int line)
-{
-    double got = sum_of(name, labels);
-    if (got == expected) return;
-    print_error("%s{%s} is %.9g, expected %.9g\n", name, labels, got, expected);
-    _fail(file, line);
-}
-
-#define metric_is(name, labels, expected)                                                          \
-    check("sluice_" name, labels, expected, __FILE__, __LINE__)
-
-static void metric_above(const char *name, double least)
-{
-    if (sum_of(name, "") <= least)
-        fail_msg("%s is %.9g, not above %.9g", name, sum_of(name, ""), least);
-}
-
-/* Counters of nodes are read where they stand, the others are copied by their shard before. */
-static void wait_until(const char *name, double value)
-{
-    for (int i = 0; i < 2000; i++) {
-        metrics_read();
-        if (sum_of(name, "") == value) return;
-        flow_sleep_ms(5);
-    }
-    fail_msg("%s is %.9g and not %.9g", name, sum_of(name, ""), value);
-}
 
 /* ---- load ------------------------------------------------------------------------------------ */
 
@@ -125,41 +56,41 @@ static void counters_of_requests_and_nodes_are_exact(void **state)
     for (int i = 0; i < FARS; i++) get("/far", 200);
     for (int i = 0; i < FAILS; i++) get("/fail", 500);
     get("/nowhere", 404);
-    metrics_read();
+    meter_read();
     enum { ALL = TEXTS + FARS + FAILS + 1 };
-    metric_is("http_requests_total", "", ALL);
-    metric_is("http_responses_total", "class=\"2xx\"", TEXTS + FARS);
-    metric_is("http_responses_total", "class=\"4xx\"", 1);
-    metric_is("http_responses_total", "class=\"5xx\"", FAILS);
-    metric_is("http_request_seconds_count", "", ALL);
-    metric_is("http_request_seconds_bucket", "le=\"+Inf\"", ALL);
-    metric_is("http_connections_total", "", (double)connections);
-    metric_is("http_received_bytes_total", "", (double)sent);
-    metric_is("http_sent_bytes_total", "", (double)received);
-    metric_is("poller_received_bytes_total", "", (double)sent);
-    metric_is("poller_sent_bytes_total", "", (double)received);
-    metric_is("http_requests_in_flight", "", 0);
-    metric_is("http_bad_requests_total", "", 0);
-    metric_is("http_refusals_total", "", -1);
-    metric_is("node_calls_total", "node=\"web\"", ALL);
-    metric_is("node_calls_total", "node=\"router\"", ALL);
-    metric_is("node_calls_total", "node=\"text\"", TEXTS);
-    metric_is("node_calls_total", "node=\"far\"", FARS);
-    metric_is("node_calls_total", "node=\"fail\"", FAILS);
-    metric_is("node_errors_total", "node=\"fail\"", FAILS);
-    metric_is("node_errors_total", "node=\"text\"", 0);
-    metric_is("node_errors_total", "node=\"web\"", FAILS);
-    metric_is("node_errors_by_code_total", "node=\"fail\"", FAILS);
-    metric_is("node_in_flight", "", 0);
-    metric_is("node_seconds_count", "node=\"text\"", TEXTS); /* idle: every call is timed */
-    metric_is("access_log_records_total", "", ALL);
-    metric_is("access_log_dropped_total", "", 0);
+    meter_is("http_requests_total", "", ALL);
+    meter_is("http_responses_total", "class=\"2xx\"", TEXTS + FARS);
+    meter_is("http_responses_total", "class=\"4xx\"", 1);
+    meter_is("http_responses_total", "class=\"5xx\"", FAILS);
+    meter_is("http_request_seconds_count", "", ALL);
+    meter_is("http_request_seconds_bucket", "le=\"+Inf\"", ALL);
+    meter_is("http_connections_total", "", (double)connections);
+    meter_is("http_received_bytes_total", "", (double)sent);
+    meter_is("http_sent_bytes_total", "", (double)received);
+    meter_is("poller_received_bytes_total", "", (double)sent);
+    meter_is("poller_sent_bytes_total", "", (double)received);
+    meter_is("http_requests_in_flight", "", 0);
+    meter_is("http_bad_requests_total", "", 0);
+    meter_is("http_refusals_total", "", -1);
+    meter_is("node_calls_total", "node=\"web\"", ALL);
+    meter_is("node_calls_total", "node=\"router\"", ALL);
+    meter_is("node_calls_total", "node=\"text\"", TEXTS);
+    meter_is("node_calls_total", "node=\"far\"", FARS);
+    meter_is("node_calls_total", "node=\"fail\"", FAILS);
+    meter_is("node_errors_total", "node=\"fail\"", FAILS);
+    meter_is("node_errors_total", "node=\"text\"", 0);
+    meter_is("node_errors_total", "node=\"web\"", FAILS);
+    meter_is("node_errors_by_code_total", "node=\"fail\"", FAILS);
+    meter_is("node_in_flight", "", 0);
+    meter_is("node_seconds_count", "node=\"text\"", TEXTS); /* idle: every call is timed */
+    meter_is("access_log_records_total", "", ALL);
+    meter_is("access_log_dropped_total", "", 0);
     /* A process for each request, and one more where it went to the other shard. */
-    double calls = sum_of("sluice_remote_calls_total", "");
+    double calls = meter_sum("sluice_remote_calls_total", "");
     assert_in_range((int)calls, 0, FARS);
-    metric_is("remote_answers_total", "", calls);
-    metric_is("shard_processes_total", "", ALL + calls);
-    metric_is("shard_processes", "", 0);
+    meter_is("remote_answers_total", "", calls);
+    meter_is("shard_processes_total", "", ALL + calls);
+    meter_is("shard_processes", "", 0);
 }
 
 static void levels_tell_what_is_under_way(void **state)
@@ -171,20 +102,20 @@ static void levels_tell_what_is_under_way(void **state)
         fds[i] = flow_connect(port);
         assert_true(fds[i] >= 0 && flow_send(fds[i], nap, sizeof(nap) - 1));
     }
-    wait_until("sluice_http_requests_in_flight", NAPS);
-    wait_until("sluice_node_in_flight", NAPS);
-    metric_is("node_in_flight", "node=\"nap\"", NAPS);
-    metric_is("http_requests_in_flight", "", NAPS);
-    metric_is("shard_processes", "", NAPS);
-    assert_true(sum_of("sluice_http_connections", "") >= NAPS);
-    double cancelled = sum_of("sluice_http_cancelled_total", "");
+    meter_wait("sluice_http_requests_in_flight", NAPS);
+    meter_wait("sluice_node_in_flight", NAPS);
+    meter_is("node_in_flight", "node=\"nap\"", NAPS);
+    meter_is("http_requests_in_flight", "", NAPS);
+    meter_is("shard_processes", "", NAPS);
+    assert_true(meter_sum("sluice_http_connections", "") >= NAPS);
+    double cancelled = meter_sum("sluice_http_cancelled_total", "");
     for (int i = 0; i < NAPS; i++) (void)close(fds[i]);
-    wait_until("sluice_http_connections", 0);
-    metric_is("node_in_flight", "node=\"nap\"", 0);
-    metric_is("http_cancelled_total", "", cancelled + NAPS);
-    metric_is("http_requests_in_flight", "", 0);
-    metric_is("http_connections", "", 0);
-    metric_is("http_connections_idle", "", 0);
+    meter_wait("sluice_http_connections", 0);
+    meter_is("node_in_flight", "node=\"nap\"", 0);
+    meter_is("http_cancelled_total", "", cancelled + NAPS);
+    meter_is("http_requests_in_flight", "", 0);
+    meter_is("http_connections", "", 0);
+    meter_is("http_connections_idle", "", 0);
 }
 
 /* Refused before a workflow saw them: by status, in the metrics and in the access log. */
@@ -202,21 +133,21 @@ static void refusals_are_counted_and_logged_by_status(void **state)
         {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n", 413},
         {"GET / HTTP/1.1\r\nHost: h\r\nExpect: more\r\n\r\n", 417},
     };
-    metrics_read();
-    double requests = sum_of("sluice_http_requests_total", "");
-    double records = sum_of("sluice_access_log_records_total", "");
+    meter_read();
+    double requests = meter_sum("sluice_http_requests_total", "");
+    double records = meter_sum("sluice_access_log_records_total", "");
     enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
     for (size_t i = 0; i < ROWS; i++) assert_int_equal(ask(rows[i].bytes), rows[i].status);
-    metrics_read();
-    metric_is("http_requests_total", "", requests);
-    metric_is("http_bad_requests_total", "", ROWS);
-    metric_is("http_refusals_total", "status=\"400\"", 2);
-    metric_is("http_refusals_total", "status=\"413\"", 1);
-    metric_is("http_refusals_total", "status=\"417\"", 1);
-    metric_is("http_refusals_total", "status=\"501\"", 1);
-    metric_is("http_refusals_total", "status=\"505\"", 1);
-    metric_is("http_refusals_total", "", ROWS);
-    metric_is("access_log_records_total", "", records + ROWS);
+    meter_read();
+    meter_is("http_requests_total", "", requests);
+    meter_is("http_bad_requests_total", "", ROWS);
+    meter_is("http_refusals_total", "status=\"400\"", 2);
+    meter_is("http_refusals_total", "status=\"413\"", 1);
+    meter_is("http_refusals_total", "status=\"417\"", 1);
+    meter_is("http_refusals_total", "status=\"501\"", 1);
+    meter_is("http_refusals_total", "status=\"505\"", 1);
+    meter_is("http_refusals_total", "", ROWS);
+    meter_is("access_log_records_total", "", records + ROWS);
     static const char line[] =
         "\"remote\":\"127.0.0.1\",\"status\":400,\"refused\":\"several Host fields\"}\n";
     for (int i = 0; i < 200; i++) {
@@ -233,46 +164,46 @@ static void refusals_are_counted_and_logged_by_status(void **state)
 static void runtime_and_shards_tell_their_state(void **state)
 {
     (void)state;
-    metrics_read();
-    metric_is("programs_alive", "", 1);
-    metric_is("swaps_total", "", 1);
-    metric_is("swaps_refused_total", "", 0);
-    metric_is("nodes_active", "", 6);
-    metric_is("nodes_inactive", "", 0);
-    metric_is("shard_answered", "", 2);
-    metric_is("shard_pool_refused_total", "", 0);
-    metric_is("shard_reports_dropped", "", 0);
-    metric_is("remote_refused_total", "", 0);
-    metric_is("remote_answers_waiting", "", 0);
-    metric_is("remote_ring_bytes", "", 0);
-    metric_is("remote_ring_bytes_fullest", "", 0);
-    metric_is("remote_slab_bytes", "", 0);
-    metric_is("poller_enobufs_total", "", 0);
-    metric_is("poller_cq_overflows_total", "", 0);
-    metric_is("poller_accept_errors_total", "", 0);
-    metric_is("http_timeouts_total", "", 0);
-    metric_is("http_connections_refused_total", "", 0);
-    metric_is("poller_accepts_total", "", sum_of("sluice_http_connections_total", ""));
-    metric_above("sluice_shard_mailbox_depth_max", 0);
-    metric_above("sluice_shard_mails_total", 0);
-    metric_above("sluice_shard_turns_total", TEXTS);
-    metric_above("sluice_shard_pool_used_bytes", 0);
-    metric_above("sluice_remote_ring_size_bytes", 0);
-    metric_above("sluice_shard_cpu_seconds_total", 0);
+    meter_read();
+    meter_is("programs_alive", "", 1);
+    meter_is("swaps_total", "", 1);
+    meter_is("swaps_refused_total", "", 0);
+    meter_is("nodes_active", "", 6);
+    meter_is("nodes_inactive", "", 0);
+    meter_is("shard_answered", "", 2);
+    meter_is("shard_pool_refused_total", "", 0);
+    meter_is("shard_reports_dropped", "", 0);
+    meter_is("remote_refused_total", "", 0);
+    meter_is("remote_answers_waiting", "", 0);
+    meter_is("remote_ring_bytes", "", 0);
+    meter_is("remote_ring_bytes_fullest", "", 0);
+    meter_is("remote_slab_bytes", "", 0);
+    meter_is("poller_enobufs_total", "", 0);
+    meter_is("poller_cq_overflows_total", "", 0);
+    meter_is("poller_accept_errors_total", "", 0);
+    meter_is("http_timeouts_total", "", 0);
+    meter_is("http_connections_refused_total", "", 0);
+    meter_is("poller_accepts_total", "", meter_sum("sluice_http_connections_total", ""));
+    meter_above("sluice_shard_mailbox_depth_max", 0);
+    meter_above("sluice_shard_mails_total", 0);
+    meter_above("sluice_shard_turns_total", TEXTS);
+    meter_above("sluice_shard_pool_used_bytes", 0);
+    meter_above("sluice_remote_ring_size_bytes", 0);
+    meter_above("sluice_shard_cpu_seconds_total", 0);
 }
 
 /* Each name once, each with its help, no more lines a listener than statuses and classes there are. */
 static void labels_are_bounded(void **state)
 {
     (void)state;
-    metrics_read();
-    for (const char *at = strstr(text, "# TYPE "); at != NULL; at = strstr(at, "# TYPE ")) {
+    meter_read();
+    for (const char *at = strstr(meter_text(), "# TYPE "); at != NULL; at = strstr(at, "# TYPE ")) {
         at += 7;
         const char *line = flow_text("# TYPE %.*s ", (int)(strchr(at, ' ') - at), at);
         assert_null(strstr(at, line));
     }
     unsigned lines = 0;
-    for (const char *at = strstr(text, "\nsluice_http_refusals_total{"); at != NULL;
+    for (const char *at = strstr(meter_text(), "\nsluice_http_refusals_total{"); at != NULL;
          at = strstr(at + 1, "\nsluice_http_refusals_total{")) {
         lines++;
     }

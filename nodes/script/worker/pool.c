@@ -280,7 +280,7 @@ static void pool_trim(struct sl_worker_pool *pool)
         struct sl_worker *worker = worker_of(at);
         if (worker->state != WORKER_IDLE || !worker->was_used) continue;
         if (now_ns - worker->idle_ns < SL_WORKER_IDLE_MS * SL_NS_PER_MS) continue;
-        worker_end(worker, "script_killed", 0, "");
+        worker_retire(worker);
         return;
     }
 }
@@ -364,7 +364,7 @@ static void pool_end_all(struct sl_worker_pool *pool)
     for (struct sl_list *at = pool->workers.next; at != &pool->workers;) {
         struct sl_worker *worker = worker_of(at);
         at = at->next;
-        worker_end(worker, "script_killed", 0, "");
+        worker_retire(worker);
     }
     sl_timer_stop(&pool->shard->loop.timers, &pool->timer);
 }

@@ -92,6 +92,9 @@ void worker_listen(struct sl_worker *worker);
 /* The end: `code` answers whoever waits. Harmless if it is dying already. */
 void worker_end(struct sl_worker *worker, const char *code, int status, const char *text);
 
+/* End one that did nothing wrong: it grew, was idle for long, or has no script left. */
+void worker_retire(struct sl_worker *worker);
+
 /* talk.c: all return false after the worker was ended. */
 bool worker_load(struct sl_worker *worker);
 bool worker_call(struct sl_worker *worker);

@@ -364,3 +364,9 @@ void worker_end(struct sl_worker *worker, const char *code, int status, const ch
     }
     pool_lost(pool);
 }
+
+void worker_retire(struct sl_worker *worker)
+{
+    if (worker->state != WORKER_DYING) worker->pool->stats.retired++;
+    worker_end(worker, "script_killed", 0, "");
+}

@@ -271,7 +271,7 @@ static bool on_answer(struct sl_worker *worker, const uint8_t *data, size_t size
         sl_value_unref(value);
     }
     if (answer.is_tired) {
-        worker_end(worker, "script_killed", 0, "");
+        worker_retire(worker);
         return false;
     }
     pool_idle(worker);

@@ -116,6 +116,7 @@ struct sl_worker_stats {
     uint64_t spawned;  /* processes started */
     uint64_t killed;   /* because a call did not end, or the worker said what cannot be */
     uint64_t crashed;  /* died by themselves */
+    uint64_t retired;  /* ended in good order: grown, long idle, no script left */
     uint64_t overload; /* calls refused */
     uint64_t paced;    /* results that had to wait, because they are large and many */
     uint64_t failures; /* processes that could not be started or did not become ready */
