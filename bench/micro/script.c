@@ -15,7 +15,7 @@
 #include "core/mem/mem.h"
 #include "nodes/kinds.h"
 
-enum { MEMORY_MAX = 256 * 1024 * 1024 };
+enum { MEMORY_MAX = 256 * 1024 * 1024, TIMEOUT_MS = 60000 };
 
 struct text {
     const char *language;
@@ -35,7 +35,11 @@ struct script {
 static int script_compile(struct sl_micro_run *run, struct script *script, const struct text *text)
 {
     struct sl_script_source source = {
-        .code = sl_slice_from_str(text->code), .file = "", .name = "bench"};
+        .code = sl_slice_from_str(text->code),
+        .file = "",
+        .name = "bench",
+        .timeout_ms = TIMEOUT_MS, /* a call that was not let run is a slow sample, no error */
+    };
     int result = script->engine->compile(&source, &script->script, &run->diag);
     if (result != 0 || script->engine->attach == NULL) return result;
     return script->engine->attach(script->script, &script->shard_state, &script->instance,
