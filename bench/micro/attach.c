@@ -128,6 +128,8 @@ static const struct kind JS_AHEAD_PART = {
     .language = "javascript", .code = JS_CODE, .first = true, .ahead = true, .part = true};
 static const struct kind LUA_MORE = {.language = "lua", .code = LUA_CODE};
 static const struct kind LUA_FIRST = {.language = "lua", .code = LUA_CODE, .first = true};
+static const struct kind LUA_AHEAD = {
+    .language = "lua", .code = LUA_CODE, .first = true, .ahead = true};
 
 #define CASE(case_name, text, which)                                                               \
     {                                                                                              \
@@ -143,6 +145,7 @@ static const struct sl_micro_case CASES[] = {
     CASE("attach/js-ahead-part", "the longest part of it", JS_AHEAD_PART),
     CASE("attach/lua", "one more script on a shard, Lua", LUA_MORE),
     CASE("attach/lua-first", "the first of a shard, which makes the machine", LUA_FIRST),
+    CASE("attach/lua-ahead", "the first of a shard, the machine made ahead", LUA_AHEAD),
 };
 
 const struct sl_micro_group sl_micro_attach = SL_MICRO_GROUP("attach", CASES);

@@ -341,7 +341,13 @@ static int factory_probe(struct js_instance *instance, const struct js_script *s
     return probe_failure(error, script, reterr);
 }
 
-enum { ATTACH_PARTS = 5 };
+/* A thread's first use of the parser takes as long as a whole script does later. */
+static int parser_use(struct js_instance *instance)
+{
+    return js_evaluate(instance->realm->ctx, "0", "script:", NULL) != NULL ? 0 : -ENOMEM;
+}
+
+enum { ATTACH_PARTS = 6 };
 
 /* One part of attaching; none takes long. */
 static int part_do(struct js_instance *instance, const struct js_script *script,
@@ -349,9 +355,10 @@ static int part_do(struct js_instance *instance, const struct js_script *script,
 {
     switch (instance->parts) {
     case 0: return 0; /* taking the machine, and this thread's first step into it */
-    case 1: return env_attach(instance, script);
-    case 2: return factory_make(instance, script, reterr);
-    case 3: return factory_probe(instance, script, reterr);
+    case 1: return parser_use(instance);
+    case 2: return env_attach(instance, script);
+    case 3: return factory_make(instance, script, reterr);
+    case 4: return factory_probe(instance, script, reterr);
     default: break;
     }
     instance->uses_shape = script->uses.known ? js_shape_make(instance->realm, &script->uses) : -1;

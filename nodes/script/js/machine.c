@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,13 +18,9 @@
 #include "core/base/limit.h"
 #include "nodes/script/js/affinity.h"
 #include "nodes/script/js/js_private.h"
+#include "nodes/script/spares.h"
 
-/*
- * A slot is filled by the control thread and emptied by a shard: release and acquire of the pointer
- * hand over all that it leads to.
- */
-static _Atomic(struct js_shard *) spares[2][SL_SHARDS_MAX];
-static atomic_uint machines_count[2]; /* that exist; relaxed: a count */
+static struct sl_spares spares[2]; /* by allow_eval */
 
 static struct js_shard *machine_free(struct js_shard *shard, bool allow_eval)
 {
@@ -38,7 +33,7 @@ static struct js_shard *machine_free(struct js_shard *shard, bool allow_eval)
     free(shard->out_text);
     free(shard);
     js_current = before == shard ? NULL : before;
-    (void)atomic_fetch_sub_explicit(&machines_count[allow_eval], 1, memory_order_relaxed);
+    sl_spares_died(&spares[allow_eval]);
     return NULL;
 }
 
@@ -46,7 +41,7 @@ static int machine_new(bool allow_eval, struct js_shard **ret_shard, struct sl_d
 {
     struct js_shard *shard = calloc(1, sizeof(*shard));
     if (shard == NULL) return -ENOMEM;
-    (void)atomic_fetch_add_explicit(&machines_count[allow_eval], 1, memory_order_relaxed);
+    sl_spares_born(&spares[allow_eval]);
     shard->input.generation = 1;
     shard->clock = sl_clock_system();
     shard->node = "";
@@ -91,39 +86,9 @@ static struct js_shard *machine_bear(bool allow_eval)
     return birth.shard;
 }
 
-static bool spare_put(bool allow_eval, struct js_shard *shard)
-{
-    for (uint32_t i = 0; i < SL_SHARDS_MAX; i++) {
-        struct js_shard *none = NULL;
-        /* Release: pairs with the acquire in spare_take. */
-        if (atomic_compare_exchange_strong_explicit(&spares[allow_eval][i], &none, shard,
-                                                    memory_order_release, memory_order_relaxed)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct js_shard *spare_take(bool allow_eval)
-{
-    for (uint32_t i = 0; i < SL_SHARDS_MAX; i++) {
-        _Atomic(struct js_shard *) *slot = &spares[allow_eval][i];
-        if (atomic_load_explicit(slot, memory_order_relaxed) == NULL) continue;
-        /* Acquire: pairs with the release in spare_put. */
-        struct js_shard *shard = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
-        if (shard != NULL) return shard;
-    }
-    return NULL;
-}
-
 uint32_t sl_js_machines_waiting(bool allow_eval)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < SL_SHARDS_MAX; i++) {
-        /* Relaxed: a count. */
-        count += atomic_load_explicit(&spares[allow_eval][i], memory_order_relaxed) != NULL;
-    }
-    return count;
+    return sl_spares_waiting(&spares[allow_eval]);
 }
 
 void js_prepare(const struct sl_script *base, uint32_t shards)
@@ -131,10 +96,10 @@ void js_prepare(const struct sl_script *base, uint32_t shards)
     sl_assert(base != NULL);
     bool allow_eval = ((const struct js_script *)base)->source.allow_eval;
     if (shards > SL_SHARDS_MAX) shards = SL_SHARDS_MAX;
-    while (atomic_load_explicit(&machines_count[allow_eval], memory_order_relaxed) < shards) {
+    while (sl_spares_made(&spares[allow_eval]) < shards) {
         struct js_shard *shard = machine_bear(allow_eval);
         if (shard == NULL) return;
-        if (!spare_put(allow_eval, shard)) (void)machine_free(shard, allow_eval);
+        if (!sl_spares_put(&spares[allow_eval], shard)) (void)machine_free(shard, allow_eval);
     }
 }
 
@@ -149,9 +114,13 @@ int js_machine_get(struct js_machines **ret_machines, bool allow_eval, struct js
     if (*ret_machines == NULL) return -ENOMEM;
     struct js_shard **own = &(*ret_machines)->of[allow_eval];
     if (*own == NULL) {
-        *own = spare_take(allow_eval);
-        /* What it knows of memory is of the thread that made it. */
-        if (*own != NULL) (*own)->limit.rss_idle_ns = 0;
+        *own = sl_spares_take(&spares[allow_eval]);
+        if (*own != NULL) {
+            (*own)->limit.rss_idle_ns =
+                0; /* what it knows of memory is of the thread that made it */
+            (*own)->realm->size_max =
+                0; /* so that this thread's first step into it is a small one */
+        }
     }
     if (*own == NULL) {
         int r = machine_new(allow_eval, own, reterr);

@@ -490,6 +490,7 @@ const struct sl_engine sl_engine_lua = {
     .name = "lua",
     .compile = lua_compile,
     .script_free = lua_script_free,
+    .prepare = lua_prepare,
     .attach = lua_attach,
     .detach = lua_detach,
     .shard_fini = lua_shard_fini,

@@ -34,3 +34,6 @@ struct sl_lua_stats {
 
 /* `shard_state` as handed to attach; its thread. */
 void sl_lua_stats_get(const void *shard_state, struct sl_lua_stats *ret_stats);
+
+/* Machines that were made ahead and are not taken yet. Any thread. */
+uint32_t sl_lua_machines_waiting(void);

@@ -171,7 +171,11 @@ static inline struct lua_shard *lua_shard_of(lua_State *L)
     return ctx;
 }
 
-/* state.c: the machine with its libraries; NULL for no memory or with reterr. */
+/* state.c */
+
+/* Make the machines of `shards` shards ahead. Control thread. */
+void lua_prepare(const struct sl_script *script, uint32_t shards);
+/* The machine with its libraries, one made ahead if there is; NULL for no memory or with reterr. */
 struct lua_shard *lua_shard_new(struct sl_diag *reterr);
 struct lua_shard *lua_shard_free(struct lua_shard *shard);
 /*

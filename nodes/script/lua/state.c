@@ -7,6 +7,7 @@
 #include "core/base/assertion.h"
 #include "nodes/script/lua/lua_private.h"
 #include "nodes/script/lua/prelude.inc"
+#include "nodes/script/spares.h"
 
 /* What no script can be given back from: an error outside of every protected call is a bug here. */
 static int panic(lua_State *L)
@@ -146,10 +147,13 @@ static int machine_fill(lua_State *L)
     return 0;
 }
 
-struct lua_shard *lua_shard_new(struct sl_diag *reterr)
+static struct sl_spares spares;
+
+static struct lua_shard *machine_new(struct sl_diag *reterr)
 {
     struct lua_shard *shard = calloc(1, sizeof(*shard));
     if (shard == NULL) return NULL;
+    sl_spares_born(&spares);
     shard->clock = sl_clock_system();
     shard->call_clock = shard->clock;
     shard->used_max = SIZE_MAX;
@@ -157,6 +161,7 @@ struct lua_shard *lua_shard_new(struct sl_diag *reterr)
     sl_out_init(&shard->text, NULL);
     lua_State *L = luaL_newstate();
     if (L == NULL) {
+        sl_spares_died(&spares);
         free(shard);
         return NULL;
     }
@@ -177,6 +182,28 @@ struct lua_shard *lua_shard_new(struct sl_diag *reterr)
     return shard;
 }
 
+uint32_t sl_lua_machines_waiting(void)
+{
+    return sl_spares_waiting(&spares);
+}
+
+void lua_prepare(const struct sl_script *script, uint32_t shards)
+{
+    (void)script;
+    if (shards > SL_SHARDS_MAX) shards = SL_SHARDS_MAX;
+    while (sl_spares_made(&spares) < shards) {
+        struct lua_shard *shard = machine_new(NULL);
+        if (shard == NULL) return; /* whoever needs it will find out why */
+        if (!sl_spares_put(&spares, shard)) (void)lua_shard_free(shard);
+    }
+}
+
+struct lua_shard *lua_shard_new(struct sl_diag *reterr)
+{
+    struct lua_shard *shard = sl_spares_take(&spares);
+    return shard != NULL ? shard : machine_new(reterr);
+}
+
 struct lua_shard *lua_shard_free(struct lua_shard *shard)
 {
     if (shard == NULL) return NULL;
@@ -188,6 +215,7 @@ struct lua_shard *lua_shard_free(struct lua_shard *shard)
     free(shard->values);
     free(shard->keys);
     sl_out_fini(&shard->text);
+    sl_spares_died(&spares);
     free(shard);
     return NULL;
 }

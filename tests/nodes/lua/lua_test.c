@@ -645,6 +645,33 @@ static void arguments_come_in_order(void **state)
     fixture_detach(&fixture, &attached);
 }
 
+static void prepare_makes_a_machine_a_shard_and_attach_takes_it(void **state)
+{
+    (void)state;
+    struct attached attached = fixture_attach(&fixture, "return function(a) return a + 1 end");
+    assert_non_null(attached.script);
+    assert_int_equal(sl_lua_machines_waiting(), 0);
+    sl_engine_lua.prepare(attached.script, 2);
+    assert_int_equal(sl_lua_machines_waiting(), 1);
+    sl_engine_lua.prepare(attached.script, 2);
+    assert_int_equal(sl_lua_machines_waiting(), 1);
+    void *other = NULL;
+    void *instance = NULL;
+    assert_int_equal(sl_engine_lua.attach(attached.script, &other, &instance, NULL), 0);
+    assert_int_equal(sl_lua_machines_waiting(), 0);
+    struct attached made = {attached.script, instance};
+    assert_string_equal(fixture_call_text(&fixture, &made, json("41")), "42");
+    sl_engine_lua.detach(attached.script, other, instance);
+    sl_engine_lua.shard_fini(other);
+    sl_engine_lua.prepare(attached.script, 2); /* that one is gone */
+    assert_int_equal(sl_lua_machines_waiting(), 1);
+    other = NULL;
+    assert_int_equal(sl_engine_lua.attach(attached.script, &other, &instance, NULL), 0);
+    sl_engine_lua.detach(attached.script, other, instance);
+    sl_engine_lua.shard_fini(other);
+    fixture_detach(&fixture, &attached);
+}
+
 static void deadline_of_the_call_comes_first(void **state)
 {
     (void)state;
@@ -683,6 +710,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(env_is_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(print_goes_to_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(arguments_come_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(prepare_makes_a_machine_a_shard_and_attach_takes_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(deadline_of_the_call_comes_first, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
