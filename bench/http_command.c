@@ -33,7 +33,7 @@ static const struct sl_option OPTIONS[] = {
      offsetof(struct http_values, job.duration_ns), SL_OPTION_DURATION, 't'},
     {"warmup", "T", "before that, not measured (default 1s; 0 with --count)",
      offsetof(struct http_values, job.warmup_ns), SL_OPTION_DURATION, 'w'},
-    {"count", "N", "measure N requests instead of a time", offsetof(struct http_values, job.count),
+    {"count", "N", "measure N requests, with a reply or without, instead of a time", offsetof(struct http_values, job.count),
      SL_OPTION_COUNT, 'n'},
     SL_JOB_OPTIONS_REQUEST(struct http_values, job),
     SL_JOB_OPTIONS_CHECK(struct http_values, job),

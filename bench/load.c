@@ -233,7 +233,7 @@ static bool is_over(const struct sl_load *load, uint64_t now)
 {
     if (atomic_load_explicit(&load->live.stop, memory_order_relaxed)) return true;
     if (!load_is_open_loop(load)) {
-        return now >= load->window_end_ns || load->result.requests >= load->config.count;
+        return now >= load->window_end_ns || load->ended_count >= load->config.count;
     }
     if (load->next_ns != UINT64_MAX) return false;
     if (load->put_count == load->due_count && load->flying_count == 0) return true;

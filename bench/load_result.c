@@ -58,7 +58,7 @@ static bool is_in_window(const struct sl_load *load, uint64_t from_ns, uint64_t 
     if (!load->is_running) return false;
     uint64_t at = load_is_open_loop(load) ? from_ns : now_ns;
     if (at < load->window_start_ns || at >= load->window_end_ns) return false;
-    return load_is_open_loop(load) || load->result.requests < load->config.count;
+    return load_is_open_loop(load) || load->ended_count < load->config.count;
 }
 
 void sl_load_note_error(struct sl_load *load, enum sl_load_error error, uint64_t from_ns)
@@ -67,6 +67,7 @@ void sl_load_note_error(struct sl_load *load, enum sl_load_error error, uint64_t
     live_add(&load->live.errors);
     if (!is_in_window(load, from_ns, now)) return;
     load->result.errors[error]++;
+    load->ended_count++;
     bool never_came = error == SL_LOAD_TIMEOUT || error == SL_LOAD_UNSENT;
     if (never_came && load_is_open_loop(load)) {
         sl_hdr_record(load->result.latency, now - from_ns, 1);
@@ -100,6 +101,7 @@ void sl_load_note_reply(struct sl_load *load, const struct conn *conn, const str
     if (!is_in_window(load, from_ns, now)) return;
     struct sl_load_result *result = &load->result;
     result->requests++;
+    load->ended_count++;
     result->statuses[conn->response.status < SL_LOAD_STATUS_MAX ? conn->response.status : 0]++;
     if (error != SL_LOAD_ERRORS_COUNT) result->errors[error]++;
     bool is_disturbed = load->is_disturbed || flight->is_disturbed;
