@@ -211,7 +211,8 @@ static int source_open(const struct sl_program_source *from, struct sl_shard *sh
     return 0;
 }
 
-int sl_sources_open(struct sl_program *program, struct sl_shard *shard, struct sl_diag *reterr)
+int sl_sources_open(struct sl_program *program, struct sl_shard *shard,
+                    const struct sl_node **ret_failed, struct sl_diag *reterr)
 {
     sl_assert(program != NULL);
     sl_assert(shard != NULL);
@@ -220,6 +221,7 @@ int sl_sources_open(struct sl_program *program, struct sl_shard *shard, struct s
         if (from->symbol == NULL || source_of(shard, from->key) != NULL) continue;
         int r = source_open(from, shard, reterr);
         if (r == 0) continue;
+        *ret_failed = from->symbol->node;
         /* What the current program does not name was opened just now. */
         sl_sources_sync(shard);
         return r;

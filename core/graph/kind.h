@@ -105,6 +105,7 @@ struct sl_compile {
     const char *file; /* of the spec, or "" */
     void *config;     /* zeroed, then filled from `fields` */
     struct sl_diags *diags;
+    bool tries;   /* run what a load runs of a script (its top level), once, and throw it away */
     bool lenient; /* strings with placeholders are taken for right */
     bool partial; /* such a string, or a mistake, stands where it matters to the rest: no compile */
     /*

@@ -238,7 +238,8 @@ struct sl_source {
  * Open the sources of `program` that this shard does not have yet. On error those opened by this
  * call are closed again. 0 or -EXXX with reterr.
  */
-int sl_sources_open(struct sl_program *program, struct sl_shard *shard, struct sl_diag *reterr);
+int sl_sources_open(struct sl_program *program, struct sl_shard *shard,
+                    const struct sl_node **ret_failed, struct sl_diag *reterr);
 
 /* Close the sources that the shard's current program does not name. */
 void sl_sources_sync(struct sl_shard *shard);

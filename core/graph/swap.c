@@ -22,6 +22,7 @@ struct swap_part {
     struct sl_shard *shard;
     int result;
     struct sl_diag diag;
+    const struct sl_node *failed; /* of the program, or NULL */
 };
 
 enum job_state { JOB_PREPARING, JOB_CURRENT, JOB_WAITING, JOB_RETIRING };
@@ -48,6 +49,7 @@ struct sl_swap {
     struct sl_list jobs;
     struct swap_job *current;
     struct swap_job *preparing;
+    const struct sl_node *failed; /* for the length of `done` */
     struct sl_timer timer;
     uint64_t poll_ns;
     uint64_t generation;
@@ -243,7 +245,9 @@ static void job_refuse(struct swap_job *job, const struct swap_part *failed)
     /* What some shards have opened is closed again; the running program is untouched. */
     shards_sync(swap);
     job_wait(job);
+    swap->failed = failed->failed;
     job->done(job->done_ctx, result, &diag);
+    swap->failed = NULL;
 }
 
 static void mail_prepared(struct sl_mail *mail)
@@ -264,6 +268,15 @@ static void mail_prepared(struct sl_mail *mail)
     job_publish(job);
 }
 
+/* The node that sl_instance_open stopped at. */
+static const struct sl_node *node_at_fault(const struct sl_program *program,
+                                           const struct sl_shard *shard)
+{
+    const struct sl_instance *instance = program->instances[shard->index];
+    if (instance == NULL || instance->seats_count >= program->symbols_count) return NULL;
+    return program->symbols[instance->seats_count].node;
+}
+
 static void task_prepare(struct sl_task *task)
 {
     struct swap_part *part = sl_container_of(task, struct swap_part, task);
@@ -273,7 +286,11 @@ static void task_prepare(struct sl_task *task)
         sl_loop_task_add(&part->shard->loop, &part->task);
         return;
     }
-    if (r == 0) r = sl_sources_open(program, part->shard, &part->diag);
+    if (r < 0) {
+        part->failed = node_at_fault(program, part->shard);
+    } else {
+        r = sl_sources_open(program, part->shard, &part->failed, &part->diag);
+    }
     part->result = r;
     part_return(part, mail_prepared);
 }
@@ -310,6 +327,12 @@ void sl_swap_publish(struct sl_swap *swap, struct sl_program *program, sl_swap_d
     swap->stats.alive++;
     swap->preparing = job;
     job_send(job, mail_prepare);
+}
+
+const struct sl_node *sl_swap_failed(const struct sl_swap *swap)
+{
+    sl_assert(swap != NULL);
+    return swap->failed;
 }
 
 bool sl_swap_is_busy(const struct sl_swap *swap)

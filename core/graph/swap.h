@@ -53,6 +53,12 @@ struct sl_swap *sl_swap_new(struct sl_loop *control, struct sl_shard *const *sha
 void sl_swap_publish(struct sl_swap *swap, struct sl_program *program, sl_swap_done_fn *done,
                      void *ctx);
 
+/*
+ * Inside `done` of a publication that was refused: the node that a shard could not make, or whose
+ * address it could not open; NULL: it was no node. Borrowed for that call.
+ */
+const struct sl_node *sl_swap_failed(const struct sl_swap *swap);
+
 /* True while a publication is under way. */
 bool sl_swap_is_busy(const struct sl_swap *swap);
 

@@ -13,6 +13,8 @@
 #include "ctl/loader/address.h"
 #include "ctl/loader/check.h"
 #include "ctl/loader/unit.h"
+#include "nodes/script/engine.h"
+#include "nodes/script/use.h"
 
 struct check {
     struct cli_args *args;
@@ -48,8 +50,20 @@ static void cost_add(void *ctx, const struct sl_compile *c, struct sl_value code
     cli_costs_add(&check->costs, c, code, cost);
 }
 
+/* What a script prints at its top level is no part of the findings. */
+static void print_drop(void *ctx, enum sl_log_level level, const char *node, const char *text,
+                       size_t text_size)
+{
+    (void)ctx;
+    (void)level;
+    (void)node;
+    (void)text;
+    (void)text_size;
+}
+
 static void specs_compile(struct check *check)
 {
+    sl_script_log_set(print_drop, NULL);
     for (size_t i = 0; i < check->specs.count; i++) {
         const struct sl_spec *spec = check->specs.items[i].spec;
         struct sl_unit_source source = {
@@ -57,6 +71,7 @@ static void specs_compile(struct check *check)
             .name_space = check->name_space,
             .shards_count = 1,
             .check_only = true,
+            .tries = true,
             .addresses = &check->addresses,
             .cost = cost_add,
             .ctx = check,
@@ -67,6 +82,7 @@ static void specs_compile(struct check *check)
         if (!is_lost) (void)sl_spec_check_env(spec, &check->diags);
         if (!sl_value_is_none(check->environment)) environment_check(check, spec);
     }
+    sl_script_try_fini();
 }
 
 /* With --data, edges may lead to stored nodes too. */

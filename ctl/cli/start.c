@@ -288,6 +288,10 @@ static void ready_lines(struct start *start)
         sl_log(SL_LOG_INFO, "127.0.0.1 is this machine only: host: 0.0.0.0 in a listener opens it "
                             "to the network");
     }
+    if (active == 0 && program != NULL && program->sources_count > 0) {
+        sl_log(SL_LOG_WARN, "no listener serves: the lines above say why; \"sluice get\" shows it, "
+                            "too");
+    }
     uint32_t shards;
     (void)sl_runtime_shards(start->runtime, &shards);
     sl_log(SL_LOG_INFO, "namespace %s: ready, %u listener%s on %u core%s", start->cfg.name_space,

@@ -12,6 +12,8 @@
 #include "core/base/log.h"
 #include "ctl/loader/source.h"
 
+enum { FAULT_HOPS_MAX = 64 }; /* looked along from an inactive node to the one at fault */
+
 static struct loader_entry *entry_free(struct loader_entry *entry)
 {
     if (entry == NULL) return NULL;
@@ -130,10 +132,47 @@ static bool unit_has_in(const struct sl_unit *unit, uint32_t in)
     return false;
 }
 
-/* NULL if all edges lead to active units; else the reason is filled. */
 static const struct sl_unit_edge *edge_blocked(const struct loader_entries *entries,
                                                const struct loader_entry *entry,
-                                               struct sl_diag *reason)
+                                               struct sl_diag *reason,
+                                               const struct loader_entry **ret_target);
+
+/* The node at whose own fault `entry` is inactive, along the edges that are blocked. */
+static const struct loader_entry *entry_fault(const struct loader_entries *entries,
+                                              const struct loader_entry *entry)
+{
+    for (uint32_t i = 0; i < FAULT_HOPS_MAX && entry_unit(entry) != NULL; i++) {
+        struct sl_diag ignored;
+        const struct loader_entry *target = NULL;
+        if (edge_blocked(entries, entry, &ignored, &target) == NULL || target == NULL) break;
+        if (target->active) break;
+        entry = target;
+    }
+    return entry;
+}
+
+static void say_inactive(const struct loader_entries *entries, const struct sl_unit_edge *edge,
+                         const struct loader_entry *target, struct sl_diag *reason)
+{
+    const struct loader_entry *fault = entry_fault(entries, target);
+    if (fault == target || fault->name == NULL) {
+        (void)sl_diag_set(reason, "inactive_target", edge->pos,
+                          "node \"%s\", to which it leads, is inactive", edge->target);
+    } else {
+        (void)sl_diag_set(reason, "inactive_target", edge->pos,
+                          "node \"%s\", to which it leads, is inactive because of \"%s\"",
+                          edge->target, fault->name);
+    }
+}
+
+/*
+ * NULL if all edges lead to active units; else the reason is filled (its text only, if `ret_target` is
+ * NULL), and *ret_target is where the edge leads, if that is there.
+ */
+static const struct sl_unit_edge *edge_blocked(const struct loader_entries *entries,
+                                               const struct loader_entry *entry,
+                                               struct sl_diag *reason,
+                                               const struct loader_entry **ret_target)
 {
     const struct sl_unit *unit = entry_unit(entry);
     for (uint32_t i = 0; i < unit->edges_count; i++) {
@@ -143,14 +182,14 @@ static const struct sl_unit_edge *edge_blocked(const struct loader_entries *entr
             (void)sl_diag_set(reason, "dangling_edge", edge->pos, "there is no node \"%s\"",
                               edge->target);
         } else if (!target->active) {
-            (void)sl_diag_set(reason, "inactive_target", edge->pos,
-                              "node \"%s\", to which it leads, is inactive", edge->target);
+            if (ret_target == NULL) say_inactive(entries, edge, target, reason);
         } else if (!unit_has_in(entry_unit(target), edge->in)) {
             (void)sl_diag_set(reason, "unknown_port", edge->pos, "node \"%s\" has no port in[%u]",
                               edge->target, edge->in);
         } else {
             continue;
         }
+        if (ret_target != NULL) *ret_target = target;
         sl_diag_file(reason, unit->file);
         return edge;
     }
@@ -162,6 +201,7 @@ void loader_entries_activate(struct loader_entries *entries)
     for (size_t i = 0; i < entries->count; i++) {
         struct loader_entry *entry = entries->items[i];
         entry->active = entry->seen && entry_unit(entry) != NULL;
+        entry->is_blocked = false;
         /* A reason that only said what was missing downstream is found anew. */
         if (entry->active && !entry->next_failed) entry->has_reason = false;
     }
@@ -171,14 +211,20 @@ void loader_entries_activate(struct loader_entries *entries)
         for (size_t i = 0; i < entries->count; i++) {
             struct loader_entry *entry = entries->items[i];
             struct sl_diag reason = {0};
-            if (!entry->active || edge_blocked(entries, entry, &reason) == NULL) continue;
+            if (!entry->active || edge_blocked(entries, entry, &reason, NULL) == NULL) continue;
             entry->active = false;
+            entry->is_blocked = !entry->has_reason;
             changed = true;
-            if (entry->has_reason) continue;
-            entry->reason = reason;
-            entry->has_reason = true;
-            entry->logged = false;
         }
+    }
+    /* Only now is it known who is at fault. */
+    for (size_t i = 0; i < entries->count; i++) {
+        struct loader_entry *entry = entries->items[i];
+        if (!entry->is_blocked || edge_blocked(entries, entry, &entry->reason, NULL) == NULL) {
+            continue;
+        }
+        entry->has_reason = true;
+        entry->logged = false;
     }
 }
 

@@ -33,8 +33,9 @@ struct loader_entry {
     bool next_is_old; /* it is the last good version of a spec whose newest one fails */
     bool next_failed; /* the newest version could not be built */
 
-    bool active; /* in the program being linked */
-    bool logged; /* the reason was told */
+    bool active;     /* in the program being linked */
+    bool is_blocked; /* it is not, by no fault of its own: an edge leads nowhere */
+    bool logged;     /* the reason was told */
     bool has_reason;
     struct sl_diag reason;
 };

@@ -316,9 +316,45 @@ static bool sources_withdraw(struct sl_loader *loader, const struct sl_diag *dia
     return withdrawn;
 }
 
+/* The entry whose new unit has the node, or NULL. */
+static struct loader_entry *entry_of(const struct sl_loader *loader, const struct sl_node *node)
+{
+    for (size_t i = 0; node != NULL && i < loader->entries.count; i++) {
+        struct loader_entry *entry = loader->entries.items[i];
+        for (uint32_t n = 0; entry->next != NULL && n < entry->next->nodes_count; n++) {
+            if (entry->next->nodes[n] == node) return entry;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * A shard could not make a node: go on without what is new of its entry, which keeps its last good
+ * version. After a restart that one is only in the registry. False: it is not that.
+ */
+static bool node_withdraw(struct sl_loader *loader, const struct sl_diag *diag)
+{
+    struct loader_entry *entry = entry_of(loader, sl_swap_failed(loader->swap));
+    if (entry == NULL) return false;
+    bool is_old = entry->next_is_old;
+    uint64_t revision = entry->next_revision;
+    loader_entry_withdraw(entry, diag);
+    if (is_old || entry->unit != NULL) return true;
+    struct load_ctx load = {loader, NULL, entry};
+    if (sl_view_open(loader->registry, SL_REVISION_NEWEST, &load.view) != 0) return true;
+    entry_load_good(&load);
+    (void)sl_view_close(load.view);
+    if (entry->next != NULL && entry->next_revision == revision) {
+        entry->next = sl_unit_free(entry->next);
+    }
+    return true;
+}
+
 static void publish_done(void *ctx, int result, const struct sl_diag *diag)
 {
     struct sl_loader *loader = ctx;
+    /* Each time one entry less is new, so this ends. */
+    if (result < 0 && node_withdraw(loader, diag) && entries_publish(loader) == 0) return;
     if (result < 0 && !loader->retried) {
         loader->retried = true;
         if (sources_withdraw(loader, diag) && entries_publish(loader) == 0) return;

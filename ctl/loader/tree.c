@@ -112,6 +112,7 @@ static int vertex_add(struct tree *tree, const struct sl_spec *spec, uint32_t pa
     bool unknown = vertex.kind == NULL;
     /* Without a kind: that is told already. */
     if (unknown && spec->kind.size > 0) vertex.kind = kind_unknown(tree, spec);
+    vertex.has_env = spec->env_count > 0 || (parent != TREE_NONE && tree->vertices[parent].has_env);
     vertex.depth = parent == TREE_NONE ? 0 : tree->vertices[parent].depth + 1;
     vertex.path = path_make(tree, spec, parent, position);
     if (vertex.path == NULL) return -ENOMEM;

@@ -26,6 +26,7 @@ struct tree_vertex {
     char *path;              /* owned */
     struct sl_value scope;   /* Map of bound values, one count */
     struct sl_value secrets; /* List of the secrets behind it, one count, or cell == NULL */
+    bool has_env;            /* names are bound to it, by itself or a block around it */
     uint32_t node;           /* number among the nodes; TREE_NONE for blocks */
 };
 

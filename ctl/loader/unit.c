@@ -249,6 +249,7 @@ static int config_make(const struct sl_unit_source *source, const struct tree_ve
         .file = vertex->spec->file,
         .config = config,
         .diags = diags,
+        .tries = source->tries && !vertex->has_env,
         .lenient = source->check_only,
         .locate = locate,
         .place = place,

@@ -106,6 +106,52 @@ void sl_script_shards_set(uint32_t count)
     shards_expected = count;
 }
 
+/* The script itself is right: what failed is what stands outside of its function. */
+static void top_level_say(struct sl_diag *reterr)
+{
+    char text[SL_DIAG_TEXT_SIZE];
+    if (reterr == NULL || reterr->text[0] == '\0') return;
+    (void)snprintf(text, sizeof(text), "%s", reterr->text);
+    (void)snprintf(reterr->text, sizeof(reterr->text), "the script fails when it is loaded: %.*s",
+                   (int)sizeof(reterr->text) - 48, text);
+    if (reterr->hint[0] == '\0') {
+        sl_diag_hint(reterr, "its top level runs at each load: only the function that it gives may "
+                             "take long, or fail");
+    }
+}
+
+/* What the languages keep of scripts that were tried, by engine. Control thread. */
+static void *try_states[SL_ENGINES_MAX];
+
+/* What a shard does at a load, and back. */
+static int script_try(struct sl_compile *c, const struct sl_engine *engine, uint32_t index,
+                      struct sl_script *script)
+{
+    void *instance = NULL;
+    struct sl_diag diag = {0};
+    int r = engine->attach(script, &try_states[index], &instance, &diag);
+    if (r == 0) {
+        if (engine->detach != NULL) engine->detach(script, try_states[index], instance);
+        return 0;
+    }
+    if (r != -EINVAL) return r;
+    top_level_say(&diag);
+    if (diag.file[0] == '\0') sl_diag_file(&diag, c->file);
+    (void)sl_diags_push(c->diags, &diag);
+    return -EINVAL;
+}
+
+void sl_script_try_fini(void)
+{
+    size_t count;
+    const char *const *names = sl_engine_names(&count);
+    for (size_t i = 0; i < count; i++) {
+        const struct sl_engine *engine = sl_engine_get(names[i]);
+        if (try_states[i] != NULL && engine->shard_fini != NULL) engine->shard_fini(try_states[i]);
+        try_states[i] = NULL;
+    }
+}
+
 int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *fields,
                           struct sl_script_use *ret_use)
 {
@@ -162,6 +208,9 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
     *ret_use = (struct sl_script_use){engine, index, fields->timeout_ns, script, mask, false, {0}};
     /* A constant is never run, so there is nothing to put elsewhere. */
     if (!sl_value_is_none(script->constant)) return 0;
+    if (c->tries && !in_process && engine->attach != NULL) {
+        return script_try(c, engine, index, script);
+    }
     if (!in_process) {
         if (engine->prepare != NULL && shards_expected > 0) {
             engine->prepare(script, shards_expected);
@@ -210,6 +259,7 @@ int sl_script_use_attach(const struct sl_script_use *use, struct sl_shard *shard
         use->engine->attach_part != NULL ? use->engine->attach_part : use->engine->attach;
     int r = attach(use->script, &shard->engine_states[use->engine_index], ret_instance, reterr);
     sl_script_mask_set(NULL);
+    if (r == -EINVAL) top_level_say(reterr);
     if (r < 0 && use->mask != NULL && reterr != NULL) sl_mask_diag(use->mask, reterr);
     return r;
 }

@@ -59,6 +59,13 @@ int sl_script_use_compile(struct sl_compile *c, const struct sl_script_fields *f
 int sl_script_use_make(const char *language, const struct sl_script_source *source,
                        struct sl_script_use *ret_use, struct sl_diag *reterr);
 
+/*
+ * With c->tries, sl_script_use_compile attaches the script to nobody's shard, on this thread and by its
+ * own limits, so that a top level that fails, or does not end, is told; not if it is for a process. Free
+ * what the languages keep for that.
+ */
+void sl_script_try_fini(void);
+
 /* Free what the use holds; empty is fine. Control thread. */
 void sl_script_use_fini(struct sl_script_use *use);
 

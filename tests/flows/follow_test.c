@@ -171,6 +171,59 @@ static void first_signal_drains_what_is_in_flight(void **state)
     change("DELETE", EVERYTHING, 204);
 }
 
+/* A script that is right in itself, and fails when a shard takes it. */
+#define BAD_TOP_LEVEL                                                                              \
+    "\"language\":\"javascript\",\"code\":\"throw new Error('too early');\\n"                      \
+    "export default (self) => 1\""
+
+static void bad_top_level_keeps_back_its_own_node_alone(void **state)
+{
+    (void)state;
+    struct flow_server server;
+    int port = flow_port();
+    start_default(&server);
+    create("web", port, "one");
+    change("POST",
+           "{\"kind\":\"snippet\",\"name\":\"aside\",\"language\":\"javascript\","
+           "\"code\":\"export default (self) => 7\"}",
+           201);
+    (void)flow_until(port, "/", 200, "one");
+    /* One revision: the node beside it fails, the other change is served. */
+    change("PATCH",
+           "[{\"name\":\"aside\"," BAD_TOP_LEVEL "},{\"name\":\"web-text\",\"code\":\"two\"}]",
+           200);
+    (void)flow_until(port, "/", 200, "two");
+    assert_true(
+        flow_wait_log(&server, "node \"aside\" (snippet) is running in its last good version"));
+    char *log = flow_read(server.log, NULL);
+    flow_assert_has(log, "the script fails when it is loaded: too early");
+    flow_assert_lacks(log, "node \"web");
+    free(log);
+    /* Two at once, one of them on the way: the listener says at whose fault it is inactive. */
+    change("PATCH",
+           "[{\"name\":\"aside\"," BAD_TOP_LEVEL ",\"annotations\":{\"a\":\"b\"}},"
+           "{\"name\":\"web\",\"ports\":{\"out\":[{\"name\":\"gate\",\"port\":\"in\"}]}}]",
+           200);
+    assert_true(flow_wait_log(&server, "there is no node \"gate\""));
+    change("POST",
+           "[{\"kind\":\"router\",\"name\":\"gate\",\"routes\":[{\"method\":\"GET\",\"path\":\"/\","
+           "\"port\":\"out[0]\"}],\"ports\":{\"out\":[{\"name\":\"late\",\"port\":\"in\"}]}},"
+           "{\"kind\":\"snippet\",\"name\":\"late\"," BAD_TOP_LEVEL "}]",
+           201);
+    assert_true(flow_wait_log(&server,
+                              "node \"gate\", to which it leads, is inactive because of \"late\""));
+    change("PATCH", "{\"name\":\"late\",\"language\":\"text\",\"code\":\"mended\"}", 200);
+    (void)flow_until(port, "/", 200, "mended");
+    assert_int_equal(flow_stop(&server, SIGTERM), 0);
+    /* A restart comes to the same: the good version of `aside` is the one that is stored as good. */
+    start_default(&server);
+    (void)flow_until(port, "/", 200, "mended");
+    assert_true(
+        flow_wait_log(&server, "node \"aside\" (snippet) is running in its last good version"));
+    change("DELETE", EVERYTHING, 204);
+    assert_int_equal(flow_stop(&server, SIGTERM), 0);
+}
+
 static void second_signal_ends_at_once(void **state)
 {
     (void)state;
@@ -275,6 +328,7 @@ int main(void)
         cmocka_unit_test_teardown(second_runtime_of_a_namespace_is_refused_by_name, teardown),
         cmocka_unit_test_teardown(address_of_another_namespace_is_refused_by_name, teardown),
         cmocka_unit_test_teardown(bad_update_keeps_the_last_good_version_over_a_restart, teardown),
+        cmocka_unit_test_teardown(bad_top_level_keeps_back_its_own_node_alone, teardown),
         cmocka_unit_test_teardown(first_signal_drains_what_is_in_flight, teardown),
         cmocka_unit_test_teardown(second_signal_ends_at_once, teardown),
         cmocka_unit_test_teardown(drain_timeout_ends_a_request_that_does_not, teardown),

@@ -47,13 +47,14 @@ static bool check(const char *name, char *text)
     return run(arguments, text) == 1;
 }
 
-/* Files js-… need the language; it may have been left out of the build. */
+/* Files js-… and lua-… need the language; it may have been left out of the build. */
 static bool is_for_us(const char *name)
 {
     static char version[TEXT_SIZE];
-    if (strncmp(name, "js-", 3) != 0) return true;
+    bool is_js = strncmp(name, "js-", 3) == 0;
+    if (!is_js && strncmp(name, "lua-", 4) != 0) return true;
     assert_int_equal(run("version", version), 0);
-    return strstr(version, "javascript") != NULL;
+    return strstr(version, is_js ? "javascript" : " lua ") != NULL;
 }
 
 static void expect_path(const char *name, char *path, size_t size)
