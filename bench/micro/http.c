@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1.1 on the wire: parsing heads, decoding chunks, writing a reply's head. What a whole request
- * costs, connection included, `sluice-bench-micro scale` says.
+ * HTTP/1.1 on the wire: parsing heads, decoding chunks, writing a reply's head, and a whole reply
+ * as the server writes it into the buffer of its connection. What a whole request costs, connection
+ * included, `sluice-bench-micro scale` says.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/micro/bare.h"
 #include "bench/micro/micro.h"
 #include "bench/micro/sample.h"
 #include "codecs/http1/http1.h"
 #include "core/base/assertion.h"
+#include "io/http/internal.h"
 
 #define HEX_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -75,6 +78,53 @@ static void write_run(struct sl_micro_run *run, uint64_t count)
     }
 }
 
+/* A connection that never had a socket: what http_reply_send needs to write an answer. */
+struct site {
+    struct sl_shard *shard;
+    struct sl_http_server server;
+    struct http_conn conn;
+    struct http_request request;
+};
+
+static int reply_setup(struct sl_micro_run *run)
+{
+    struct site *site = calloc(1, sizeof(*site));
+    sl_assert(site != NULL);
+    site->shard = sl_micro_bare_new(0, NULL);
+    site->server.loop = &site->shard->loop;
+    site->conn.server = &site->server;
+    sl_list_init(&site->conn.requests);
+    site->request.conn = &site->conn;
+    site->request.keep_alive = true;
+    run->bytes = strlen(SL_SAMPLE_JSON);
+    run->state = site;
+    return 0;
+}
+
+static void reply_teardown(struct sl_micro_run *run)
+{
+    struct site *site = run->state;
+    http_bytes_release(site->shard->loop.mem, &site->conn.out);
+    (void)sl_micro_bare_free(site->shard);
+    free(site);
+}
+
+static void reply_run(struct sl_micro_run *run, uint64_t count)
+{
+    struct site *site = run->state;
+    struct http_bytes *out = &site->conn.out;
+    struct sl_mem *mem = site->shard->loop.mem;
+    for (uint64_t i = 0; i < count; i++) {
+        struct http_reply reply = {
+            .status = 200, .content_type = SL_SLICE("application/json"), .length = run->bytes};
+        out->size = 0;
+        bool is_fine = http_reply_head(&site->request, out, &reply) &&
+                       http_bytes_add(mem, out, SL_SAMPLE_JSON, run->bytes);
+        sl_assert(is_fine);
+        sl_micro_keep(out->data);
+    }
+}
+
 static const struct sl_micro_case CASES[] = {
     {.name = "http/parse-ping",
      .about = "the head of a GET with one field",
@@ -101,6 +151,11 @@ static const struct sl_micro_case CASES[] = {
     {.name = "http/write-head",
      .about = "status, date, type and length of a reply",
      .run = write_run},
+    {.name = "http/write-reply",
+     .about = "a whole reply, head and 169 bytes of body, into the connection's buffer",
+     .setup = reply_setup,
+     .run = reply_run,
+     .teardown = reply_teardown},
 };
 
 const struct sl_micro_group sl_micro_http = SL_MICRO_GROUP("http", CASES);

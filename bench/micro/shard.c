@@ -4,10 +4,12 @@
  * ring, a child process over there, and the same way home.
  *
  *     alone    both shards in one thread: what the instructions of both sides cost
- *     awake    a thread each, both spinning: the caches' part comes on top
+ *     busy     a thread each, both with other work: the caches' part comes on top
+ *     awake    the other shard has nothing else to do and says so, but watches: it has to be asked
  *     asleep   the other shard sleeps in its poller and has to be woken
  *
- * Figures are of the round trip; one way is half of it.
+ * Beside it the least that a hand-over between two threads can be, so that the reader sees which part
+ * is the machine's. Figures are of the round trip; one way is half of it.
  */
 #include <pthread.h>
 #include <stdalign.h>
@@ -20,12 +22,13 @@
 #include "bench/run.h"
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
+#include "core/base/tsc.h"
 #include "core/graph/remote.h"
 #include "io/epoll/epoll.h"
 
 enum { PAUSE_NS = 100 * 1000 };
 
-enum way { WAY_ALONE, WAY_AWAKE, WAY_ASLEEP };
+enum way { WAY_ALONE, WAY_BUSY, WAY_AWAKE, WAY_ASLEEP };
 
 /* What the other thread has to do; each step is acknowledged by `done`. */
 enum step { STEP_NONE, STEP_OPEN, STEP_RUN, STEP_CLOSE, STEP_END };
@@ -83,7 +86,7 @@ static void *other_main(void *arg)
         if (step == STEP_CLOSE && last != STEP_CLOSE) sl_micro_chain_close(pair->program, shard);
         if (step != last) done_set(pair, step);
         if (step == STEP_END) break; /* done was told: main waits for the thread */
-        sl_loop_turn(&shard->loop, step == STEP_RUN ? UINT64_MAX : 0);
+        sl_loop_turn(&shard->loop, step == STEP_RUN && pair->way != WAY_BUSY ? UINT64_MAX : 0);
     }
     sl_shard_fini(shard); /* its memory belongs to this thread */
     return NULL;
@@ -197,7 +200,95 @@ static int trip_sample(struct sl_micro_run *run, uint64_t count, uint64_t *ret_n
     return 0;
 }
 
+/* ---- the machine ----------------------------------------------------------------------------- */
+
+enum { LINES = 3 }; /* of data, as a small packet has */
+
+/*
+ * Two threads and the least that a hand-over can be: a word that the other side waits for, and, in
+ * the second row, lines of data that are written before it and read after it, as a ring does.
+ */
+struct word {
+    uint32_t lines;
+    int core; /* of the other thread */
+    pthread_t thread;
+    alignas(128) _Atomic uint64_t there; /* UINT64_MAX: end */
+    alignas(128) uint64_t there_data[LINES * 8];
+    alignas(128) _Atomic uint64_t back;
+    alignas(128) uint64_t back_data[LINES * 8];
+};
+
+static uint64_t word_await(_Atomic uint64_t *at, uint64_t last)
+{
+    uint64_t value;
+    /* Acquire pairs with the release of word_send: the data is there. */
+    while ((value = atomic_load_explicit(at, memory_order_acquire)) == last) sl_cpu_relax();
+    return value;
+}
+
+static void word_send(_Atomic uint64_t *at, uint64_t *data, uint32_t lines, uint64_t value)
+{
+    for (uint32_t i = 0; i < lines; i++) data[i * 8] = value;
+    atomic_store_explicit(at, value, memory_order_release);
+}
+
+static void data_check(const uint64_t *data, uint32_t lines, uint64_t value)
+{
+    for (uint32_t i = 0; i < lines; i++) sl_assert(data[i * 8] == value);
+}
+
+static void *word_main(void *arg)
+{
+    struct word *word = arg;
+    if (word->core >= 0) (void)sl_run_pin(word->core);
+    for (uint64_t last = 0;;) {
+        last = word_await(&word->there, last);
+        if (last == UINT64_MAX) return NULL;
+        data_check(word->there_data, word->lines, last);
+        word_send(&word->back, word->back_data, word->lines, last);
+    }
+}
+
+static int word_setup(struct sl_micro_run *run)
+{
+    if (run->cores_count < 2) {
+        run->why = "needs two cores (--cores)";
+        return SL_MICRO_SKIPPED;
+    }
+    struct word *word = aligned_alloc(alignof(struct word), sizeof(*word));
+    sl_assert(word != NULL);
+    memset(word, 0, sizeof(*word));
+    word->lines = *(const uint32_t *)run->arg;
+    word->core = run->cores[1];
+    int result = pthread_create(&word->thread, NULL, word_main, word);
+    sl_assert(result == 0);
+    run->state = word;
+    return 0;
+}
+
+static void word_teardown(struct sl_micro_run *run)
+{
+    struct word *word = run->state;
+    atomic_store_explicit(&word->there, UINT64_MAX, memory_order_release);
+    (void)pthread_join(word->thread, NULL);
+    free(word);
+}
+
+static void word_run(struct sl_micro_run *run, uint64_t count)
+{
+    struct word *word = run->state;
+    uint64_t last = atomic_load_explicit(&word->back, memory_order_relaxed);
+    for (uint64_t i = 0; i < count; i++) {
+        word_send(&word->there, word->there_data, word->lines, last + 1);
+        last = word_await(&word->back, last);
+        data_check(word->back_data, word->lines, last);
+    }
+}
+
+static const uint32_t NO_LINES = 0;
+static const uint32_t SOME_LINES = LINES;
 static const enum way ALONE = WAY_ALONE;
+static const enum way BUSY = WAY_BUSY;
 static const enum way AWAKE = WAY_AWAKE;
 static const enum way ASLEEP = WAY_ASLEEP;
 
@@ -208,8 +299,21 @@ static const enum way ASLEEP = WAY_ASLEEP;
     }
 
 static const struct sl_micro_case CASES[] = {
+    {.name = "shard/word",
+     .about = "one word there and back between two cores: what the machine takes",
+     .setup = word_setup,
+     .run = word_run,
+     .teardown = word_teardown,
+     .arg = &NO_LINES},
+    {.name = "shard/lines",
+     .about = "the same with three lines of data before the word",
+     .setup = word_setup,
+     .run = word_run,
+     .teardown = word_teardown,
+     .arg = &SOME_LINES},
     CASE("shard/alone", "there and back, both shards in one thread", ALONE),
-    CASE("shard/awake", "there and back between two cores, both awake", AWAKE),
+    CASE("shard/busy", "there and back between two cores, both busy", BUSY),
+    CASE("shard/awake", "the same, the other one idle but awake", AWAKE),
     {.name = "shard/asleep",
      .about = "there and back, the other shard sleeps and is woken",
      .setup = pair_setup,
