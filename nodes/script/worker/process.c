@@ -32,7 +32,7 @@ void sl_worker_command_set(const char *path, const char *const *extra)
     command_extra = extra;
 }
 
-/* ---- on the starter -------------------------------------------------------------------------- */
+/* ---- on the helper threads ------------------------------------------------------------------ */
 
 /*
  * Nothing of the environment goes along but what the engines' results depend on. Gigacage would
@@ -150,7 +150,7 @@ static void bury_if_done(struct sl_worker *worker)
     sl_timer_stop(&worker->pool->shard->loop.timers, &worker->timer);
     worker->is_out = true;
     worker->mail.fn = starter_bury;
-    sl_starter_post(&worker->mail);
+    sl_starter_post(SL_STARTER_BURY, &worker->mail);
 }
 
 static void on_bell(struct sl_op *op, const struct sl_event *event)
@@ -250,7 +250,7 @@ static void on_exit_event(struct sl_op *op, const struct sl_event *event)
     if (worker->state == WORKER_BUSY) worker_hear(worker);
     worker->is_out = true;
     worker->mail.fn = starter_reap;
-    sl_starter_post(&worker->mail);
+    sl_starter_post(SL_STARTER_BURY, &worker->mail);
 }
 
 static void on_reaped(struct sl_mail *mail)
@@ -341,7 +341,7 @@ int worker_start(struct sl_worker_pool *pool)
     worker->state = WORKER_STARTING;
     worker->is_out = true;
     worker->mail.fn = starter_start;
-    sl_starter_post(&worker->mail);
+    sl_starter_post(SL_STARTER_START, &worker->mail);
     return 0;
 }
 

@@ -15,25 +15,31 @@
  * pairs: bell's add (release) ↔ the helper's load (acquire), then the mailbox's own; the futex
  * compares the bell again, so a post between the look and the sleep wakes it.
  */
-static struct {
+struct starter {
+    const char *name;
     struct sl_mailbox box;
     _Atomic uint32_t bell;
     _Atomic bool stopping;
     pthread_t thread;
-    uint32_t users; /* under `lock` */
-    pthread_mutex_t lock;
-} starter = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
 
-static void ring(void)
+static struct starter starters[SL_STARTERS] = {
+    [SL_STARTER_START] = {.name = "sluice/starter"},
+    [SL_STARTER_BURY] = {.name = "sluice/burier"},
+};
+static uint32_t users; /* under `lock` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void ring(struct starter *starter)
 {
-    (void)atomic_fetch_add_explicit(&starter.bell, 1, memory_order_release);
-    (void)syscall(SYS_futex, &starter.bell, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    (void)atomic_fetch_add_explicit(&starter->bell, 1, memory_order_release);
+    (void)syscall(SYS_futex, &starter->bell, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 static void *starter_main(void *arg)
 {
-    (void)arg;
-    (void)pthread_setname_np(pthread_self(), "sluice/starter");
+    struct starter *starter = arg;
+    (void)pthread_setname_np(pthread_self(), starter->name);
     /* It was made by a pinned shard, perhaps a real-time one, and must not fight with it. */
     struct sched_param param = {0};
     (void)sched_setscheduler(0, SCHED_OTHER, &param);
@@ -42,46 +48,58 @@ static void *starter_main(void *arg)
         (void)sched_setaffinity(0, sizeof(set), &set);
     }
     for (;;) {
-        uint32_t seen = atomic_load_explicit(&starter.bell, memory_order_acquire);
-        if (sl_mailbox_run(&starter.box) > 0) continue;
-        if (atomic_load_explicit(&starter.stopping, memory_order_acquire)) return NULL;
-        (void)syscall(SYS_futex, &starter.bell, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+        uint32_t seen = atomic_load_explicit(&starter->bell, memory_order_acquire);
+        if (sl_mailbox_run(&starter->box) > 0) continue;
+        if (atomic_load_explicit(&starter->stopping, memory_order_acquire)) return NULL;
+        (void)syscall(SYS_futex, &starter->bell, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
     }
+}
+
+static int starter_open(struct starter *starter)
+{
+    sl_mailbox_init(&starter->box);
+    atomic_store_explicit(&starter->stopping, false, memory_order_relaxed);
+    return pthread_create(&starter->thread, NULL, starter_main, starter);
+}
+
+static void starter_close(struct starter *starter)
+{
+    atomic_store_explicit(&starter->stopping, true, memory_order_release);
+    ring(starter);
+    (void)pthread_join(starter->thread, NULL);
 }
 
 int sl_starter_open(struct sl_diag *reterr)
 {
-    (void)pthread_mutex_lock(&starter.lock);
+    (void)pthread_mutex_lock(&lock);
     int r = 0;
-    if (starter.users == 0) {
-        sl_mailbox_init(&starter.box);
-        atomic_store_explicit(&starter.stopping, false, memory_order_relaxed);
-        r = pthread_create(&starter.thread, NULL, starter_main, NULL);
+    for (int i = 0; users == 0 && r == 0 && i < SL_STARTERS; i++) {
+        r = starter_open(&starters[i]);
+        while (r != 0 && i-- > 0) starter_close(&starters[i]);
     }
-    if (r == 0) starter.users++;
-    (void)pthread_mutex_unlock(&starter.lock);
+    if (r == 0) users++;
+    (void)pthread_mutex_unlock(&lock);
     if (r == 0) return 0;
     (void)sl_diag_set(reterr, "no_thread", (struct sl_pos){0, 0},
-                      "cannot start the thread that starts workers: %s", strerror(r));
+                      "cannot start the threads that start workers: %s", strerror(r));
     return -r;
 }
 
 void sl_starter_close(void)
 {
-    (void)pthread_mutex_lock(&starter.lock);
-    sl_assert(starter.users > 0);
-    if (--starter.users == 0) {
-        atomic_store_explicit(&starter.stopping, true, memory_order_release);
-        ring();
-        (void)pthread_join(starter.thread, NULL);
+    (void)pthread_mutex_lock(&lock);
+    sl_assert(users > 0);
+    if (--users == 0) {
+        for (int i = 0; i < SL_STARTERS; i++) starter_close(&starters[i]);
     }
-    (void)pthread_mutex_unlock(&starter.lock);
+    (void)pthread_mutex_unlock(&lock);
 }
 
-void sl_starter_post(struct sl_mail *mail)
+void sl_starter_post(enum sl_starter which, struct sl_mail *mail)
 {
+    sl_assert(which < SL_STARTERS);
     sl_assert(mail != NULL);
     sl_assert(mail->fn != NULL);
-    (void)sl_mailbox_push(&starter.box, mail);
-    ring();
+    (void)sl_mailbox_push(&starters[which].box, mail);
+    ring(&starters[which]);
 }
