@@ -243,56 +243,63 @@ static bool extra_has(const struct sl_http_request_base *base, enum sl_http1_hea
     return false;
 }
 
-static void put_field(void *ctx, struct sl_slice name, struct sl_slice value)
+static bool put_field(void *ctx, struct sl_slice name, struct sl_slice value)
 {
     struct writer *writer = ctx;
     enum sl_http1_header_id id = sl_http1_header_find(name);
-    if (is_ours(id)) return;
-    if (!writer->is_base && map_has(writer->base->header, name)) return;
-    if (writer->is_payload && extra_has(writer->base, id)) return;
+    if (is_ours(id)) return true;
+    if (!writer->is_base && map_has(writer->base->header, name)) return true;
+    if (writer->is_payload && extra_has(writer->base, id)) return true;
     if (!writer->is_base && writer->connection.size > 0 &&
         http_list_names(writer->connection, name)) {
-        return;
+        return true;
     }
     size_t size = name.size + value.size + 4;
     uint8_t *at = http_bytes_reserve(mem_of(writer), &writer->out, size);
     if (at == NULL) {
         writer->failed = true;
-        return;
+        return true;
     }
     size_t written = sl_http1_write_header(at, size, name, value);
     writer->out.size += written;
     if (written > 0) writer->seen[id / 64] |= UINT64_C(1) << (id % 64);
+    return written > 0;
 }
 
-static void put_fields(struct writer *writer, const struct parts *parts,
+/* False: one of them cannot be written. */
+static bool put_fields(struct writer *writer, const struct parts *parts,
                        struct sl_slice content_type)
 {
+    struct sl_slice bad;
+    bool is_fine = true;
     const struct sl_http_request_base *base = writer->base;
     size_t host_size = base->host.size + 8;
     uint8_t *at = http_bytes_reserve(mem_of(writer), &writer->out, host_size);
     if (at == NULL) {
         writer->failed = true;
-        return;
+        return true;
     }
     writer->out.size += sl_http1_write_header(at, host_size, SL_SLICE("Host"), base->host);
     writer->is_base = true;
-    if (sl_value_is(base->header, SL_VALUE_MAP)) http_header_walk(base->header, put_field, writer);
+    if (sl_value_is(base->header, SL_VALUE_MAP)) {
+        is_fine = http_header_walk(base->header, put_field, writer, &bad);
+    }
     writer->is_base = false;
     for (uint32_t i = 0; i < base->extra_count; i++) {
         const struct sl_http_field *field = &base->extra[i];
         sl_assert(sl_http1_header_find(field->name) != SL_HTTP1_HEADER_OTHER);
-        if (field->value.size > 0) put_field(writer, field->name, field->value);
+        if (field->value.size > 0) (void)put_field(writer, field->name, field->value);
     }
     if (parts->header.cell != NULL) {
         writer->connection = http_header_get(parts->header, SL_SLICE("connection"));
         writer->is_payload = true;
-        http_header_walk(parts->header, put_field, writer);
+        is_fine = http_header_walk(parts->header, put_field, writer, &bad) && is_fine;
         writer->is_payload = false;
     }
     if (content_type.size > 0 && !was_seen(writer, SL_HTTP1_HEADER_CONTENT_TYPE)) {
-        put_field(writer, SL_SLICE("Content-Type"), content_type);
+        (void)put_field(writer, SL_SLICE("Content-Type"), content_type);
     }
+    return is_fine;
 }
 
 /* POST, PUT and PATCH say that their body is empty. RFC 9110 section 8.6. */
@@ -342,7 +349,11 @@ static int write_all(struct writer *writer, const struct parts *parts,
     /* After the query: both use the scratch. */
     int err = body_encode(writer, parts, &body, &type, &owner);
     if (err < 0) return err;
-    put_fields(writer, parts, type);
+    if (!put_fields(writer, parts, type)) {
+        *ret_reason =
+            "a name or value of \"header\" is none that HTTP allows (a line break, a map)";
+        return -EINVAL;
+    }
     uint8_t line[64];
     size_t size = 0;
     if (needs_length(exchange->method, parts->body.cell != NULL)) {

@@ -6,15 +6,20 @@
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
+#include "codecs/text/number.h"
 #include "core/base/assertion.h"
 #include "io/http/internal.h"
 
-enum { HEADER_LIST_MAX = 64 }; /* values of one name */
+enum {
+    HEADER_LIST_MAX = 64, /* values of one name */
+    VALUE_TEXT_SIZE =
+        SL_TEXT_FLOAT_SIZE > SL_HTTP1_NUMBER_MAX + 1 ? SL_TEXT_FLOAT_SIZE : SL_HTTP1_NUMBER_MAX + 1,
+};
 
-/* One value of the header map. Other kinds than these say nothing in a field. */
-static void walk_value(struct sl_slice name, struct sl_value value, http_field_fn *fn, void *ctx)
+/* One value of the header map. Other kinds than these cannot be said in a field. */
+static bool walk_value(struct sl_slice name, struct sl_value value, http_field_fn *fn, void *ctx)
 {
-    uint8_t text[SL_HTTP1_NUMBER_MAX + 1];
+    uint8_t text[VALUE_TEXT_SIZE];
     struct sl_slice slice = {text, 0};
     switch (sl_value_kind(value)) {
     case SL_VALUE_STRING: slice = sl_value_slice(value); break;
@@ -26,28 +31,36 @@ static void walk_value(struct sl_slice name, struct sl_value value, http_field_f
                                             slice.size ? -value.cell->word : value.cell->word);
         break;
     case SL_VALUE_UINT: slice.size = sl_http1_write_number(text, value.cell->word); break;
-    default: return;
+    case SL_VALUE_FLOAT: slice.size = sl_text_float_write(value.cell->f64, (char *)text); break;
+    case SL_VALUE_NULL: return true;
+    default: return false;
     }
-    fn(ctx, name, slice);
+    return fn(ctx, name, slice);
 }
 
-void http_header_walk(struct sl_value map, http_field_fn *fn, void *ctx)
+bool http_header_walk(struct sl_value map, http_field_fn *fn, void *ctx, struct sl_slice *ret_bad)
 {
     sl_assert(sl_value_is(map, SL_VALUE_MAP));
     sl_assert(fn != NULL);
+    sl_assert(ret_bad != NULL);
     uint32_t count = sl_value_count(map);
     for (uint32_t i = 0; i < count; i++) {
         struct sl_slice name = sl_value_key_at(map, i);
         struct sl_value value = sl_value_map_at(map, i);
+        bool is_fine = true;
         if (!sl_value_is(value, SL_VALUE_LIST)) {
-            walk_value(name, value, fn, ctx);
-            continue;
+            is_fine = walk_value(name, value, fn, ctx);
+        } else {
+            uint32_t values = sl_value_count(value);
+            for (uint32_t j = 0; is_fine && j < values && j < HEADER_LIST_MAX; j++) {
+                is_fine = walk_value(name, sl_value_list_at(value, j), fn, ctx);
+            }
         }
-        uint32_t values = sl_value_count(value);
-        for (uint32_t j = 0; j < values && j < HEADER_LIST_MAX; j++) {
-            walk_value(name, sl_value_list_at(value, j), fn, ctx);
-        }
+        if (is_fine) continue;
+        *ret_bad = name;
+        return false;
     }
+    return true;
 }
 
 /* The first of them, if it is a text. */

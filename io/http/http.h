@@ -234,16 +234,29 @@ struct sl_http_server *sl_http_request_server(const struct sl_http_request *requ
  *                     and `no_memory`, else 500; the body is the status' text, never the message
  *   anything else     the body, status 200
  *
- * header: name → string or list of strings (numbers and booleans too). What would break framing
- * is left out: Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, Te,
- * Trailer, Upgrade, and names or values with characters that may not stand there. Nothing else
- * is dropped.
+ * header: name → string or list of strings (numbers and booleans too; null is none). What would
+ * break framing is left out: Content-Length, Transfer-Encoding, Connection, Keep-Alive,
+ * Proxy-Connection, Te, Trailer, Upgrade. Nothing else is dropped: an answer with a name or value
+ * that may not stand there (a line break, a map) is not sent, but 500 instead.
  *
  * body: a String or Binary is sent as it is; everything else as the Content-Type of `header` says
  * (application/x-www-form-urlencoded, text/…), else as JSON. Content-Type, if not set: String
  * text/plain; charset=utf-8, Binary application/octet-stream, others application/json.
  */
 void sl_http_respond(struct sl_http_request *request, struct sl_value answer);
+
+/* Why an answer cannot be sent. */
+struct sl_http_fault {
+    const char *code;      /* "bad_header", "bad_reply_body" */
+    struct sl_slice field; /* name of the field, borrowed from the answer; may hold any bytes */
+};
+
+/*
+ * The same, but what cannot be sent is not answered: the caller answers with something else.
+ * returns  0, or -EINVAL with *ret_fault
+ */
+int sl_http_try_respond(struct sl_http_request *request, struct sl_value answer,
+                        struct sl_http_fault *ret_fault);
 
 /* The status that sl_http_respond sends for an answer (500 if its body cannot be written). */
 int sl_http_answer_status(struct sl_value answer);

@@ -257,10 +257,14 @@ int http_body_buffer(struct sl_mem *mem, struct http_bytes *body, struct sl_valu
 
 /* -------- fields.c -------- */
 
-typedef void http_field_fn(void *ctx, struct sl_slice name, struct sl_slice value);
+/* False: this cannot be written as a field. */
+typedef bool http_field_fn(void *ctx, struct sl_slice name, struct sl_slice value);
 
-/* Call `fn` for each field of a header map: name → scalar, or list of at most 64 of them. */
-void http_header_walk(struct sl_value map, http_field_fn *fn, void *ctx);
+/*
+ * Call `fn` for each field of a header map: name → scalar, or list of at most 64 of them; null is no
+ * field. False, with the name (borrowed from the map), at the first that cannot be one.
+ */
+bool http_header_walk(struct sl_value map, http_field_fn *fn, void *ctx, struct sl_slice *ret_bad);
 /* The first text of a name in a header map, without case; size 0 if there is none. */
 struct sl_slice http_header_get(struct sl_value map, struct sl_slice name);
 /* The value of the first field with an id; size 0 if there is none. */
@@ -296,9 +300,13 @@ struct http_reply {
     bool is_stream; /* the length is not known */
 };
 
-/* Write the head. False for no memory; then nothing was written. */
-bool http_reply_head(struct http_request *request, struct http_bytes *out,
-                     const struct http_reply *reply);
+/*
+ * Write the head. 0; -ENOMEM; -EINVAL for a field that cannot be written, with its name in *ret_bad
+ * (borrowed). After a failure nothing was written.
+ */
+int http_reply_head(struct http_request *request, struct http_bytes *out,
+                    const struct http_reply *reply, struct sl_slice *ret_bad);
 
 /* Answer with a whole body. */
-void http_reply_send(struct http_request *request, struct http_reply *reply, struct sl_slice body);
+int http_reply_send(struct http_request *request, struct http_reply *reply, struct sl_slice body,
+                    struct sl_slice *ret_bad);

@@ -3,6 +3,7 @@
  * The bytes of an answer: heads, and whole answers of bytes. What a value means as an answer is
  * in respond.c.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
@@ -53,17 +54,32 @@ static bool is_ours(struct writer *writer, enum sl_http1_header_id id, struct sl
     }
 }
 
-static void put_field(void *ctx, struct sl_slice name, struct sl_slice value)
+static bool put_field(void *ctx, struct sl_slice name, struct sl_slice value)
 {
     struct writer *writer = ctx;
-    if (is_ours(writer, sl_http1_header_find(name), value)) return;
+    if (is_ours(writer, sl_http1_header_find(name), value)) return true;
     size_t size = name.size + value.size + 4;
     uint8_t *at = http_bytes_reserve(writer->mem, writer->out, size);
     if (at == NULL) {
         writer->failed = true;
-        return;
+        return true;
     }
-    writer->out->size += sl_http1_write_header(at, size, name, value);
+    size_t written = sl_http1_write_header(at, size, name, value);
+    writer->out->size += written;
+    return written > 0;
+}
+
+/* The fields of an answer. False, with the name, at one that cannot be written. */
+static bool put_fields(struct writer *writer, const struct http_reply *reply,
+                       struct sl_slice *ret_bad)
+{
+    for (uint32_t i = 0; i < reply->fields_count; i++) {
+        if (put_field(writer, reply->fields[i].name, reply->fields[i].value)) continue;
+        *ret_bad = reply->fields[i].name;
+        return false;
+    }
+    return reply->header.cell == NULL ||
+           http_header_walk(reply->header, put_field, writer, ret_bad);
 }
 
 static const uint8_t *date_line(struct sl_http_server *server)
@@ -148,19 +164,19 @@ static void put_text_field(struct writer *writer, const char *name, size_t name_
     writer->out->size += size;
 }
 
-bool http_reply_head(struct http_request *request, struct http_bytes *out,
-                     const struct http_reply *reply)
+int http_reply_head(struct http_request *request, struct http_bytes *out,
+                    const struct http_reply *reply, struct sl_slice *ret_bad)
 {
     struct sl_http_server *server = request->conn->server;
     struct writer writer = {.mem = http_mem(request->conn), .out = out};
     size_t before = out->size;
     uint8_t *at = http_bytes_reserve(writer.mem, out, HEAD_FIXED_SIZE);
-    if (at == NULL) return false;
+    if (at == NULL) return -ENOMEM;
     out->size += sl_http1_write_status(at, HEAD_FIXED_SIZE, reply->status);
-    for (uint32_t i = 0; i < reply->fields_count; i++) {
-        put_field(&writer, reply->fields[i].name, reply->fields[i].value);
+    if (!put_fields(&writer, reply, ret_bad)) {
+        out->size = before;
+        return -EINVAL;
     }
-    if (reply->header.cell != NULL) http_header_walk(reply->header, put_field, &writer);
     if (!writer.facts.has_date && !server->config.date_off) {
         add(&writer, date_line(server), SL_HTTP1_DATE_SIZE);
     }
@@ -171,11 +187,13 @@ bool http_reply_head(struct http_request *request, struct http_bytes *out,
         put_text_field(&writer, "Content-Type: ", 14, reply->content_type);
     }
     put_framing(&writer, request, reply);
-    if (writer.failed) out->size = before;
-    return !writer.failed;
+    if (!writer.failed) return 0;
+    out->size = before;
+    return -ENOMEM;
 }
 
-void http_reply_send(struct http_request *request, struct http_reply *reply, struct sl_slice body)
+int http_reply_send(struct http_request *request, struct http_reply *reply, struct sl_slice body,
+                    struct sl_slice *ret_bad)
 {
     struct http_conn *conn = request->conn;
     struct http_bytes *out = http_request_out(request);
@@ -183,7 +201,7 @@ void http_reply_send(struct http_request *request, struct http_reply *reply, str
     request->status = reply->status;
     if (conn->broken) {
         http_request_answered(request);
-        return;
+        return 0;
     }
     size_t before = out->size;
     reply->length = body.size;
@@ -191,13 +209,16 @@ void http_reply_send(struct http_request *request, struct http_reply *reply, str
     /* Room for both at once, so that a common answer takes one block. */
     bool is_fine = http_bytes_reserve(http_mem(conn), out,
                                       HEAD_FIXED_SIZE + (omitted ? 0 : body.size)) != NULL;
-    is_fine = is_fine && http_reply_head(request, out, reply);
+    int err = is_fine ? http_reply_head(request, out, reply, ret_bad) : -ENOMEM;
+    if (err == -EINVAL) return err;
+    is_fine = err == 0;
     if (is_fine && !omitted) {
         is_fine = http_bytes_add(http_mem(conn), out, body.data, body.size);
     }
     if (!is_fine) http_conn_break(conn);
     request->bytes_out = out->size - before;
     http_request_answered(request);
+    return 0;
 }
 
 void sl_http_respond_bytes(struct sl_http_request *request, int status,
@@ -213,5 +234,7 @@ void sl_http_respond_bytes(struct sl_http_request *request, int status,
         .fields_count = fields_count,
         .content_type = content_type,
     };
-    http_reply_send(http_request_of(request), &reply, body);
+    struct sl_slice bad;
+    int err = http_reply_send(http_request_of(request), &reply, body, &bad);
+    sl_assert(err == 0); /* fields of the engine's own */
 }

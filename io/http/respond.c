@@ -2,6 +2,7 @@
 /*
  * What a value means as an answer: envelopes, errors, bodies and their content types.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
@@ -54,7 +55,9 @@ static void respond_status(struct http_request *request, int status)
         .status = status,
         .content_type = SL_SLICE("text/plain; charset=utf-8"),
     };
-    http_reply_send(request, &reply, sl_slice_make(text, phrase.size + 1));
+    struct sl_slice bad;
+    int err = http_reply_send(request, &reply, sl_slice_make(text, phrase.size + 1), &bad);
+    sl_assert(err == 0); /* it has no fields of others */
 }
 
 /* The status of an error that nobody handled; its message is not for the client. */
@@ -101,13 +104,22 @@ static int body_write(struct sl_http_server *server, struct sl_value answer, boo
 
 void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
 {
+    struct sl_http_fault fault;
+    if (sl_http_try_respond(request, answer, &fault) == 0) return;
+    respond_status(http_request_of(request), 500);
+}
+
+int sl_http_try_respond(struct sl_http_request *request, struct sl_value answer,
+                        struct sl_http_fault *ret_fault)
+{
     sl_assert(request != NULL);
+    sl_assert(ret_fault != NULL);
     struct http_request *self = http_request_of(request);
     struct sl_http_server *server = self->conn->server;
     struct envelope envelope = {.status = 200};
     if (sl_value_is(answer, SL_VALUE_ERROR)) {
         respond_status(self, error_status(answer));
-        return;
+        return 0;
     }
     bool is_envelope = sl_value_is(answer, SL_VALUE_MAP) && envelope_read(answer, &envelope);
     if (answer.cell == NULL) envelope.status = 204;
@@ -117,10 +129,13 @@ void sl_http_respond(struct sl_http_request *request, struct sl_value answer)
         int err =
             body_write(server, answer, is_envelope, envelope.header, &body, &reply.content_type);
         if (err < 0) {
-            respond_status(self, 500);
-            return;
+            *ret_fault = (struct sl_http_fault){.code = "bad_reply_body"};
+            return -EINVAL;
         }
     }
-    http_reply_send(self, &reply, body);
+    struct sl_slice bad = {NULL, 0};
+    int err = http_reply_send(self, &reply, body, &bad);
+    if (err < 0) *ret_fault = (struct sl_http_fault){.code = "bad_header", .field = bad};
     if (server->text.cap > HTTP_TEXT_KEEP_MAX) sl_out_fini(&server->text);
+    return err;
 }

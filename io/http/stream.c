@@ -29,7 +29,8 @@ void sl_http_stream_begin(struct sl_http_request *request, int status,
     self->status = status;
     /* Without chunks only the end of the connection can say where the body ends. */
     if (self->is_http10) self->keep_alive = false;
-    if (!conn->broken && !http_reply_head(self, http_request_out(self), &reply)) {
+    struct sl_slice bad;
+    if (!conn->broken && http_reply_head(self, http_request_out(self), &reply, &bad) < 0) {
         http_conn_break(conn);
     }
     http_conn_wake(conn);

@@ -35,7 +35,10 @@
 #include "nodes/net/access.h"
 #include "nodes/net/net.h"
 
-enum { LISTENER_PROXIES_MAX = 32 };
+enum {
+    LISTENER_PROXIES_MAX = 32,
+    FAULT_NAME_SIZE = 64, /* of a header, in a message */
+};
 
 struct listener {
     int64_t protocol;
@@ -164,6 +167,7 @@ static __attribute__((cold)) void report(struct listener_call *call, int status)
                    SL_SLICE_FMT(sl_http_request_path(call->request)), status);
     sl_report_error(call->process, level, call->error_symbol, call->error, origin);
     sl_value_unref(call->error);
+    call->error = sl_value_none();
 }
 
 static void call_span(const struct sl_process *process, struct sl_span *ret_span,
@@ -207,15 +211,71 @@ static __attribute__((cold)) void span_keep(struct sl_process *process)
     process->span = kept_span;
 }
 
+/* Codes of its own failures: of answers that HTTP has no way to say. */
+static const char *const listener_errors[] = {"bad_header", "bad_reply_body", NULL};
+
+/* The error of such an answer. Cold. */
+static __attribute__((cold)) struct sl_value fault_error(struct sl_mem *mem,
+                                                         const struct sl_http_fault *fault)
+{
+    char name[FAULT_NAME_SIZE];
+    size_t size = fault->field.size < sizeof(name) - 1 ? fault->field.size : sizeof(name) - 1;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = fault->field.data[i];
+        name[i] = byte > ' ' && byte < 0x7f ? (char)byte : '?'; /* it goes into the log */
+    }
+    name[size] = '\0';
+    if (fault->field.data == NULL) {
+        return sl_value_new_error(mem, fault->code, 500,
+                                  "the body of the reply cannot be written as its Content-Type");
+    }
+    return sl_value_new_error(
+        mem, fault->code, 500,
+        "the header \"%s\" of the reply has a name or value that HTTP does not "
+        "allow (a line break, a map)",
+        name);
+}
+
+static void call_answered(struct sl_reply *reply, struct sl_value answer);
+
+/*
+ * Nothing was sent: the answer fails like one that is an error. Behind the `error` port there is
+ * nobody left to ask. Cold.
+ */
+static __attribute__((cold)) void
+call_refused(struct listener_call *call, const struct sl_http_fault *fault, struct sl_value answer)
+{
+    struct sl_value error = fault_error(call->process->shard->loop.mem, fault);
+    sl_value_unref(answer);
+    if (sl_value_is_none(error)) error = sl_error_no_memory();
+    struct sl_seat *seat = call->process->instance->seats[call->symbol->index];
+    bool is_header = strcmp(fault->code, listener_errors[0]) == 0;
+    sl_counter_add(&seat->errors_by_code[is_header ? 0 : 1], 1);
+    call->process->error_symbol = call->symbol;
+    if (call->catching) {
+        sl_counter_add(&seat->errors, 1);
+        call->error = sl_value_ref(error);
+        call->error_symbol = call->symbol;
+    }
+    call_answered(&call->reply, error);
+}
+
 static void call_end(struct listener_call *call, struct sl_value answer)
 {
     struct sl_process *process = call->process;
     struct sl_mem *mem = process->shard->loop.mem;
+    struct sl_http_fault fault;
     if (__builtin_expect(call->error.cell != NULL, 0)) report(call, sl_http_answer_status(answer));
     if (__builtin_expect(process->children_count > 0, 0)) span_keep(process);
-    if (process->span == call_span) process->span = NULL; /* the request goes now */
+    sl_process_span_fn *span = process->span;
+    if (span == call_span) process->span = NULL; /* the request goes now */
     call->request->user = NULL;
-    sl_http_respond(call->request, answer);
+    if (__builtin_expect(sl_http_try_respond(call->request, answer, &fault) < 0, 0)) {
+        call->request->user = call;
+        process->span = span;
+        call_refused(call, &fault, answer);
+        return;
+    }
     sl_value_unref(answer);
     sl_mem_give_fast(mem, call, sizeof(*call));
     sl_process_finish(process);
@@ -430,6 +490,7 @@ const struct sl_kind sl_kind_listener = {
     .flags = SL_KIND_ROUTES,
     .outs_max = 1,
     .ins_max = 0,
+    .error_codes = listener_errors,
     .compile = listener_compile,
     .run = listener_run,
     .source = &listener_source_ops,

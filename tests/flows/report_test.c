@@ -8,6 +8,7 @@
 
 static struct flow_server server;
 static int port;
+static int bare_port; /* a listener without an `error` port */
 
 static int status_of(const char *path)
 {
@@ -37,36 +38,78 @@ static void handled_error_is_no_error(void **state)
 static void many_mistakes_do_not_hide_an_error(void **state)
 {
     (void)state;
+    unsigned before = flow_log_count(&server, " error ");
     for (int i = 0; i < 200; i++) assert_int_equal(status_of("/abc"), 400);
-    assert_int_equal(flow_log_count(&server, " error "), 0);
+    assert_int_equal(flow_log_count(&server, " error "), before);
     assert_in_range(flow_log_count(&server, ": 400, trace "), 1, 100);
     assert_int_equal(status_of("/0"), 500);
     assert_true(flow_wait_log(&server, " error namespace default: GET /0: 500, trace "));
-    assert_int_equal(flow_log_count(&server, " error "), 1);
+    assert_int_equal(flow_log_count(&server, " error "), before + 1);
+}
+
+/* A name or value that HTTP cannot say is an error of the reply, and never sent or left out. */
+static void header_with_a_line_break_is_an_error_and_never_sent(void **state)
+{
+    (void)state;
+    struct flow_reply reply;
+    assert_int_equal(flow_ask(port, "GET", "/x?h=plain", NULL, &reply), 200);
+    flow_assert_has(reply.head, "X-Echo: plain\r\n");
+    flow_reply_fini(&reply);
+    const char *evil = "/x?h=a%0d%0aX-Evil:%201";
+    assert_int_equal(flow_ask(port, "GET", evil, NULL, &reply), 400);
+    flow_assert_lacks(reply.head, "X-Evil");
+    flow_assert_has(reply.body, "the header \"X-Echo\" of the reply");
+    flow_reply_fini(&reply);
+    assert_true(flow_wait_log(&server, "GET /x: 400, trace "));
+    assert_true(flow_wait_log(&server, "node \"web\""));
+    assert_true(flow_wait_log(&server, " bad_header: the header \"X-Echo\""));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(flow_ask(bare_port, "GET", evil, NULL, &reply), 500);
+        flow_assert_lacks(reply.head, "X-E");
+        flow_assert_lacks(reply.body, "X-Echo");
+        flow_reply_fini(&reply);
+    }
+    assert_true(flow_wait_log(&server, " error namespace default: GET /x: 500, trace "));
+    /* Behind the `error` port nobody is left to ask. */
+    assert_int_equal(flow_ask(port, "GET", "/1.5", NULL, &reply), 500);
+    flow_assert_lacks(reply.head, "X-Why");
+    flow_reply_fini(&reply);
+    assert_int_equal(flow_ask(port, "GET", "/x?h=again", NULL, &reply), 200);
+    flow_reply_fini(&reply);
 }
 
 static int group_setup(void **state)
 {
     (void)state;
     port = flow_port();
+    bare_port = flow_port();
     const char *file = flow_file(
         "report.yaml",
-        flow_text("- kind: listener\n"
-                  "  name: web\n"
-                  "  protocol: http\n"
-                  "  port: %d\n"
-                  "  ports: {out: [{name: divide, port: in}], error: [{name: catch, port: in}]}\n"
-                  "- kind: snippet\n"
-                  "  name: divide\n"
-                  "  language: cel\n"
-                  "  code: 'self.path == \"/-1\" ? self.absent : 1 / int(self.path.substring(1))'\n"
-                  "- kind: snippet\n"
-                  "  name: catch\n"
-                  "  language: cel\n"
-                  "  code: >-\n"
-                  "    {'status': self.message.contains('no such key') ? 200 :\n"
-                  "     self == 'divide by zero' ? 500 : 400, 'body': self.message}\n",
-                  port));
+        flow_text(
+            "- kind: listener\n"
+            "  name: web\n"
+            "  protocol: http\n"
+            "  port: %d\n"
+            "  ports: {out: [{name: divide, port: in}], error: [{name: catch, port: in}]}\n"
+            "- kind: listener\n"
+            "  name: bare\n"
+            "  protocol: http\n"
+            "  port: %d\n"
+            "  ports: {out: [{name: divide, port: in}]}\n"
+            "- kind: snippet\n"
+            "  name: divide\n"
+            "  language: cel\n"
+            "  code: >-\n"
+            "    has(self.query.h) ? dyn({'body': 'x', 'header': {'X-Echo': self.query.h[0]}}) :\n"
+            "    self.path == \"/-1\" ? self.absent : 1 / int(self.path.substring(1))\n"
+            "- kind: snippet\n"
+            "  name: catch\n"
+            "  language: cel\n"
+            "  code: >-\n"
+            "    {'status': self.message.contains('no such key') ? 200 :\n"
+            "     self == 'divide by zero' ? 500 : 400, 'body': self.message,\n"
+            "     'header': {'X-Why': self.message.contains('1.5') ? \"a\\nb\" : 'none'}}\n",
+            port, bare_port));
     flow_start(&server, (const char *[]){file, "--cores", "0", NULL});
     return 0;
 }
@@ -84,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(caught_mistake_of_a_client_is_no_error),
         cmocka_unit_test(handled_error_is_no_error),
+        cmocka_unit_test(header_with_a_line_break_is_an_error_and_never_sent),
         cmocka_unit_test(many_mistakes_do_not_hide_an_error),
     };
     return cmocka_run_group_tests_name("report", tests, group_setup, group_teardown);

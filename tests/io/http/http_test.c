@@ -269,6 +269,10 @@ static void request_span_is_that_of_its_payload(void **state)
 
 /* -------- answers -------- */
 
+#define INTERNAL_ERROR                                                                             \
+    "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"            \
+    "Content-Length: 22\r\n\r\nInternal Server Error\n"
+
 static void respond_of_value_gives_expected_bytes(void **state)
 {
     (void)state;
@@ -318,10 +322,12 @@ static void respond_of_value_gives_expected_bytes(void **state)
          "Access-Control-Allow-Origin: *\r\nAccept-Ranges: bytes\r\nContent-Length: 0\r\n\r\n"},
         /* Left out is what would break the framing. */
         {"{\"body\":\"abc\",\"header\":{\"Content-Length\":\"1\",\"transfer-encoding\":\"chunked\","
-         "\"Connection\":\"keep-alive\",\"Upgrade\":\"x\",\"X-Bad\":\"a\\r\\nX-Evil: 1\","
-         "\"X Y\":\"1\",\"\":\"2\",\"X-Ok\":\"\"}}",
+         "\"Connection\":\"keep-alive\",\"Upgrade\":\"x\",\"X-Ok\":\"\"}}",
          "HTTP/1.1 200 OK\r\nX-Ok: \r\nContent-Type: text/plain; charset=utf-8\r\n"
          "Content-Length: 3\r\n\r\nabc"},
+        {"{\"body\":\"x\",\"header\":{\"X-F\":[1.5,null]}}",
+         "HTTP/1.1 200 OK\r\nX-F: 1.5\r\nContent-Type: text/plain; charset=utf-8\r\n"
+         "Content-Length: 1\r\n\r\nx"},
         {"{\"body\":\"x\",\"header\":{\"Date\":\"now\",\"Server\":\"me\"}}",
          "HTTP/1.1 200 OK\r\nDate: now\r\nServer: me\r\n"
          "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 1\r\n\r\nx"},
@@ -334,6 +340,33 @@ static void respond_of_value_gives_expected_bytes(void **state)
         arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_string_equal(sent(fd), rows[i].expected);
         if (t.answer.cell != NULL) sl_value_unref(t.answer);
+        t.answer = sl_value_none();
+    }
+}
+
+/* What can be no field is not left out: that would be another answer. */
+static void respond_with_what_can_be_no_field_is_500(void **state)
+{
+    (void)state;
+    serve(NULL);
+    static const char *const rows[] = {
+        "{\"X-Ok\":\"1\",\"X-Bad\":\"a\\r\\nX-Evil: 1\"}",
+        "{\"X-Bad\":[\"a\",\"a\\u0000b\"]}",
+        "{\"X Y\":\"1\"}",
+        "{\"X\\r\\nY\":\"1\"}",
+        "{\"\":\"2\"}",
+        "{\"X-Map\":{\"a\":1}}",
+    };
+    int fd = connect_client();
+    t.use_answer = true;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[128];
+        (void)snprintf(text, sizeof(text), "{\"body\":\"x\",\"header\":%s}", rows[i]);
+        t.answer = json(text);
+        forget_sent(fd);
+        arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_string_equal(sent(fd), INTERNAL_ERROR);
+        sl_value_unref(t.answer);
         t.answer = sl_value_none();
     }
 }
@@ -586,6 +619,7 @@ int main(void)
         TEST(trace_is_made_where_none_is_valid),
         TEST(request_span_is_that_of_its_payload),
         TEST(respond_of_value_gives_expected_bytes),
+        TEST(respond_with_what_can_be_no_field_is_500),
         TEST(respond_of_error_hides_its_message),
         TEST(request_options_of_asterisk_is_answered_by_the_server),
         TEST(respond_to_head_has_the_length_but_no_body),
