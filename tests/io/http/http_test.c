@@ -269,10 +269,6 @@ static void request_span_is_that_of_its_payload(void **state)
 
 /* -------- answers -------- */
 
-#define INTERNAL_ERROR                                                                             \
-    "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"            \
-    "Content-Length: 22\r\n\r\nInternal Server Error\n"
-
 static void respond_of_value_gives_expected_bytes(void **state)
 {
     (void)state;
@@ -365,7 +361,8 @@ static void respond_with_what_can_be_no_field_is_500(void **state)
         t.answer = json(text);
         forget_sent(fd);
         arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_string_equal(sent(fd), INTERNAL_ERROR);
+        assert_memory_equal(sent(fd), "HTTP/1.1 500 Internal Server Error\r\n", 36);
+        assert_null(strstr(sent(fd), "\r\nX"));
         sl_value_unref(t.answer);
         t.answer = sl_value_none();
     }
