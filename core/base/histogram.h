@@ -31,11 +31,17 @@ static inline uint32_t sl_histogram_bucket(uint64_t ns)
     return bucket < SL_HISTOGRAM_BUCKETS ? bucket : SL_HISTOGRAM_BUCKETS - 1;
 }
 
-/* Add a duration. The writer only; `count` is left to who reads. */
+/* Add a duration, `times` over. The writer only; `count` is left to who reads. */
+static inline void sl_histogram_add_many(struct sl_histogram *histogram, uint64_t ns,
+                                         uint64_t times)
+{
+    sl_counter_add(&histogram->buckets[sl_histogram_bucket(ns)], times);
+    sl_counter_add(&histogram->sum_ns, ns * times);
+}
+
 static inline void sl_histogram_add(struct sl_histogram *histogram, uint64_t ns)
 {
-    sl_counter_add(&histogram->buckets[sl_histogram_bucket(ns)], 1);
-    sl_counter_add(&histogram->sum_ns, ns);
+    sl_histogram_add_many(histogram, ns, 1);
 }
 
 /* The smallest duration of a bucket, ns; of SL_HISTOGRAM_BUCKETS: the end of the last. */

@@ -140,7 +140,7 @@ struct sl_source_stats {
     uint32_t connections; /* open now */
     uint32_t idle;
     uint32_t in_flight;          /* requests */
-    struct sl_histogram latency; /* from the head of a request to its answer */
+    struct sl_histogram latency; /* from the head of a request to the end of the turn */
 };
 
 /*

@@ -97,21 +97,27 @@ static inline void in_flight_add(struct sl_seat *seat, int32_t count)
     sl_level_set(&seat->in_flight, seat->in_flight + (uint32_t)count);
 }
 
-/*
- * Run a node. A few calls of each turn are timed, and beyond them every sixteenth: where a core is
- * busy the clock costs little, where it is not every call is seen.
- */
-static inline enum sl_step run_timed(sl_node_fn *fn, struct sl_call *call, struct sl_seat *seat)
+static __attribute__((noinline)) enum sl_step run_timed(sl_node_fn *fn, struct sl_call *call,
+                                                        struct sl_seat *seat)
 {
-    if (!SL_METRICS_ON) return fn(call);
     struct sl_loop *loop = &call->shard->loop;
-    if (loop->timed_left == 0 && (seat->calls & 15) != 0) return fn(call);
     loop->timed_left -= loop->timed_left > 0;
     uint64_t begin_ns = sl_loop_fast_ns(loop);
     enum sl_step step = fn(call);
     uint64_t end_ns = sl_loop_fast_ns(loop);
     sl_histogram_add(&seat->time, end_ns > begin_ns ? end_ns - begin_ns : 0);
     return step;
+}
+
+/*
+ * Run a node. A few calls of each turn are timed, and beyond them one in SL_LOOP_TIMED_EVERY: where
+ * a core is busy the clock costs little, where it is not every call is seen.
+ */
+static inline enum sl_step run(sl_node_fn *fn, struct sl_call *call, struct sl_seat *seat)
+{
+    bool is_timed = SL_METRICS_ON &&
+                    (call->shard->loop.timed_left > 0 || seat->calls % SL_LOOP_TIMED_EVERY == 0);
+    return __builtin_expect(is_timed, 0) ? run_timed(fn, call, seat) : fn(call);
 }
 
 /* ------------------------------------------------------------------------------------------ */
@@ -376,7 +382,7 @@ static inline __attribute__((always_inline)) enum walk_state state_call(struct w
     call.shard = process->shard;
     call.mem = process->shard->loop.mem;
     if (traced) w->hop = sl_trace_call(process->trace, w->hop, symbol, w->in, w->value);
-    enum sl_step step = run_timed(symbol->run, &call, seat);
+    enum sl_step step = run(symbol->run, &call, seat);
     if (traced) sl_trace_step(process->trace, w->hop, step, &call);
     if (traced && call.frame != NULL) call.frame->hop = w->hop;
     return take_step(w, step, &call);
@@ -431,7 +437,7 @@ static enum walk_state node_resume(struct walk *w, struct sl_frame *frame)
     frame->status = SL_FRAME_RUNNING;
     struct sl_trace *trace = process->trace;
     if (trace != NULL) w->hop = sl_trace_resume(trace, frame->hop, symbol, w->value);
-    enum sl_step step = run_timed(symbol->kind->resume, &call, seat_of(process, symbol));
+    enum sl_step step = run(symbol->kind->resume, &call, seat_of(process, symbol));
     if (trace != NULL) {
         sl_trace_step(trace, w->hop, step, &call);
         frame->hop = w->hop;

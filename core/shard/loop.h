@@ -47,7 +47,10 @@ struct sl_loop_ticks {
     uint64_t trusted;   /* ticks from there in which the clock is not asked; 0: it always is */
 };
 
-enum { SL_LOOP_TIMED_MIN = 4 }; /* node calls of one turn that are always timed */
+enum {
+    SL_LOOP_TIMED_MIN = 4,    /* node calls of one turn that are always timed */
+    SL_LOOP_TIMED_EVERY = 64, /* and of the others of a node one in so many */
+};
 
 struct sl_loop_stats {
     uint64_t turns;

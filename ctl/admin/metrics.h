@@ -191,7 +191,8 @@ struct metric_point {
     X(bytes_out, "http_sent_bytes_total", COUNTER, LISTENER, "Bytes to clients.",                  \
       m->stats->bytes_out)                                                                         \
     X(latency, "http_request_seconds", HISTOGRAM, LISTENER,                                        \
-      "From the head of a request to its answer.", 0)                                              \
+      "From the head of a request to the end of the turn of the loop in which it was answered.",   \
+      0)                                                                                           \
     X(calls, "node_calls_total", COUNTER, NODE, "Packets that reached the node.", m->node->calls)  \
     X(errors, "node_errors_total", COUNTER, NODE, "Failures of the node itself.", m->node->errors) \
     X(codes, "node_errors_by_code_total", COUNTER, CODE,                                           \
@@ -199,9 +200,8 @@ struct metric_point {
     X(node_flight, "node_in_flight", GAUGE, NODE,                                                  \
       "Packets that wait in the node: for a timer, a socket, another answer.", m->node->in_flight) \
     X(node_time, "node_seconds", HISTOGRAM, NODE,                                                  \
-      "Time on the core of one call. A sample: the first calls of each turn of the loop, and "     \
-      "every "                                                                                     \
-      "16th.",                                                                                     \
+      "Time on the core of one call. A sample: the first calls of each turn of the loop, and of "  \
+      "the others every 64th of a node.",                                                          \
       0)
 
 /* docs/METRICS.md. */

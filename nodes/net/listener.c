@@ -144,6 +144,9 @@ struct listener_source {
     struct sl_source *source;
     struct sl_http_server *server;
     struct sl_histogram latency;
+    struct sl_task answered; /* late: at the end of the turn the answers go out */
+    uint64_t begin_ns;       /* of the requests that were answered in this turn */
+    uint64_t answered_count; /* of them; not yet in `latency` */
 };
 
 /* One request: lives as long as its process has a packet of it. */
@@ -350,17 +353,56 @@ static void on_cancel(void *ctx, struct sl_http_request *request)
                       sl_value_new_error(mem, "cancelled", 499, "the client went away"));
 }
 
+static uint64_t duration_since(struct sl_loop *loop, uint64_t begin_ns)
+{
+    uint64_t now_ns = sl_loop_fast_ns(loop);
+    return now_ns > begin_ns ? now_ns - begin_ns : 0;
+}
+
+/* Requests that came together and were answered together took the same time. */
+static void latency_add(struct listener_source *own)
+{
+    if (own->answered_count == 0) return;
+    sl_histogram_add_many(&own->latency, duration_since(&own->source->shard->loop, own->begin_ns),
+                          own->answered_count);
+    own->answered_count = 0;
+}
+
+static void on_answered(struct sl_task *task)
+{
+    latency_add(sl_container_of(task, struct listener_source, answered));
+}
+
+static __attribute__((noinline)) void
+done_log(struct sl_shard *shard, struct sl_http_request *request, int status, uint64_t bytes)
+{
+    sl_access_push(shard, request, status, bytes, duration_since(&shard->loop, request->begin_ns));
+}
+
+/* The first of its turn, or one that came at another time than those before. */
+static __attribute__((noinline)) void
+done_first(struct listener_source *own, struct sl_http_request *request, int status, uint64_t bytes)
+{
+    struct sl_shard *shard = own->source->shard;
+    latency_add(own);
+    own->begin_ns = request->begin_ns;
+    own->answered_count = 1;
+    sl_loop_task_add_late(&shard->loop, &own->answered);
+    if (shard->access != NULL) done_log(shard, request, status, bytes);
+}
+
+/* One look at the clock for all answers of a turn: that is when they go out. */
 static void on_done(void *ctx, struct sl_http_request *request, int status, uint64_t bytes)
 {
     struct listener_source *own = ctx;
     struct sl_shard *shard = own->source->shard;
-    if (!SL_METRICS_ON && shard->access == NULL) return;
-    uint64_t now_ns = sl_loop_fast_ns(&shard->loop);
-    uint64_t duration_ns = now_ns > request->begin_ns ? now_ns - request->begin_ns : 0;
-    sl_histogram_add(&own->latency, duration_ns);
-    if (__builtin_expect(shard->access != NULL, 0)) {
-        sl_access_push(shard, request, status, bytes, duration_ns);
+    bool is_first = own->answered_count == 0 || own->begin_ns != request->begin_ns;
+    if (__builtin_expect(SL_METRICS_ON && is_first, 0)) {
+        done_first(own, request, status, bytes);
+        return;
     }
+    own->answered_count++;
+    if (__builtin_expect(shard->access != NULL, 0)) done_log(shard, request, status, bytes);
 }
 
 static void on_refused(void *ctx, const struct sl_http_refusal *refusal)
@@ -374,6 +416,7 @@ static void on_drained(void *ctx, struct sl_http_server *server)
     struct listener_source *own = ctx;
     (void)sl_http_server_free(server);
     struct sl_source *source = own->source;
+    sl_task_cancel(&own->answered);
     free(own);
     sl_source_closed(source);
 }
@@ -412,6 +455,7 @@ static int listener_open(struct sl_source *source, const struct sl_node *node,
     memcpy(own->proxies, listener->proxies, sizeof(own->proxies));
     cfg.proxies = own->proxies;
     own->source = source;
+    sl_task_init(&own->answered, on_answered);
     own->server = sl_http_server_new(&source->shard->loop, &cfg, &listener_handler, own);
     r = own->server == NULL ? -ENOMEM : sl_http_server_listen(own->server, &addr, true);
     if (r < 0) {
@@ -448,8 +492,9 @@ static_assert((int)SL_SOURCE_REFUSALS == (int)SL_HTTP_REFUSALS_COUNT, "one table
 
 static void listener_stats(const struct sl_source *source, struct sl_source_stats *ret_stats)
 {
-    const struct listener_source *own = source->impl;
+    struct listener_source *own = source->impl;
     const struct sl_http_server_stats *stats = sl_http_server_stats(own->server);
+    latency_add(own);
     ret_stats->accepted = stats->accepted;
     ret_stats->refused = stats->refused;
     ret_stats->requests = stats->requests;
