@@ -886,7 +886,8 @@ function lockAll(roots) {
  * expressions. Beyond a bound a RangeError says so.
  */
 const REPEATS = /[*+]|\{\d+,/;
-const LENGTH_MAX = 1 << 22, HOLES_MAX = 1 << 24, KEYS_MAX = 1 << 16, SUBJECT_MAX = 1 << 14;
+const LENGTH_MAX = 1 << 22, HOLES_MAX = 1 << 24, KEYS_MAX = 1 << 16, SUBJECT_MAX = 1 << 14,
+    DIGITS_MAX = 1 << 14;
 
 function replaceMethod(owner, name, make) {
     const descriptor = getOwnPropertyDescriptor(owner, name);
@@ -979,6 +980,37 @@ function boundHoles() {
     }
 }
 
+/* From text and to text takes the square of the digits; what `${}` and + do by themselves stays: see docs. */
+function boundBigInts() {
+    const most = 1n << 65536n, valueOf = BigInt.prototype.valueOf;
+    /* ToPrimitive of the language, hint number (ECMA-262, 7.1.1). */
+    const primitiveOf = (value) => {
+        if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return value;
+        const own = value[Symbol.toPrimitive] ?? undefined;
+        if (own !== undefined) return apply(own, value, ['number']);
+        for (const name of ['valueOf', 'toString']) {
+            const method = value[name], result = typeof method === 'function' ? apply(method, value, []) : value;
+            if ((typeof result !== 'object' && typeof result !== 'function') || result === null) return result;
+        }
+        return value;
+    };
+    const tooLarge = () => new RangeError(`a BigInt of more than ${DIGITS_MAX} digits from text or to text`);
+    for (const name of ['toString', 'toLocaleString']) {
+        replaceMethod(BigInt.prototype, name, (native) => ({ text(...args) {
+            const value = apply(valueOf, this, []);
+            if (value > most || value < -most) throw tooLarge();
+            return apply(native, value, args);
+        } }).text);
+    }
+    const proxy = new Proxy(BigInt, { apply(target, self, args) {
+        const value = primitiveOf(args[0]);
+        if (typeof value === 'string' && value.length > DIGITS_MAX) throw tooLarge();
+        return target(value);
+    } });
+    define('BigInt', proxy);
+    defineProperty(proxy.prototype, 'constructor', { value: proxy, writable: true, configurable: true });
+}
+
 /* A backtracking matcher may need the square of the text, and nothing ends it: see docs. */
 function boundSubjects() {
     const source = getOwnPropertyDescriptor(RegExp.prototype, 'source').get;
@@ -1027,6 +1059,7 @@ function lock() {
     boundKeys();
     boundHoles();
     boundSubjects();
+    boundBigInts();
     define('Promise', Promise);
     define('console', consoleObject);
     define('queueMicrotask', (callback) => {

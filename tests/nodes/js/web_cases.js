@@ -240,11 +240,25 @@ function random() {
     is('uuid', /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(crypto.randomUUID()), true);
 }
 
+/* BigInt is wrapped to bound it: it must be what it was (ECMA-262, 21.2). */
+function bigInts() {
+    const values = ['12', ' 0x1f ', '', 3, true, { valueOf: () => 5 }, [7], { [Symbol.toPrimitive]: (hint) => hint.length }, { toString: () => '8' }];
+    is('from', values.map((value) => String(BigInt(value))), ['12', '31', '0', '3', '1', '5', '7', '6', '8']);
+    is('refused', [() => BigInt(null), () => BigInt(), () => BigInt(Symbol()), () => BigInt({}), () => BigInt('x'), () => BigInt(1.5), () => new BigInt(1)].map(thrown),
+        ['✗ TypeError', '✗ TypeError', '✗ TypeError', '✗ SyntaxError', '✗ SyntaxError', '✗ RangeError', '✗ TypeError']);
+    is('methods', [String(BigInt.asIntN(8, 255n)), String(BigInt.asUintN(8, -1n)), (5n).toString(2), Object(5n).toString(), thrown(() => BigInt.prototype.toString.call(5))],
+        ['-1', '255', '101', '5', '✗ TypeError']);
+    is('itself', [BigInt.name, BigInt.length, typeof BigInt, (3n).constructor === BigInt, Object(3n) instanceof BigInt, BigInt.prototype.toString.name], ['BigInt', 1, 'function', true, true, 'toString']);
+    is('bounds', [() => BigInt('9'.repeat(16384)) > 0n, () => BigInt('9'.repeat(16385)), () => (2n ** 65536n).toString().length, () => (2n ** 65536n + 1n).toString()].map(thrown),
+        [true, '✗ RangeError', 19729, '✗ RangeError']);
+}
+
 export default () => {
     urls();
     params();
     encoding();
     base64();
     random();
+    bigInts();
     return { cases: PARSED.length + SET.length, wrong };
 };

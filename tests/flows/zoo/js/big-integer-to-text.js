@@ -1,0 +1,2 @@
+/* inline: error; process: error */
+export default () => (2n ** 1048575n).toString().length
