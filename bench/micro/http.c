@@ -118,7 +118,8 @@ static void reply_run(struct sl_micro_run *run, uint64_t count)
         struct http_reply reply = {
             .status = 200, .content_type = SL_SLICE("application/json"), .length = run->bytes};
         out->size = 0;
-        bool is_fine = http_reply_head(&site->request, out, &reply) &&
+        struct sl_slice bad;
+        bool is_fine = http_reply_head(&site->request, out, &reply, &bad) == 0 &&
                        http_bytes_add(mem, out, SL_SAMPLE_JSON, run->bytes);
         sl_assert(is_fine);
         sl_micro_keep(out->data);
