@@ -191,7 +191,9 @@ static void on_request(void *ctx, struct sl_http_request *request)
         return;
     }
     if (sl_slice_eq_str(path, "/trace")) {
-        admin_trace_request(&admin->trace, request);
+        struct sl_swap *swap = admin->cfg.swap(admin->cfg.ctx);
+        admin_trace_request(&admin->trace, request, swap != NULL ? sl_swap_current(swap) : NULL,
+                            admin->cfg.loader(admin->cfg.ctx));
         return;
     }
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codecs/flat/flat_fast.h"
+#include "codecs/json/json.h"
 #include "codecs/text/time.h"
 #include "core/base/assertion.h"
 #include "core/mem/out.h"
@@ -287,6 +289,20 @@ static void session_free(struct session *session)
     free(session);
 }
 
+/* What the first request said for which --when could not be evaluated. */
+static void when_error_put(const struct session *session, struct sl_out *out)
+{
+    uint32_t i = 0;
+    while (i < session->traces->shards_count && session->parts[i]->when_errors == 0) i++;
+    if (i == session->traces->shards_count) return;
+    const char *said = session->parts[i]->when_error;
+    struct sl_value text = sl_value_new_string(NULL, said, (uint32_t)strlen(said));
+    if (sl_value_is_none(text)) return;
+    print(out, ",\"when_error\":");
+    (void)sl_json_write(text, 0, out);
+    sl_value_unref(text);
+}
+
 static void last_line_put(struct session *session)
 {
     static const char *const names[] = {"count", "timeout", "stopped"};
@@ -301,7 +317,9 @@ static void last_line_put(struct session *session)
     print(&out, "{\"end\":\"%s\",\"traced\":%u,\"missed\":%llu,\"dropped\":%llu",
           names[session->why], session->traced, (unsigned long long)missed,
           (unsigned long long)session->dropped);
-    print(&out, ",\"when_errors\":%llu}\n", (unsigned long long)errors);
+    print(&out, ",\"when_errors\":%llu", (unsigned long long)errors);
+    when_error_put(session, &out);
+    sl_out_append(&out, "}\n", 2);
     if (out.error == 0) {
         (void)session->reader.put(session->reader.ctx, sl_slice_make(out.data, out.size));
     }

@@ -3,16 +3,23 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "codecs/json/json.h"
 #include "core/base/assertion.h"
 #include "core/base/limit.h"
+#include "core/graph/program.h"
 #include "core/mem/out.h"
+#include "ctl/loader/loader.h"
 #include "io/http/http.h"
 
-enum { TRACE_COUNT = 10, TRACE_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
+enum {
+    TRACE_COUNT = 10,
+    TRACE_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
+    HINT_NODES_MAX = 8, /* names in a message */
+};
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
@@ -108,6 +115,89 @@ static bool options_read(struct sl_http_request *request, struct sl_trace_option
     return wrong == NULL;
 }
 
+/* ---- the node ------------------------------------------------------------------------------- */
+
+/* True if `path` is the node `name`, or one below it. */
+static bool is_of(const char *path, struct sl_slice name)
+{
+    return strncmp(path, (const char *)name.data, name.size) == 0 &&
+           (path[name.size] == '\0' || path[name.size] == '/');
+}
+
+static bool is_loaded(const struct sl_loader *loader, struct sl_slice name)
+{
+    for (size_t i = 0; loader != NULL && i < sl_loader_symbols_count(loader); i++) {
+        struct sl_symbol_info info = sl_loader_symbol(loader, i);
+        if (sl_slice_eq_str(name, info.name)) return true;
+    }
+    return false;
+}
+
+/* What stands behind "there is no node": the nearest name, else some of those that there are. */
+static void nodes_hint(const struct sl_program *program, struct sl_slice name, char *hint,
+                       size_t size)
+{
+    char text[SL_SPEC_NAME_MAX + 1];
+    uint32_t count = program != NULL ? program->symbols_count : 0;
+    const char **paths = calloc(count + 1U, sizeof(*paths));
+    hint[0] = '\0';
+    if (paths == NULL) return;
+    for (uint32_t i = 0; i < count; i++) paths[i] = program->symbols[i].node->path;
+    (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(name));
+    const char *nearest = sl_diag_nearest(text, paths, count);
+    if (nearest != NULL) {
+        (void)snprintf(hint, size, "; did you mean \"%s\"?", nearest);
+    } else {
+        size_t used = 0;
+        for (uint32_t i = 0; i < count && i < HINT_NODES_MAX && used < size; i++) {
+            used += (size_t)snprintf(hint + used, size - used, "%s%s", i == 0 ? "; nodes: " : ", ",
+                                     paths[i]);
+        }
+        if (count > HINT_NODES_MAX && used < size) (void)snprintf(hint + used, size - used, " …");
+    }
+    free(paths);
+}
+
+/* False after it was answered that no request can reach the node. */
+static bool node_check(struct sl_http_request *request, struct sl_slice name,
+                       const struct sl_program *program, const struct sl_loader *loader)
+{
+    char text[SL_DIAG_TEXT_SIZE + SL_SPEC_NAME_MAX];
+    char hint[SL_DIAG_HINT_SIZE];
+    if (name.size == 0 || name.size > SL_SPEC_NAME_MAX) return true; /* told when it begins */
+    for (uint32_t i = 0; program != NULL && i < program->symbols_count; i++) {
+        if (is_of(program->symbols[i].node->path, name)) return true;
+    }
+    if (is_loaded(loader, name)) {
+        (void)snprintf(
+            text, sizeof(text),
+            "the node \"%.*s\" is inactive: no request reaches it; \"sluice get\" says why",
+            SL_SLICE_FMT(name));
+    } else {
+        nodes_hint(program, name, hint, sizeof(hint));
+        (void)snprintf(text, sizeof(text), "there is no node \"%.*s\"%s", SL_SLICE_FMT(name), hint);
+    }
+    respond_error(request, 404, "not_found", text);
+    return false;
+}
+
+/* What is wrong with the condition, where, and what it may name. */
+static void when_text(const struct sl_diag *diag, char *text, size_t size)
+{
+    bool has_place = diag->pos.line > 0;
+    bool is_name = strncmp(diag->text, "undeclared", 10) == 0;
+    const char *hint = diag->hint;
+    if (has_place && (is_name || hint[0] == '\0')) {
+        hint = "self is the request: self.method, self.path, self.query, self.header, self.body …";
+    }
+    char place[40] = "";
+    if (has_place) {
+        (void)snprintf(place, sizeof(place), " at %u:%u of \"when\"", diag->pos.line,
+                       diag->pos.column);
+    }
+    (void)snprintf(text, size, "%s%s%s%s", diag->text, place, hint[0] != '\0' ? "; " : "", hint);
+}
+
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 static int64_t on_line(void *ctx, struct sl_slice line)
@@ -138,7 +228,8 @@ static void on_ended(void *ctx, const struct sl_diag *diag)
     }
 }
 
-void admin_trace_request(struct admin_trace *trace, struct sl_http_request *request)
+void admin_trace_request(struct admin_trace *trace, struct sl_http_request *request,
+                         const struct sl_program *program, const struct sl_loader *loader)
 {
     struct sl_trace_options options;
     struct sl_diag diag = {0};
@@ -148,16 +239,15 @@ void admin_trace_request(struct admin_trace *trace, struct sl_http_request *requ
         return;
     }
     if (!options_read(request, &options)) return;
+    if (!node_check(request, options.node, program, loader)) return;
     const struct sl_trace_reader reader = {
         .began = on_began, .put = on_line, .ended = on_ended, .ctx = trace};
     int r = sl_traces_begin(trace->traces, &options, &reader, &diag);
     if (r == -EBUSY) {
         respond_error(request, 409, "busy", "somebody else is tracing; one can at a time");
     } else if (r == -EINVAL) {
-        char text[SL_DIAG_TEXT_SIZE + 64];
-        bool has_place = diag.pos.line > 0;
-        (void)snprintf(text, sizeof(text), has_place ? "%s at %u:%u of \"when\"" : "%s", diag.text,
-                       diag.pos.line, diag.pos.column);
+        char text[SL_DIAG_TEXT_SIZE + SL_DIAG_HINT_SIZE + 64];
+        when_text(&diag, text, sizeof(text));
         respond_error(request, 400, diag.code[0] != '\0' ? diag.code : "bad_option", text);
     } else if (r < 0) {
         respond_error(request, r == -ENOMEM ? 503 : 400, "cannot_trace",

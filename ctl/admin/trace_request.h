@@ -11,6 +11,8 @@
 #include "ctl/admin/trace.h"
 
 struct sl_http_request;
+struct sl_loader;
+struct sl_program;
 
 struct admin_trace {
     struct sl_traces *traces;
@@ -18,8 +20,14 @@ struct admin_trace {
     bool is_streaming;
 };
 
-/* Begin, or answer what is wrong. */
-void admin_trace_request(struct admin_trace *trace, struct sl_http_request *request);
+/*
+ * Begin, or answer what is wrong. A node that nobody can reach is 404, with the nearest name.
+ *
+ * program  that runs, or NULL
+ * loader   that knows what does not run, or NULL
+ */
+void admin_trace_request(struct admin_trace *trace, struct sl_http_request *request,
+                         const struct sl_program *program, const struct sl_loader *loader);
 
 /* The client of a request has gone; nothing happens if it is another one's. */
 void admin_trace_cancel(struct admin_trace *trace, struct sl_http_request *request);

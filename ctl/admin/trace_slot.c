@@ -282,6 +282,18 @@ static struct trace_slot *slot_take(struct trace_part *part, struct sl_process *
     return slot;
 }
 
+/* Names may be told, values of the request not: they stand behind a colon. */
+static void when_error_keep(struct trace_part *part, struct sl_value error)
+{
+    struct sl_slice text = sl_value_slice(sl_error_part(error, SL_ERROR_MESSAGE));
+    const uint8_t *colon = text.size > 0 ? memchr(text.data, ':', text.size) : NULL;
+    bool is_name = sl_slice_has_prefix(text, SL_SLICE("no such key: "));
+    if (colon != NULL && !is_name) text.size = (size_t)(colon - text.data);
+    if (text.size >= sizeof(part->when_error)) text.size = sizeof(part->when_error) - 1;
+    if (text.size > 0) memcpy(part->when_error, text.data, text.size);
+    part->when_error[text.size] = '\0';
+}
+
 /* Does the condition hold for this request? */
 static bool is_wanted(struct trace_part *part, struct sl_process *process, struct sl_value payload)
 {
@@ -295,7 +307,9 @@ static bool is_wanted(struct trace_part *part, struct sl_process *process, struc
     struct sl_value error;
     int result = sl_script_use_test(&part->session->when, part->when_instance, &call, &error);
     if (result < 0) {
-        part->when_errors++;
+        if (part->when_errors++ == 0) {
+            when_error_keep(part, error);
+        }
         sl_value_unref(error);
     }
     return result == 1;

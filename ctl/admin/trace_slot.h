@@ -17,7 +17,7 @@
 #include "ctl/admin/trace_text.h"
 #include "nodes/script/use.h"
 
-enum { TRACE_NODE_SIZE = 512 };
+enum { TRACE_NODE_SIZE = 512, TRACE_WHEN_ERROR_SIZE = 96 };
 
 struct trace_hop_text {
     uint64_t begin_ns;
@@ -81,8 +81,9 @@ struct trace_part {
     uint64_t sequence;
     /* Counted by the shard; read when it is detached. */
     uint64_t begun;
-    uint64_t missed;      /* no slot was free */
-    uint64_t when_errors; /* --when could not be evaluated: taken for false */
+    uint64_t missed;                        /* no slot was free */
+    uint64_t when_errors;                   /* --when could not be evaluated: taken for false */
+    char when_error[TRACE_WHEN_ERROR_SIZE]; /* what the first of them said */
     uint32_t free_count;
     struct trace_slot *free[SL_TRACE_SLOTS];
     struct trace_slot slots[SL_TRACE_SLOTS];

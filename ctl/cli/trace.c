@@ -222,8 +222,8 @@ static void end_print(struct trace_view *view, struct sl_value end)
                       (unsigned long long)(missed + dropped));
     }
     if (errors > 0) {
-        (void)fprintf(stderr, "sluice: --when could not be evaluated for %llu requests\n",
-                      (unsigned long long)errors);
+        (void)fprintf(stderr, "sluice: --when could not be evaluated for %llu requests: %.*s\n",
+                      (unsigned long long)errors, SL_SLICE_FMT(cli_text(end, "when_error")));
     }
 }
 

@@ -192,8 +192,8 @@ int sl_poller_config_complete(const struct sl_poller_config *config,
     }
     if (cfg.spin_us > SL_POLLER_SPIN_US_MAX || cfg.backlog > SL_POLLER_BACKLOG_MAX) {
         return sl_diag_set(reterr, "bad_poller_config", pos,
-                           "poller spin %u µs, backlog %u: expected at most %d µs and %d", cfg.spin_us,
-                           cfg.backlog, SL_POLLER_SPIN_US_MAX, SL_POLLER_BACKLOG_MAX);
+                           "poller spin %u µs, backlog %u: expected at most %d µs and %d",
+                           cfg.spin_us, cfg.backlog, SL_POLLER_SPIN_US_MAX, SL_POLLER_BACKLOG_MAX);
     }
     *ret_config = cfg;
     return 0;

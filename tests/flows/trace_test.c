@@ -152,7 +152,11 @@ static void when_that_fails_is_counted(void **state)
     trace_begin("timeout_ms=300&when=self.nothing%20%3D%3D%201");
     ask("GET", "/plain", NULL, 200);
     flow_assert_has(trace_end(), "{\"end\":\"timeout\",\"traced\":0,\"missed\":0,\"dropped\":0,"
-                                 "\"when_errors\":1}");
+                                 "\"when_errors\":1,\"when_error\":\"no such key: nothing\"}");
+    /* What the request carried is not told. */
+    trace_begin("timeout_ms=300&when=int(self.path)%20%3D%3D%201");
+    ask("GET", "/plain", NULL, 200);
+    flow_assert_has(trace_end(), "\"when_error\":\"type conversion error\"}");
 }
 
 static void packet_on_another_shard_is_put_in_its_place(void **state)
@@ -228,12 +232,17 @@ static void bad_options_are_refused_with_a_reason(void **state)
         {"payload=99999", "\\\"payload\\\" must be"},
         {"nod=x", "there is no \\\"nod\\\""},
         {"when=1%20%2B", "of \\\"when\\\""},
+        {"when=path%20%3D%3D%201", "of \\\"when\\\"; self is the request: self.method, self.path"},
+        {"node=routr", "there is no node \\\"routr\\\"; did you mean \\\"router\\\"?"},
+        {"node=nowhere-at-all", "there is no node \\\"nowhere-at-all\\\"; nodes: web, router"},
+        {"node=route", "there is no node"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         ask_control(flow_text("/trace?%s", cases[i][0]));
         const char *text = read_until(NULL);
         (void)close(reader.fd);
-        flow_assert_has(text, " 400 Bad Request\r\n");
+        bool is_node = strncmp(cases[i][0], "node=", 5) == 0;
+        flow_assert_has(text, is_node ? " 404 Not Found\r\n" : " 400 Bad Request\r\n");
         flow_assert_has(text, cases[i][1]);
     }
 }

@@ -40,6 +40,19 @@ static struct sl_cel_token fail(struct sl_cel_lex *lex, uint32_t offset, const c
     return (struct sl_cel_token){.kind = SL_CEL_TOK_ERROR, .offset = lex->error_offset};
 }
 
+/* A character that no token begins with; some are slips from other languages. */
+static const char *unexpected(uint8_t c)
+{
+    switch (c) {
+    case '=': return "unexpected '=': equal is ==";
+    case '&': return "unexpected '&': and is &&";
+    case '|': return "unexpected '|': or is ||";
+    case ';': return "unexpected ';': an expression has no end sign";
+    case '#': return "unexpected '#': a comment begins with //";
+    default: return "unexpected character";
+    }
+}
+
 static struct sl_cel_token token(const struct sl_cel_lex *lex, enum sl_cel_token_kind kind,
                                  uint32_t start, uint32_t end)
 {
@@ -285,7 +298,7 @@ static struct sl_cel_token lex_operator(struct sl_cel_lex *lex)
     } else if (c != 0 && strchr(singles, c) != NULL) {
         op = c;
     } else {
-        return fail(lex, start, "unexpected character");
+        return fail(lex, start, unexpected(c));
     }
     lex->at += doubled ? 2 : 1;
     struct sl_cel_token made = token(lex, SL_CEL_TOK_OPERATOR, start, lex->at);
