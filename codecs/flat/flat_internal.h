@@ -36,9 +36,10 @@ static inline void *flat_block_take(struct sl_mem *mem, size_t size, size_t *ret
 {
     *ret_size = size;
     if (mem == NULL) return malloc(size);
-    size_t whole = sl_mem_class_size(sl_mem_class_of(size));
+    unsigned c = sl_mem_class_of(size);
+    size_t whole = sl_mem_class_size(c);
     if (whole <= FLAT_BLOCK_MAX) *ret_size = whole;
-    return sl_mem_take_fast(mem, size);
+    return sl_mem_take_class(mem, c);
 }
 
 static inline void flat_block_give(struct sl_mem *mem, void *block, size_t size)
@@ -60,8 +61,8 @@ struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t byt
 struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
 
 /* flat_buf_new, inline. */
-static inline struct sl_buf *flat_buf_new_fast(struct sl_mem *mem, uint32_t cells_cap,
-                                               uint32_t bytes_cap)
+static inline __attribute__((always_inline)) struct sl_buf *
+flat_buf_new_fast(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
 {
     if (cells_cap == 0) cells_cap = 1;
     size_t cells_size = (size_t)cells_cap * sizeof(struct sl_cell);

@@ -36,16 +36,25 @@ enum {
     MACHINE_BYTES_OWNER = 48 /* bytes for the owner's entry; escapes make room for themselves */
 };
 
+/* An open container, or what is around the root. */
+struct level {
+    struct sl_cell
+        *first;    /* where its children stand once they are on the stack: behind its own cell */
+    uint64_t seen; /* of the container around it */
+};
+
 /*
  * The children of the innermost container that were read so far. They end at `top`, and a map has a
- * bit in `seen` for each of 64 hashes of its keys: these two change at each step, so they are
- * variables of the parser, and handed around.
+ * bit in `seen` for each of 64 hashes of its keys. All of it changes at each step or each container,
+ * and what is written to memory can be read only some cycles later: so these are variables of the
+ * parser, and handed around. They stand on the end of the tape as long as `first` is `tape`, else
+ * on the builder's stack.
  */
 struct run {
-    struct sl_cell *own; /* of the container, on the builder's stack */
     struct sl_cell *first;
     struct sl_cell *limit; /* from here on there is no MACHINE_ROOM */
-    bool direct;           /* they stand on the end of the tape, else on the builder's stack */
+    struct sl_cell *tape;  /* behind its last cell */
+    struct level *level;   /* of the container; the first one is around the root */
 };
 
 /* What is known of a text before its cells are written: a parser of its own for each. */
@@ -56,11 +65,15 @@ struct text_kind {
 
 /* One text, and what is not needed at each step. */
 struct machine {
-    struct sl_builder builder;
-    struct run run;
-    bool repeated;                       /* a map may have a key twice: its cell has flags of 1 */
-    uint64_t seen[SL_PAYLOAD_DEPTH_MAX]; /* of the containers around */
-    struct json_scan scan;               /* last: its places need not be cleared */
+    struct sl_builder builder; /* its depth and counts are set where it is called */
+    struct run run;            /* likewise */
+    struct sl_cell *cells;     /* of the tape */
+    struct sl_cell *stack_limit;
+    struct sl_cell *tape_limit;
+    struct level *deepest;
+    bool repeated; /* a map may have a key twice: its cell has flags of 1 */
+    struct level levels[SL_PAYLOAD_DEPTH_MAX + 1];
+    struct json_scan scan; /* last: its places need not be cleared */
 };
 
 /* ------------------------------------------------------------------------------------------ */
@@ -88,73 +101,115 @@ static FAST_INLINE struct sl_cell *cells_copy(struct sl_cell *to, const struct s
     return end;
 }
 
-/* Move the run to the stack, with room for more. Its new top; NULL after an error. */
-static __attribute__((noinline)) struct sl_cell *run_grow(struct machine *machine,
-                                                          const struct sl_cell *top)
+/* Where the builder's memory is: it may have grown. */
+static FAST_INLINE void memory_get(struct machine *machine, struct run *run)
+{
+    struct sl_builder *builder = &machine->builder;
+    const struct sl_buf *buf = builder->buf;
+    machine->cells = buf->cells;
+    machine->stack_limit = limit_get(builder->stack, builder->stack_cap);
+    machine->tape_limit = limit_get(buf->cells, buf->cells_cap);
+    run->tape = buf->cells + buf->cells_count;
+}
+
+/* Tell the builder where we are. */
+static void builder_sync(struct machine *machine)
+{
+    struct sl_builder *builder = &machine->builder;
+    builder->depth = (uint32_t)(machine->run.level - machine->levels);
+    builder->buf->cells_count = (uint32_t)(machine->run.tape - machine->cells);
+    for (uint32_t i = 0; i < builder->depth; i++) {
+        builder->open[i] = (uint32_t)(machine->levels[i + 1].first - builder->stack);
+    }
+}
+
+/* Take over what the builder did: it has no level more than before. */
+static void machine_sync(struct machine *machine)
 {
     struct sl_builder *builder = &machine->builder;
     struct run *run = &machine->run;
-    size_t count = (size_t)(top - run->first);
-    uint32_t begin = builder->depth > 0 ? builder->open[builder->depth - 1] : 0;
-    builder->stack_count = begin + (run->direct ? 0 : (uint32_t)count);
+    machine->levels[0].first = builder->stack;
+    for (uint32_t i = 0; i < builder->depth; i++) {
+        machine->levels[i + 1].first = builder->stack + builder->open[i];
+    }
+    run->level = machine->levels + builder->depth;
+    run->first = run->level->first;
+    memory_get(machine, run);
+    run->limit = machine->stack_limit;
+}
+
+/* Move the run to the stack, with room for more. Its new top; NULL after an error. */
+static __attribute__((noinline)) struct sl_cell *run_grow_slow(struct machine *machine,
+                                                               const struct sl_cell *top)
+{
+    struct sl_builder *builder = &machine->builder;
+    const struct sl_cell *first = machine->run.first;
+    size_t count = (size_t)(top - first);
+    bool direct = first == machine->run.tape;
+    builder_sync(machine);
+    uint32_t begin = (uint32_t)(machine->run.level->first - builder->stack);
+    builder->stack_count = begin + (direct ? 0 : (uint32_t)count);
     while (begin + count + MACHINE_CHUNK + MACHINE_ROOM > builder->stack_cap) {
         if (!sl_builder_stack_grow(builder, (uint32_t)count + MACHINE_CHUNK + MACHINE_ROOM)) {
             return NULL;
         }
     }
-    if (run->direct) memcpy(builder->stack + begin, run->first, count * sizeof(*run->first));
-    run->own = begin > 0 ? builder->stack + begin - 1 : NULL;
-    run->first = builder->stack + begin;
-    run->limit = limit_get(builder->stack, builder->stack_cap);
-    run->direct = false;
-    return run->first + count;
+    if (direct) memcpy(builder->stack + begin, first, count * sizeof(*first));
+    machine_sync(machine);
+    return machine->run.first + count;
+}
+
+static FAST_INLINE struct sl_cell *run_grow(struct machine *machine, struct run *run,
+                                            const struct sl_cell *top)
+{
+    machine->run = *run;
+    struct sl_cell *grown = run_grow_slow(machine, top);
+    *run = machine->run;
+    return grown;
 }
 
 /* Make room for the next step. The top; NULL after an error. */
-static FAST_INLINE struct sl_cell *run_check(struct machine *machine, struct sl_cell *top)
+static FAST_INLINE struct sl_cell *run_check(struct machine *machine, struct run *run,
+                                             struct sl_cell *top)
 {
-    if (FAST_LIKELY(top < machine->run.limit)) return top;
-    return run_grow(machine, top);
+    if (FAST_LIKELY(top < run->limit)) return top;
+    return run_grow(machine, run, top);
 }
 
 /* Put the run aside on the stack: its container is not the innermost any more. */
-static FAST_INLINE struct sl_cell *run_put_aside(struct machine *machine, struct sl_cell *top)
+static FAST_INLINE struct sl_cell *run_put_aside(struct machine *machine, struct run *run,
+                                                 struct sl_cell *top)
 {
-    struct sl_builder *builder = &machine->builder;
-    struct sl_cell *to = builder->stack + builder->open[builder->depth - 1];
-    struct sl_cell *limit = limit_get(builder->stack, builder->stack_cap);
-    size_t count = (size_t)(top - machine->run.first);
-    if (FAST_RARE((ptrdiff_t)count >= limit - to)) return run_grow(machine, top);
-    return cells_copy(to, machine->run.first, count);
+    struct sl_cell *to = run->level->first;
+    size_t count = (size_t)(top - run->first);
+    if (FAST_RARE((ptrdiff_t)count >= machine->stack_limit - to)) {
+        return run_grow(machine, run, top);
+    }
+    return cells_copy(to, run->first, count);
 }
 
 /* ------------------------------------------------------------------------------------------ */
 /* Containers                                                                                   */
 
 /* Begin a container at `top`, which its children then are. NULL after an error. */
-static FAST_INLINE struct sl_cell *container_begin(struct machine *machine, struct sl_cell *top,
-                                                   uint64_t seen, uint8_t kind)
+static FAST_INLINE struct sl_cell *container_begin(struct machine *machine, struct run *run,
+                                                   struct sl_cell *top, uint64_t seen, uint8_t kind)
 {
-    struct sl_builder *builder = &machine->builder;
-    struct sl_buf *buf = builder->buf;
-    uint32_t depth = builder->depth;
-    if (FAST_RARE(depth == SL_PAYLOAD_DEPTH_MAX)) {
-        sl_builder_fail(builder, -E2BIG);
+    if (FAST_RARE(run->level == machine->levels + SL_PAYLOAD_DEPTH_MAX)) {
+        sl_builder_fail(&machine->builder, -E2BIG);
         return NULL;
     }
-    if (machine->run.direct) {
-        top = run_put_aside(machine, top);
+    if (run->first == run->tape) {
+        top = run_put_aside(machine, run, top);
         if (FAST_RARE(top == NULL)) return NULL;
     }
-    struct sl_cell *own = top++;
-    cell_put(own, FAST_HEAD(kind, 0, 0, 0), 0);
-    machine->seen[depth] = seen;
-    builder->open[depth++] = (uint32_t)(top - builder->stack);
-    builder->depth = depth;
-    if (depth > builder->depth_max) builder->depth_max = depth;
-    top = buf->cells + buf->cells_count;
-    machine->run = (struct run){own, top, limit_get(buf->cells, buf->cells_cap), true};
-    return top;
+    cell_put(top, FAST_HEAD(kind, 0, 0, 0), 0);
+    struct level *level = ++run->level;
+    *level = (struct level){top + 1, seen};
+    if (level > machine->deepest) machine->deepest = level;
+    run->first = run->tape;
+    run->limit = machine->tape_limit;
+    return run->tape;
 }
 
 /* The builder's way to end a container. */
@@ -162,7 +217,7 @@ static __attribute__((noinline)) bool container_end_slow(struct machine *machine
                                                          const struct sl_cell *top, uint8_t kind)
 {
     struct sl_builder *builder = &machine->builder;
-    top = run_grow(machine, top);
+    top = run_grow_slow(machine, top);
     if (top == NULL) return false;
     builder->stack_count = (uint32_t)(top - builder->stack);
     if (kind == SL_VALUE_MAP) {
@@ -170,41 +225,48 @@ static __attribute__((noinline)) bool container_end_slow(struct machine *machine
     } else {
         sl_build_list_end(builder);
     }
-    return builder->error == 0;
+    if (builder->error != 0) return false;
+    machine_sync(machine);
+    return true;
+}
+
+/* End a container by the builder: *ret_own is its cell. */
+static FAST_INLINE bool container_end_rare(struct machine *machine, struct run *run,
+                                           const struct sl_cell *top, uint8_t kind,
+                                           struct sl_cell **ret_own)
+{
+    size_t depth = (size_t)(run->level - machine->levels);
+    machine->run = *run;
+    if (!container_end_slow(machine, top, kind)) return false;
+    *run = machine->run;
+    *ret_own = machine->builder.stack + machine->builder.open[depth - 1] - 1;
+    return true;
 }
 
 /*
  * End the innermost container; what was read of the one around it goes on at the returned top,
  * which is NULL after an error.
  */
-static FAST_INLINE struct sl_cell *container_end(struct machine *machine, struct sl_cell *top,
-                                                 uint64_t *ret_seen, uint8_t kind)
+static FAST_INLINE struct sl_cell *container_end(struct machine *machine, struct run *run,
+                                                 struct sl_cell *top, uint64_t *ret_seen,
+                                                 uint8_t kind)
 {
-    struct sl_builder *builder = &machine->builder;
-    struct sl_buf *buf = builder->buf;
-    struct run *run = &machine->run;
-    uint32_t depth = builder->depth - 1;
-    uint32_t count = (uint32_t)(top - run->first), place = buf->cells_count;
-    struct sl_cell *own = run->own;
-    bool fits = run->direct || count + MACHINE_CHUNK <= buf->cells_cap - place;
+    struct sl_cell *own = run->level->first - 1;
+    size_t count = (size_t)(top - run->first), place = (size_t)(run->tape - machine->cells);
+    bool direct = run->first == run->tape;
+    bool fits = direct || count + MACHINE_CHUNK <= machine->builder.buf->cells_cap - place;
+    *ret_seen = run->level->seen;
     if (kind == SL_VALUE_MAP) {
         fits &= count <= 2 * SL_PAYLOAD_MAP_INDEX_MIN;
         if (FAST_RARE(machine->repeated)) fits &= own->flags == 0;
     }
-    if (FAST_LIKELY(fits)) {
-        if (!run->direct) (void)cells_copy(buf->cells + place, run->first, count);
-        cell_put(own, FAST_HEAD(kind, 0, 0, kind == SL_VALUE_MAP ? count / 2 : count),
-                 count > 0 ? place : 0);
-        buf->cells_count = place + count;
-        builder->depth = depth;
-    } else {
-        if (!container_end_slow(machine, top, kind)) return NULL;
-        own = builder->stack + builder->open[depth] - 1;
-    }
-    *ret_seen = machine->seen[depth];
-    uint32_t begin = depth > 0 ? builder->open[depth - 1] : 1; /* behind the root is the end */
-    *run = (struct run){builder->stack + begin - 1, builder->stack + begin,
-                        limit_get(builder->stack, builder->stack_cap), false};
+    if (FAST_RARE(!fits)) return container_end_rare(machine, run, top, kind, &own) ? own + 1 : NULL;
+    run->tape = direct ? top : cells_copy(run->tape, run->first, count);
+    cell_put(own, FAST_HEAD(kind, 0, 0, kind == SL_VALUE_MAP ? count / 2 : count),
+             count > 0 ? place : 0);
+    run->level--;
+    run->first = run->level->first;
+    run->limit = machine->stack_limit;
     return own + 1;
 }
 
@@ -253,16 +315,18 @@ static FAST_INLINE bool string_put(struct sl_builder *builder, const struct text
 
 /*
  * The bit of `seen` is set: where a key has the same hash, the builder has to look at the map.
- * returns what `seen` is from here on: nothing, where the builder will look anyway
+ *
+ * own, key  the map's own cell and its first key
+ * returns   what `seen` is from here on: nothing, where the builder will look anyway
  */
-static __attribute__((noinline)) uint64_t key_repeated(struct machine *machine,
+static __attribute__((noinline)) uint64_t key_repeated(struct machine *machine, struct sl_cell *own,
+                                                       const struct sl_cell *key,
                                                        const struct sl_cell *top, uint64_t seen)
 {
-    const struct sl_cell *key = machine->run.first;
     if (top - key >= SL_PAYLOAD_MAP_INDEX_MIN * 2) return 0;
     for (; key < top; key += 2) {
         if (key->hash != top->hash) continue;
-        machine->run.own->flags = 1;
+        own->flags = 1;
         machine->repeated = true;
     }
     return seen;
@@ -277,8 +341,9 @@ static FAST_COLD bool key_unescape(struct sl_builder *builder, const uint8_t *be
 }
 
 /* A key to the run's top, which stays. */
-static FAST_INLINE bool key_put(struct machine *machine, struct sl_cell *top, uint64_t *seen,
-                                const struct text_kind kind, const uint8_t *begin, size_t size)
+static FAST_INLINE bool key_put(struct machine *machine, const struct run *run, struct sl_cell *top,
+                                uint64_t *seen, const struct text_kind kind, const uint8_t *begin,
+                                size_t size)
 {
     const uint8_t *end = machine->scan.text + machine->scan.size;
     uint64_t hash;
@@ -292,7 +357,9 @@ static FAST_INLINE bool key_put(struct machine *machine, struct sl_cell *top, ui
         }
     }
     uint64_t bit = UINT64_C(1) << (hash >> 16 & 63);
-    if (FAST_RARE(*seen & bit)) *seen = key_repeated(machine, top, *seen);
+    if (FAST_RARE(*seen & bit)) {
+        *seen = key_repeated(machine, run->level->first - 1, run->first, top, *seen);
+    }
     *seen |= bit;
     return true;
 }
@@ -317,25 +384,36 @@ static FAST_COLD bool number_slow(const uint8_t *at, const uint8_t *end, struct 
     return next != NULL && (next == end || fast_ends[*next]);
 }
 
-/* The cells of literals: each is loaded at once, since two halves put together may wait. */
-static const struct sl_cell literal_null = {.kind = SL_VALUE_NULL};
-static const struct sl_cell literal_true = {.kind = SL_VALUE_BOOL, .word = 1};
-static const struct sl_cell literal_false = {.kind = SL_VALUE_BOOL};
+/* A literal, with its cell: that is loaded at once, since two halves put together may wait. */
+struct literal {
+    uint64_t word;
+    uint64_t mask;
+    uint64_t size;
+    uint64_t spare;
+    struct sl_cell cell;
+};
+
+/* By two bits of the first byte; what else has these bits is not the word. */
+static const struct literal literals[4] = {
+    {UINT64_C(0x65736c6166), UINT64_C(0xffffffffff), 5, 0, {.kind = SL_VALUE_BOOL}},
+    {FAST_WORD('n', 'u', 'l', 'l'), UINT32_MAX, 4, 0, {.kind = SL_VALUE_NULL}},
+    {FAST_WORD('t', 'r', 'u', 'e'), UINT32_MAX, 4, 0, {.kind = SL_VALUE_BOOL, .word = 1}},
+    {.word = 1}, /* nothing is: the mask is zero */
+};
 
 static FAST_INLINE bool literal_read(const uint8_t *at, const uint8_t *end, struct sl_cell *cell)
 {
-    const struct sl_cell *from = *at == 't' ? &literal_true : &literal_null;
-    uint32_t word = *at == 't' ? FAST_WORD('t', 'r', 'u', 'e') : FAST_WORD('n', 'u', 'l', 'l');
-    ptrdiff_t size = 4;
-    if (*at == 'f') {
-        from = &literal_false;
-        word = FAST_WORD('a', 'l', 's', 'e');
-        size = 5;
+    const struct literal *literal = &literals[*at >> 3 & 3];
+    uint64_t word = 0;
+    if (FAST_LIKELY(end - at > 8)) {
+        word = load64(at);
+    } else {
+        if (end - at < (ptrdiff_t)literal->size) return false;
+        memcpy(&word, at, (size_t)(end - at) < 8 ? (size_t)(end - at) : 8);
     }
-    if (FAST_RARE(end - at < size)) return false;
-    if (FAST_RARE(load32(at + size - 4) != word)) return false;
-    memcpy(cell, from, sizeof(*cell));
-    return at + size == end || fast_ends[at[size]];
+    if (FAST_RARE((word & literal->mask) != literal->word)) return false;
+    memcpy(cell, &literal->cell, sizeof(*cell));
+    return at + literal->size == end || fast_ends[at[literal->size]];
 }
 
 /* What is no string and no container; `next` is the next token, if there is one. */
@@ -352,11 +430,18 @@ static FAST_INLINE bool scalar_read(const uint8_t *at, const uint8_t *next, cons
     return literal_read(at, end, cell);
 }
 
-/* The first places; false: the text is bad. */
-static __attribute__((noinline)) bool scan_first(struct json_scan *scan, struct sl_slice text)
+/* Windows, until there are SCAN_AHEAD places or the text is at its end. */
+static __attribute__((noinline)) void scan_on(struct json_scan *scan)
+{
+    while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
+}
+
+/* The first places; false: the text is bad. Most texts are one window, which is scanned in place. */
+static FAST_INLINE bool scan_first(struct json_scan *scan, struct sl_slice text)
 {
     json_scan_init(scan, text);
-    while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
+    if (FAST_LIKELY(text.size > 0)) scan_window(scan);
+    if (FAST_RARE(scan->count < SCAN_AHEAD) && FAST_RARE(scan->off < scan->size)) scan_on(scan);
     return json_scan_close(scan);
 }
 
@@ -365,7 +450,7 @@ static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *sca
                                                            const uint32_t *place)
 {
     if (!json_scan_keep(scan, place)) return NULL;
-    while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
+    scan_on(scan);
     return json_scan_close(scan) ? scan->places : NULL;
 }
 
@@ -403,6 +488,17 @@ static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *sca
         top++;                                                                                     \
     } while (0)
 
+/* The root has ended: the builder is told; false if there is more text. */
+static FAST_INLINE bool root_end(struct machine *machine, const struct run *run,
+                                 const uint32_t *place)
+{
+    struct sl_builder *builder = &machine->builder;
+    builder->depth = 0;
+    builder->depth_max = (uint32_t)(machine->deepest - machine->levels);
+    builder->buf->cells_count = (uint32_t)(run->tape - machine->cells);
+    return json_scan_is_over(&machine->scan, place);
+}
+
 /*
  * From place to place; the root is a container and its first place was taken. A label for each
  * state, so that each jump has a history of its own.
@@ -412,14 +508,18 @@ static FAST_INLINE bool containers_read(struct machine *machine, const struct te
 {
     const uint8_t *const text = machine->scan.text, *const end = text + machine->scan.size;
     struct sl_cell *top = machine->builder.stack;
+    struct run run = {.first = top, .level = machine->levels};
     uint64_t seen = 0;
-    machine->run = (struct run){NULL, top, limit_get(top, machine->builder.stack_cap), false};
+    memory_get(machine, &run);
+    run.limit = machine->stack_limit;
+    machine->levels[0].first = top;
+    machine->deepest = machine->levels;
     machine->repeated = false;
     const uint8_t *at = text + place[-1];
     if (*at == '[') goto list_begin;
 
 map_begin:
-    top = container_begin(machine, top, seen, SL_VALUE_MAP);
+    top = container_begin(machine, &run, top, seen, SL_VALUE_MAP);
     if (FAST_RARE(top == NULL)) return false;
     seen = 0;
     MACHINE_AHEAD(true);
@@ -434,10 +534,10 @@ map_after:
     if (FAST_RARE(*at != '"')) return false;
 key : {
     const uint8_t *begin = at + 1;
-    top = run_check(machine, top);
+    top = run_check(machine, &run, top);
     if (FAST_RARE(top == NULL)) return false;
     MACHINE_NEXT();
-    if (!key_put(machine, top, &seen, kind, begin, (size_t)(at - begin))) return false;
+    if (!key_put(machine, &run, top, &seen, kind, begin, (size_t)(at - begin))) return false;
     top++;
     MACHINE_NEXT();
     if (FAST_RARE(*at != ':')) return false;
@@ -447,18 +547,18 @@ key : {
 }
 map_end:
     if (FAST_RARE(*at != '}')) return false;
-    top = container_end(machine, top, &seen, SL_VALUE_MAP);
+    top = container_end(machine, &run, top, &seen, SL_VALUE_MAP);
     if (FAST_RARE(top == NULL)) return false;
     goto container_after;
 
 list_begin:
-    top = container_begin(machine, top, seen, SL_VALUE_LIST);
+    top = container_begin(machine, &run, top, seen, SL_VALUE_LIST);
     if (FAST_RARE(top == NULL)) return false;
     MACHINE_AHEAD(true);
     MACHINE_NEXT();
     if (FAST_RARE(*at == ']')) goto list_end;
 list_item:
-    top = run_check(machine, top);
+    top = run_check(machine, &run, top);
     if (FAST_RARE(top == NULL)) return false;
     MACHINE_VALUE();
 list_after:
@@ -469,13 +569,13 @@ list_after:
     goto list_item;
 list_end:
     if (FAST_RARE(*at != ']')) return false;
-    top = container_end(machine, top, &seen, SL_VALUE_LIST);
+    top = container_end(machine, &run, top, &seen, SL_VALUE_LIST);
     if (FAST_RARE(top == NULL)) return false;
 
 container_after:
-    if (machine->builder.depth == 0) return json_scan_is_over(&machine->scan, place);
+    if (run.level == machine->levels) return root_end(machine, &run, place);
     MACHINE_AHEAD(true);
-    if (machine->run.own->kind == SL_VALUE_MAP) goto map_after;
+    if (run.first[-1].kind == SL_VALUE_MAP) goto map_after;
     goto list_after;
 }
 

@@ -58,7 +58,7 @@ static inline uint32_t *places_put(uint32_t *places, uint32_t base, uint64_t bit
     return places + count;
 }
 
-static void scan_window(struct json_scan *scan)
+static FAST_INLINE void scan_window(struct json_scan *scan)
 {
     window_scan(scan, masks_get, masks_get_tail, places_put);
 }

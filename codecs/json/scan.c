@@ -18,10 +18,15 @@ static const uint8_t classes[256] = {
     [':'] = CLASS_MARK,  [','] = CLASS_MARK,
 };
 
-void json_scan_utf8(struct json_scan *scan, uint32_t end)
+bool json_scan_is_utf8(const uint8_t *text, uint32_t begin, uint32_t end)
 {
     /* A character may go on behind the run only where there is no text any more. */
-    if (!sl_utf8_is_valid(scan->text + scan->high_off, end - scan->high_off)) scan->bad = true;
+    return sl_utf8_is_valid(text + begin, end - begin);
+}
+
+static void run_end(struct json_scan *scan, uint32_t end)
+{
+    if (!json_scan_is_utf8(scan->text, scan->high_off, end)) scan->bad = true;
     scan->high = false;
 }
 
@@ -64,12 +69,12 @@ void json_scan_plain(struct json_scan *scan)
             scan->high = true;
             scan->high_off = at;
         } else if (byte < 0x80 && scan->high) {
-            json_scan_utf8(scan, at);
+            run_end(scan, at);
         }
         bool place = scan->in_string != 0 ? string_byte(scan, byte) : other_byte(scan, byte);
         if (place) scan->places[count++] = at;
     }
     scan->off = end;
     scan->count = count;
-    if (scan->high && end == scan->size) json_scan_utf8(scan, end);
+    if (scan->high && end == scan->size) run_end(scan, end);
 }

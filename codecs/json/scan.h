@@ -105,5 +105,5 @@ static inline bool json_scan_is_over(const struct json_scan *scan, const uint32_
  */
 void json_scan_plain(struct json_scan *scan);
 
-/* A run of blocks [high_off, end) is over: check that it is UTF-8. Sets `bad` and clears `high`. */
-void json_scan_utf8(struct json_scan *scan, uint32_t end);
+/* A run of blocks [begin, end) with bytes beyond ASCII is over: true if it is UTF-8. */
+bool json_scan_is_utf8(const uint8_t *text, uint32_t begin, uint32_t end);

@@ -28,48 +28,60 @@ typedef void masks_get_tail_fn(const uint8_t *data, uint32_t size, struct masks 
 /* Append the places of the set bits to `places`; up to 64 may be written. returns the new end. */
 typedef uint32_t *places_put_fn(uint32_t *places, uint32_t base, uint64_t bits);
 
+/* What a block leaves for the next, and for the end of the window: in registers for that long. */
+struct carry {
+    uint64_t in_string; /* these three as in struct json_scan */
+    uint64_t escaped;
+    uint64_t scalar;
+    uint64_t slashes; /* of all blocks */
+    uint64_t faults;
+    uint32_t high_off;
+    bool high;
+};
+
 /* Bits behind an odd number of backslashes. The carry is the first bit of the next block. */
-static inline uint64_t escaped_get(struct json_scan *scan, uint64_t slash)
+static inline uint64_t escaped_get(struct carry *carry, uint64_t slash)
 {
     const uint64_t even = UINT64_C(0x5555555555555555);
-    uint64_t first = scan->escaped;
+    uint64_t first = carry->escaped;
     if (__builtin_expect(slash == 0, 1)) {
-        scan->escaped = 0;
+        carry->escaped = 0;
         return first;
     }
-    scan->escapes = true;
+    carry->slashes |= slash;
     slash &= ~first;
     uint64_t behind = slash << 1 | first;
     uint64_t odd_starts = slash & ~even & ~behind;
     unsigned long long runs;
-    scan->escaped = __builtin_uaddll_overflow(odd_starts, slash, &runs);
+    carry->escaped = __builtin_uaddll_overflow(odd_starts, slash, &runs);
     return (even ^ (uint64_t)runs << 1) & behind;
 }
 
 /* All bits from each set one up to the next: inside strings, opening quote included. */
-static inline uint64_t inside_get(struct json_scan *scan, uint64_t quote)
+static inline uint64_t inside_get(struct carry *carry, uint64_t quote)
 {
     __m128i ones = _mm_set1_epi8(-1);
     __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)quote), ones, 0);
-    uint64_t inside = (uint64_t)_mm_cvtsi128_si64(product) ^ scan->in_string;
-    scan->in_string = (uint64_t)((int64_t)inside >> 63);
+    uint64_t inside = (uint64_t)_mm_cvtsi128_si64(product) ^ carry->in_string;
+    carry->in_string = (uint64_t)((int64_t)inside >> 63);
     return inside;
 }
 
 static inline __attribute__((always_inline)) uint64_t
-block_scan(struct json_scan *scan, const struct masks *masks, uint32_t off)
+block_scan(const uint8_t *text, struct carry *carry, const struct masks *masks, uint32_t off)
 {
-    uint64_t quote = masks->quote & ~escaped_get(scan, masks->slash);
-    uint64_t inside = inside_get(scan, quote);
+    uint64_t quote = masks->quote & ~escaped_get(carry, masks->slash);
+    uint64_t inside = inside_get(carry, quote);
     uint64_t scalar = ~(masks->mark | masks->space | inside | quote);
-    uint64_t starts = scalar & ~(scalar << 1 | scan->scalar);
-    scan->scalar = scalar >> 63;
-    if (__builtin_expect((masks->control & inside) != 0, 0)) scan->bad = true;
+    uint64_t starts = scalar & ~(scalar << 1 | carry->scalar);
+    carry->scalar = scalar >> 63;
+    carry->faults |= masks->control & inside;
     if (__builtin_expect(masks->high != 0, 0)) {
-        if (!scan->high) scan->high_off = off;
-        scan->high = true;
-    } else if (__builtin_expect(scan->high, 0)) {
-        json_scan_utf8(scan, off);
+        if (!carry->high) carry->high_off = off;
+        carry->high = true;
+    } else if (__builtin_expect(carry->high, 0)) {
+        carry->faults |= !json_scan_is_utf8(text, carry->high_off, off);
+        carry->high = false;
     }
     return (masks->mark & ~inside) | quote | starts;
 }
@@ -80,26 +92,40 @@ static inline __attribute__((always_inline)) void window_scan(struct json_scan *
                                                               masks_get_tail_fn *masks_get_tail,
                                                               places_put_fn *places_put)
 {
+    struct carry carry = {.in_string = scan->in_string,
+                          .escaped = scan->escaped,
+                          .scalar = scan->scalar,
+                          .high_off = scan->high_off,
+                          .high = scan->high};
     uint32_t left = scan->size - scan->off;
     uint32_t whole = left < SCAN_WINDOW ? left & ~(uint32_t)(SCAN_BLOCK - 1) : SCAN_WINDOW;
     uint32_t off = scan->off, end = off + whole;
     uint32_t *places = scan->places + scan->count;
+    struct masks masks;
     for (; off < end; off += SCAN_BLOCK) {
-        struct masks masks;
         masks_get(scan->text + off, &masks);
-        places = places_put(places, off, block_scan(scan, &masks, off));
+        places = places_put(places, off, block_scan(scan->text, &carry, &masks, off));
     }
     uint32_t rest = whole == SCAN_WINDOW ? 0 : left - whole;
     if (rest > 0) {
-        struct masks masks;
         masks_get_tail(scan->text + off, rest, &masks);
-        uint64_t bits = block_scan(scan, &masks, off);
+        uint64_t bits = block_scan(scan->text, &carry, &masks, off);
         places = places_put(places, off, bits & (UINT64_MAX >> (SCAN_BLOCK - rest)));
         off += rest;
     }
+    if (__builtin_expect(carry.high, 0) && off == scan->size) {
+        carry.faults |= !json_scan_is_utf8(scan->text, carry.high_off, off);
+        carry.high = false;
+    }
+    scan->in_string = carry.in_string;
+    scan->escaped = carry.escaped;
+    scan->scalar = carry.scalar;
+    scan->high_off = carry.high_off;
+    scan->high = carry.high;
+    scan->escapes |= carry.slashes != 0;
+    scan->bad |= carry.faults != 0;
     scan->off = off;
     scan->count = (uint32_t)(places - scan->places);
-    if (__builtin_expect(scan->high, 0) && off == scan->size) json_scan_utf8(scan, off);
 }
 
 #endif

@@ -67,6 +67,7 @@ static FAST_INLINE uint32_t load32(const uint8_t *at)
     return word;
 }
 
+#if !defined(__BMI2__)
 /* The first 1..8 bytes of a word. */
 static const uint64_t fast_masks[9] = {
     0,
@@ -79,11 +80,16 @@ static const uint64_t fast_masks[9] = {
     UINT64_C(0xffffffffffffff),
     UINT64_MAX,
 };
+#endif
 
 /* 1..8 bytes as a word with zeros behind; nothing at `end` or behind it is read. */
 static FAST_INLINE uint64_t word_read_plain(const uint8_t *at, size_t size, const uint8_t *end)
 {
+#if defined(__BMI2__)
+    if (FAST_LIKELY(end - at >= 8)) return __builtin_ia32_bzhi_di(load64(at), 8 * size);
+#else
     if (FAST_LIKELY(end - at >= 8)) return load64(at) & fast_masks[size];
+#endif
     return size == 8 ? load64(at) : sl_hash_tail(at, size);
 }
 

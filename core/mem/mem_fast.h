@@ -40,29 +40,29 @@ struct sl_mem_lists {
     uint64_t used; /* bytes handed out, rounded to classes */
 };
 
-/* Class c holds blocks of 2^s bytes (even c) or 1.5 * 2^s bytes (odd c). */
+/*
+ * Class c holds blocks of 2^s bytes (even c) or 1.5 * 2^s bytes (odd c): the two highest bits of
+ * size - 1 say which.
+ */
 static inline unsigned sl_mem_class_of(size_t size)
 {
     if (size <= ((size_t)1 << SL_MEM_CLASS_MIN_SHIFT)) return 0;
     unsigned shift = 63U - (unsigned)__builtin_clzll((unsigned long long)(size - 1));
-    size_t half = (size_t)1 << shift; /* half < size <= 2 * half */
-    unsigned base = (shift - SL_MEM_CLASS_MIN_SHIFT) * 2;
-    return size <= half + half / 2 ? base + 1 : base + 2;
+    unsigned top = (unsigned)((size - 1) >> (shift - 1)); /* 2: at most 1.5 * 2^shift; 3: more */
+    return (shift - SL_MEM_CLASS_MIN_SHIFT) * 2 + top - 1;
 }
 
 /* Bytes of a block of class `c`. */
 static inline size_t sl_mem_class_size(unsigned c)
 {
-    size_t size = (size_t)1 << (SL_MEM_CLASS_MIN_SHIFT + c / 2);
-    return (c & 1) ? size + size / 2 : size;
+    return (size_t)(2 + (c & 1)) << (SL_MEM_CLASS_MIN_SHIFT - 1 + c / 2);
 }
 
-/* sl_mem_take for a size that is known when this is compiled. */
-static inline void *sl_mem_take_fast(struct sl_mem *mem, size_t size)
+/* A block of class `c`. */
+static inline void *sl_mem_take_class(struct sl_mem *mem, unsigned c)
 {
 #ifndef SL_MEM_POISON
     sl_assert(mem != NULL);
-    unsigned c = sl_mem_class_of(size);
     struct sl_mem_lists *lists = (struct sl_mem_lists *)mem;
     struct sl_mem_block *block = lists->classes[c];
     if (__builtin_expect(block != NULL, 1)) {
@@ -71,7 +71,13 @@ static inline void *sl_mem_take_fast(struct sl_mem *mem, size_t size)
         return block;
     }
 #endif
-    return sl_mem_take(mem, size);
+    return sl_mem_take(mem, sl_mem_class_size(c));
+}
+
+/* sl_mem_take for a size that has a class; best if it is known when this is compiled. */
+static inline void *sl_mem_take_fast(struct sl_mem *mem, size_t size)
+{
+    return sl_mem_take_class(mem, sl_mem_class_of(size));
 }
 
 /* sl_mem_give for a size that is known when this is compiled; `block` is not NULL. */
