@@ -37,7 +37,7 @@ struct sl_seat {
     uint64_t calls;
     uint64_t errors;                              /* own failures */
     uint64_t errors_by_code[SL_NODE_ERROR_CODES]; /* by the kind's error_codes; last: others */
-    /* Time on the core, of the calls that were timed: SL_LOOP_TIMED_MIN a turn, and 1 of SL_LOOP_TIMED_EVERY. */
+    /* Time on the core, of calls that were timed: SL_LOOP_TIMED_MIN a turn, 1 of SL_LOOP_TIMED_EVERY. */
     struct sl_histogram time;
 };
 
