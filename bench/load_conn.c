@@ -176,6 +176,12 @@ void sl_load_conn_flush(struct sl_load *load, uint32_t id)
     sl_wire_send(load->wire, id, data, size);
 }
 
+/* Without a warm-up as many are asked for as are counted: the server sees not one more. */
+static bool has_asked_all(const struct sl_load *load)
+{
+    return load->config.warmup_ns == 0 && load->asked_count >= load->config.count;
+}
+
 void sl_load_conn_refill(struct sl_load *load, uint32_t id)
 {
     uint64_t now = sl_wire_now_ns(load->wire);
@@ -183,6 +189,8 @@ void sl_load_conn_refill(struct sl_load *load, uint32_t id)
     sl_assert(conn->flights_count == 0);
     /* Putting may open, and opening may fail at once and take the batch back. */
     for (uint32_t i = 0; i < load->config.pipeline && conn->flights_count == i; i++) {
+        if (has_asked_all(load)) break;
+        load->asked_count++;
         sl_load_conn_put(load, id, now);
     }
     sl_load_conn_flush(load, id);

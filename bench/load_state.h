@@ -62,6 +62,7 @@ struct sl_load {
     uint64_t start_ns;
     uint64_t last_ns;       /* last recorded reply */
     uint64_t ended_count;   /* requests of the window, with a reply or without */
+    uint64_t asked_count;   /* requests given to a connection; closed loop */
     uint64_t planned_count; /* this worker's share of the plan; open loop */
     uint64_t due_count;     /* planned times noticed */
     uint64_t put_count;     /* given to a connection */
