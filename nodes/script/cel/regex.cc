@@ -9,14 +9,21 @@
 
 #include <re2/re2.h>
 
+#include "nodes/script/cel/automaton.h"
+
 struct sl_cel_regex {
     RE2 re;
     uint32_t size;
+    bool small; /* `automaton` says the same as `re` */
+    struct sl_cel_automaton automaton;
     sl_cel_regex(const re2::StringPiece &pattern, const RE2::Options &options)
-        : re(pattern, options), size(1)
+        : re(pattern, options), size(1), small(false)
     {
         int found = re.ok() ? re.ProgramSize() : 0;
         if (found > 0) size = static_cast<uint32_t>(found);
+        if (!re.ok()) return;
+        const uint8_t *bytes = reinterpret_cast<const uint8_t *>(pattern.data());
+        small = sl_cel_automaton_make(bytes, pattern.size(), &automaton);
     }
 };
 
@@ -63,6 +70,17 @@ struct sl_cel_regex *sl_cel_regex_free(struct sl_cel_regex *regex)
 }
 
 bool sl_cel_regex_match(const struct sl_cel_regex *regex, const uint8_t *text, size_t size)
+{
+    if (regex->small) return sl_cel_automaton_match(&regex->automaton, text, size);
+    return sl_cel_regex_match_large(regex, text, size);
+}
+
+bool sl_cel_regex_is_small(const struct sl_cel_regex *regex)
+{
+    return regex->small;
+}
+
+bool sl_cel_regex_match_large(const struct sl_cel_regex *regex, const uint8_t *text, size_t size)
 {
     re2::StringPiece piece(reinterpret_cast<const char *>(text), size);
     return regex->re.Match(piece, 0, size, RE2::UNANCHORED, nullptr, 0);

@@ -34,6 +34,10 @@ struct sl_cel_regex *sl_cel_regex_free(struct sl_cel_regex *regex);
 /* True if it matches somewhere in the text. */
 bool sl_cel_regex_match(const struct sl_cel_regex *regex, const uint8_t *text, size_t size);
 
+/* The same by RE2 alone, and whether an automaton (automaton.h) takes its place: for tests. */
+bool sl_cel_regex_match_large(const struct sl_cel_regex *regex, const uint8_t *text, size_t size);
+bool sl_cel_regex_is_small(const struct sl_cel_regex *regex);
+
 /* The first match at or behind `from`, with up to `count` groups (0: the whole). */
 bool sl_cel_regex_find(const struct sl_cel_regex *regex, const uint8_t *text, size_t size,
                        size_t from, struct sl_cel_regex_group *groups, uint32_t count);
