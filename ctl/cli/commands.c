@@ -196,11 +196,11 @@ static const struct cli_option drain_options[] = {
 
 static const struct cli_option eval_options[] = {
     {"cel", 0, "EXPRESSION", 0, NULL, "evaluate CEL"},
-    {"js", 0, "CODE", 0, NULL, "run JavaScript: a module, or an expression over self"},
+    {"js", 0, "CODE", 0, NULL, "run JavaScript: a module, an expression over self, or statements"},
     {"ts", 0, "CODE", 0, NULL, "run TypeScript"},
-    {"lua", 0, "CODE", 0, NULL, "run Lua: \"return function(self) … end\", or an expression"},
+    {"lua", 0, "CODE", 0, NULL, "run Lua: a module, an expression over self, or statements"},
     {"self", 's', "FILE", 0, NULL,
-     "the value of self: JSON, or YAML (*.yaml); - is standard input"},
+     "the value of self: a file of JSON, or YAML (*.yaml), or JSON itself; - is standard input"},
     {"bind", 'b', "NAME=JSON", CLI_LIST, NULL, "self, a variable (CEL), or a member of env"},
     {"json", 0, "FILE", 0, NULL, "parse JSON and print it"},
     {"yaml", 0, "FILE", 0, NULL, "parse YAML and print it as JSON"},
@@ -336,6 +336,7 @@ const struct cli_command cli_commands[] = {
      "Without an expression each line of standard input is one. A result is printed as JSON; an\n"
      "error names its place, shows it with a caret, and exits with 1.\n",
      "  sluice eval 'self.age >= 18' --self person.json\n"
+     "  sluice eval 'self.age >= 18' --self '{\"age\": 20}'\n"
      "  sluice eval --cel 'a + b' --bind a=1 --bind b=2\n"
      "  sluice eval --js '({double: self * 2})' --self - <<< 21\n"
      "  sluice eval --json body.json --compact\n"

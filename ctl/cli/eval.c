@@ -3,7 +3,7 @@
  * eval: one expression or script on one value, without a runtime.
  *
  *   --cel EXPR        an expression; --bind names are variables
- *   --js, --ts, --lua a module, or an expression that becomes the body of a function of `self`;
+ *   --js, --ts, --lua a module, an expression over `self`, or statements that return a value;
  *                     --bind names are members of `env`
  *   --json, --yaml    parse a file and print it as JSON
  *   --cases FILE      run files of test cases for CEL
@@ -138,6 +138,32 @@ static bool bind_add(struct eval *eval, const char *text)
     return true;
 }
 
+/* What --self says: a file, or JSON as it is. A file of that name counts. Prints what is wrong. */
+static bool self_value(struct cli_args *args, const char *self, struct sl_value *ret_value)
+{
+    bool is_yaml = ends_with(self, ".yaml") || ends_with(self, ".yml");
+    struct sl_diag diag = {0};
+    uint32_t duplicates = 0;
+    const char *first = self + strspn(self, " \t\r\n");
+    if (strcmp(self, "-") == 0 || access(self, F_OK) == 0) {
+        return file_value(args, self, is_yaml, ret_value);
+    }
+    if (sl_json_parse_counted(sl_slice_from_str(self), NULL, NULL, 0, ret_value, &duplicates,
+                              &diag) == 0) {
+        duplicates_print("--self", duplicates);
+        return true;
+    }
+    if (*first == '{' || *first == '[' || *first == '"') {
+        cli_error("\"--self %s\": column %u of the JSON: %s", self, diag.pos.column, diag.text);
+    } else {
+        cli_error(
+            "\"--self %s\": there is no such file, and it is no JSON; a value can be given as "
+            "it is: --self '{\"age\": 20}'",
+            self);
+    }
+    return false;
+}
+
 static bool values_read(struct eval *eval)
 {
     const char *self = cli_get(eval->args, "self");
@@ -146,8 +172,7 @@ static bool values_read(struct eval *eval)
     eval->names[0] = strdup("self");
     eval->values[0] = sl_value_null();
     eval->count = 1;
-    bool is_yaml = self != NULL && (ends_with(self, ".yaml") || ends_with(self, ".yml"));
-    if (self != NULL && !file_value(eval->args, self, is_yaml, &eval->values[0])) return false;
+    if (self != NULL && !self_value(eval->args, self, &eval->values[0])) return false;
     for (size_t i = 0; i < count; i++) {
         if (!bind_add(eval, binds[i])) return false;
     }
@@ -173,6 +198,9 @@ static void error_print(struct eval *eval, const char *text, struct sl_value err
     struct sl_pos pos = {error_number(data, "line"), error_number(data, "column")};
     (void)sl_diag_set(&diag, "error", pos, "%.*s (%.*s)", SL_SLICE_FMT(message),
                       SL_SLICE_FMT(code));
+    if (sl_value_is(eval->values[0], SL_VALUE_NULL) && strstr(text, "self") != NULL) {
+        sl_diag_hint(&diag, "self is null: --self FILE, or --self '{\"a\": 1}', gives it a value");
+    }
     cli_print_diag_in(eval->args, text, &diag);
 }
 
@@ -229,25 +257,84 @@ static int cel_run(struct eval *eval, const char *text)
     return r;
 }
 
-/* What a language wants around an expression, all on its first line. */
+/* What a language wants around a text, all on its first line. */
 struct wrapping {
     const char *before;
     const char *after;
 };
 
-static struct wrapping wrapping_of(const char *language, const char *text)
+/* How a text may be meant: a module, an expression, or statements that return a value. */
+enum wrapping_kind { WRAP_MODULE, WRAP_EXPRESSION, WRAP_STATEMENTS, WRAPPINGS_COUNT };
+
+static const struct wrapping lua_wrappings[WRAPPINGS_COUNT] = {
+    {"", ""},
+    {"return function(self) return ", "\nend"},
+    {"return function(self) ", "\nend"},
+};
+
+/* A function is an expression, too, but what people mean is its result. */
+static const struct wrapping js_wrappings[WRAPPINGS_COUNT] = {
+    {"", ""},
+    {"export default (self) => ((it) => typeof it === 'function' ? it(self) : it)(", "\n)"},
+    {"export default (self) => {", "\n}"},
+};
+
+static bool is_module(const char *language, const char *text)
 {
-    if (strcmp(language, "lua") == 0) {
-        bool is_module = strstr(text, "return function") != NULL;
-        return is_module ? (struct wrapping){"", ""}
-                         : (struct wrapping){"return function(self) return ", "\nend"};
+    if (strcmp(language, "lua") == 0) return strstr(text, "return function") != NULL;
+    return strstr(text, "export ") != NULL || strstr(text, "module.exports") != NULL;
+}
+
+static bool is_word_byte(char c)
+{
+    return c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
+/* A word of the text that is nearly one of the languages', as a slip of the pen is; or NULL. */
+static const char *keyword_meant(const char *text)
+{
+    static const char *const words[] = {"return", "function", "local", "export", "default",
+                                        "const",  "while",    "then",  "else",   "end"};
+    enum { WORDS_COUNT = sizeof(words) / sizeof(words[0]), WORD_SIZE = 16, WORD_MIN = 4 };
+    for (const char *at = text; *at != '\0';) {
+        char word[WORD_SIZE];
+        size_t size = 0;
+        while (is_word_byte(at[size])) size++;
+        if (size >= WORD_MIN && size < WORD_SIZE) {
+            (void)snprintf(word, sizeof(word), "%.*s", (int)size, at);
+            const char *nearest = sl_diag_nearest(word, words, WORDS_COUNT);
+            if (nearest != NULL && strcmp(nearest, word) != 0) return nearest;
+        }
+        at += size > 0 ? size : 1;
     }
-    bool is_module = strstr(text, "export ") != NULL || strstr(text, "module.exports") != NULL;
-    if (is_module) return (struct wrapping){"", ""};
-    /* A function is an expression, too, but what people mean is its result. */
-    return (struct wrapping){"export default (self) => "
-                             "((it) => typeof it === 'function' ? it(self) : it)(",
-                             "\n)"};
+    return NULL;
+}
+
+/* What may be wrong with a text that no wrapping makes a script of. Its place lies inside of it. */
+static void syntax_print(struct eval *eval, const char *language, const char *text,
+                         struct sl_diag *diag)
+{
+    const char *meant = keyword_meant(text);
+    uint32_t lines = 1;
+    const char *last = text;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at != '\n') continue;
+        lines++;
+        last = at + 1;
+    }
+    if (diag->pos.line > lines) {
+        diag->pos = (struct sl_pos){lines, (uint32_t)strlen(last) + 1};
+        (void)snprintf(diag->text, sizeof(diag->text), "the code ends where more was expected");
+    }
+    if (diag->hint[0] == '\0' && meant != NULL) {
+        sl_diag_hint(diag, "did you mean \"%s\"?", meant);
+    } else if (diag->hint[0] == '\0') {
+        sl_diag_hint(
+            diag, "expected an expression over self, statements with \"return\", or a module: %s",
+            strcmp(language, "lua") == 0 ? "return function(self) … end"
+                                         : "export default (self) => …");
+    }
+    cli_print_diag_in(eval->args, text, diag);
 }
 
 /* The bound names as `env`; cell == NULL without any. */
@@ -286,37 +373,68 @@ static int instance_run(struct eval *eval, const struct sl_engine *engine, struc
     return r;
 }
 
+/* A text as a script, and the source that it points into. */
+struct wrapped {
+    char *module;
+    struct sl_value env;
+    struct sl_script *script;
+};
+
+static void wrapped_fini(const struct sl_engine *engine, struct wrapped *wrapped)
+{
+    if (wrapped->script != NULL) engine->script_free(wrapped->script);
+    sl_value_unref(wrapped->env);
+    free(wrapped->module);
+    *wrapped = (struct wrapped){0};
+}
+
+/* Compile `text` as one kind of script. 0, or < 0 with reterr; wrapped_fini either way. */
+static int wrapped_compile(struct eval *eval, const struct sl_engine *engine,
+                           const struct wrapping *wrapping, const char *text,
+                           struct wrapped *wrapped, struct sl_diag *reterr)
+{
+    if (asprintf(&wrapped->module, "%s%s%s", wrapping->before, text, wrapping->after) < 0) {
+        wrapped->module = NULL;
+        return -ENOMEM;
+    }
+    wrapped->env = env_make(eval);
+    struct sl_script_source source = {
+        .code = sl_slice_from_str(wrapped->module),
+        .file = "",
+        /* So that the user's first character has column 1: unsigned, it comes out right. */
+        .pos = {1, 1 - (uint32_t)strlen(wrapping->before)},
+        .name = "eval",
+        .env = wrapped->env,
+        .timeout_ms = eval->timeout_ms,
+    };
+    return engine->compile(&source, &wrapped->script, reterr);
+}
+
 static int script_run(struct eval *eval, const char *language, const char *text)
 {
     const struct sl_engine *engine = sl_engine_get(language);
-    struct sl_script *script = NULL;
+    const struct wrapping *wrappings = strcmp(language, "lua") == 0 ? lua_wrappings : js_wrappings;
+    struct wrapped wrapped = {0};
     struct sl_diag diag = {0};
     if (engine == NULL) {
         cli_error("the language \"%s\" was not built in; see \"sluice version\"", language);
         return CLI_FAILED;
     }
-    struct wrapping wrapping = wrapping_of(language, text);
-    char *module = NULL;
-    if (asprintf(&module, "%s%s%s", wrapping.before, text, wrapping.after) < 0) return CLI_FAILED;
-    struct sl_value env = env_make(eval);
-    struct sl_script_source source = {
-        .code = sl_slice_from_str(module),
-        .file = "",
-        /* So that the user's first character has column 1: unsigned, it comes out right. */
-        .pos = {1, 1 - (uint32_t)strlen(wrapping.before)},
-        .name = "eval",
-        .env = env,
-        .timeout_ms = eval->timeout_ms,
-    };
-    int r = CLI_FAILED;
-    if (engine->compile(&source, &script, &diag) < 0) {
-        cli_print_diag_in(eval->args, text, &diag);
-    } else {
-        r = instance_run(eval, engine, script, text);
-        engine->script_free(script);
+    enum wrapping_kind kind = is_module(language, text) ? WRAP_MODULE : WRAP_EXPRESSION;
+    int compiled = wrapped_compile(eval, engine, &wrappings[kind], text, &wrapped, &diag);
+    if (compiled < 0 && kind == WRAP_EXPRESSION && strstr(text, "return") != NULL) {
+        diag = (struct sl_diag){0};
+        wrapped_fini(engine, &wrapped);
+        compiled =
+            wrapped_compile(eval, engine, &wrappings[WRAP_STATEMENTS], text, &wrapped, &diag);
     }
-    sl_value_unref(env);
-    free(module);
+    int r = CLI_FAILED;
+    if (compiled < 0) {
+        syntax_print(eval, language, text, &diag);
+    } else {
+        r = instance_run(eval, engine, wrapped.script, text);
+    }
+    wrapped_fini(engine, &wrapped);
     return r;
 }
 

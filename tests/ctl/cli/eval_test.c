@@ -46,6 +46,60 @@ static void eval_cel_with_names_and_self_prints_json(void **state)
     assert_string_equal(fixture->run.out, "9223372036854775807\n");
 }
 
+static void eval_self_may_be_json_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "eval 'self.a + 1' --self '{\"a\": 1}'"), 0);
+    assert_string_equal(fixture->run.out, "2\n");
+    assert_int_equal(run(fixture, "eval self --self ' [1]' --compact"), 0);
+    assert_string_equal(fixture->run.out, "[1]\n");
+    assert_int_equal(run(fixture, "eval self --self 5"), 0);
+    assert_string_equal(fixture->run.out, "5\n");
+    file_put(fixture, "5", "6");
+    assert_int_equal(run(fixture, "eval self --self 5"), 0);
+    assert_string_equal(fixture->run.out, "6\n");
+    assert_int_equal(run(fixture, "eval self --self nosuch.json"), 2);
+    assert_true(contains(fixture->run.err, "there is no such file, and it is no JSON"));
+    assert_int_equal(run(fixture, "eval self --self '{\"a\":}'"), 2);
+    assert_true(contains(fixture->run.err, "column 6 of the JSON: expected a value"));
+    assert_int_equal(run(fixture, "eval self.a"), 1);
+    assert_true(contains(fixture->run.err, "hint: self is null: --self FILE"));
+}
+
+/* Expressions, statements, modules; and what is none of them shows where, and what was meant. */
+static void eval_lua_of_any_form_runs_and_slips_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)run(fixture, "version");
+    if (strstr(fixture->run.out, " lua ") == NULL) skip();
+    static const char *const fine[] = {"2", "return 2", "local x = 1 return x + 1",
+                                       "return function(self) return 2 end"};
+    for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+        assert_int_equal(run(fixture, "eval --lua '%s'", fine[i]), 0);
+        assert_string_equal(fixture->run.out, "2\n");
+    }
+    assert_int_equal(run(fixture, "eval --lua 'retrun 1'"), 1);
+    assert_true(
+        contains(fixture->run.err, "  retrun 1\n         ^\n  hint: did you mean \"return\"?"));
+    assert_int_equal(run(fixture, "eval --lua '1 +'"), 1);
+    assert_true(contains(fixture->run.err, "1:4: error: the code ends where more was expected\n"
+                                           "  1 +\n     ^\n  hint: expected an expression"));
+}
+
+static void eval_javascript_statements_run_and_slips_are_told(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)run(fixture, "version");
+    if (strstr(fixture->run.out, "javascript") == NULL) skip();
+    assert_int_equal(run(fixture, "eval --js 'const x = 2; return x * 3'"), 0);
+    assert_string_equal(fixture->run.out, "6\n");
+    assert_int_equal(run(fixture, "eval --ts 'let a: number = 1; return a'"), 0);
+    assert_string_equal(fixture->run.out, "1\n");
+    assert_int_equal(run(fixture, "eval --js 'retrun 1'"), 1);
+    assert_true(
+        contains(fixture->run.err, "  retrun 1\n         ^\n  hint: did you mean \"return\"?"));
+}
+
 static void eval_mistakes_exit_1_with_their_place(void **state)
 {
     struct fixture *fixture = *state;
@@ -270,6 +324,9 @@ int main(int argc, char **argv)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(eval_cel_with_names_and_self_prints_json),
+        T(eval_self_may_be_json_itself),
+        T(eval_lua_of_any_form_runs_and_slips_are_told),
+        T(eval_javascript_statements_run_and_slips_are_told),
         T(eval_mistakes_exit_1_with_their_place),
         T(eval_lines_are_one_expression_each),
         T(eval_javascript_runs_expressions_and_modules),
