@@ -289,8 +289,7 @@ static void ready_lines(struct start *start)
                             "to the network");
     }
     if (active == 0 && program != NULL && program->sources_count > 0) {
-        sl_log(SL_LOG_WARN, "no listener serves: the lines above say why; \"sluice get\" shows it, "
-                            "too");
+        sl_log(SL_LOG_WARN, "no listener serves: the lines above say why");
     }
     uint32_t shards;
     (void)sl_runtime_shards(start->runtime, &shards);

@@ -317,6 +317,34 @@ static void completion_bash_is_accepted_and_completes(void **state)
     assert_int_equal(run(fixture, "completion fish"), 2);
 }
 
+/* A real zsh behind a terminal of its own: each word and a tab, until what it becomes is there. */
+static void completion_zsh_completes_in_a_terminal(void **state)
+{
+    struct fixture *fixture = *state;
+    if (run(fixture, "version >/dev/null; command -v zsh") != 0) skip();
+    file_put(fixture, "try.zsh",
+             "zmodload zsh/zpty || exit 9\n"
+             "zpty z env TERM=dumb zsh -f -i\n"
+             "zpty -w z \"PATH=${1:h}:\\$PATH; autoload -Uz compinit; compinit -u -D;\"\\\n"
+             "' eval \"$(sluice completion zsh)\"; bindkey ^I complete-word; setopt nobeep;'\\\n"
+             "' print READY-$((6 * 7))'\n"
+             "zpty -r z out '*READY-42*'\n"
+             "try() {\n"
+             "    zpty -w -n z \"$1\"$'\\t'\n"
+             "    zpty -r z out \"*$2*\"\n"
+             "    print -r -- \"$2\"\n"
+             "    zpty -w -n z $'\\x15'\n"
+             "}\n"
+             "try 'sluice roll' 'rollback '\n"
+             "try 'sluice start --poll' '--poller='\n"
+             "try 'sluice get -o y' 'yaml'\n"
+             "try 'sluice bench comp' 'compare'\n"
+             "zpty -d z\n");
+    assert_int_equal(run(fixture, "version >/dev/null; timeout 60 zsh -f try.zsh '%s'", program),
+                     0);
+    assert_string_equal(fixture->run.out, "rollback \n--poller=\nyaml\ncompare\n");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -341,6 +369,7 @@ int main(int argc, char **argv)
         T(eval_cases_counts_and_exits_by_failures),
         T(help_of_every_command_has_usage_and_examples),
         T(completion_bash_is_accepted_and_completes),
+        T(completion_zsh_completes_in_a_terminal),
     };
 #undef T
     return cmocka_run_group_tests(tests, NULL, NULL);
