@@ -204,6 +204,14 @@ static int64_t lazy_find(lua_State *L, const struct lua_lazy *lazy, int index)
     return pair < 0 || (lazy->taken >> pair & 1) ? -1 : pair;
 }
 
+/* A body that does not parse: an error for those who read it, not for those who do not look. */
+static bool is_bad_body(struct sl_value value)
+{
+    if (__builtin_expect(!sl_value_is(value, SL_VALUE_ERROR), 1)) return false;
+    struct sl_value code = sl_error_part(value, SL_ERROR_CODE);
+    return sl_value_is(code, SL_VALUE_STRING) && sl_slice_eq_str(sl_value_slice(code), "bad_body");
+}
+
 /* __index of lazy tables: (table, key). */
 static int lazy_index(lua_State *L)
 {
@@ -213,7 +221,9 @@ static int lazy_index(lua_State *L)
         lua_pushnil(L);
         return 1;
     }
-    lua_push_value(L, lua_shard_of(L), sl_value_map_at(lazy->map, (uint32_t)pair));
+    struct sl_value value = sl_value_map_at(lazy->map, (uint32_t)pair);
+    lua_push_value(L, lua_shard_of(L), value);
+    if (is_bad_body(value)) return lua_error(L);
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);

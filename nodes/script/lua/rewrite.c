@@ -490,10 +490,13 @@ int lua_rewrite(struct sl_slice source, bool ticks, struct lua_rewrite *ret, str
     sl_assert(source.data != NULL || source.size == 0);
     static const uint8_t nothing[1] = {0};
     const uint8_t *start = source.size > 0 ? source.data : nothing;
+    const uint8_t *begin = start, *end = start + source.size;
     if (source.size >= 3 && memcmp(start, "\xef\xbb\xbf", 3) == 0) start += 3; /* BOM */
+    if (start < end && *start == '#') { /* a line for a Unix shell: no Lua */
+        while (start < end && *start != '\n' && *start != '\r') start++;
+    }
     struct rewriter rewriter = {
-        .lexer = {start, start + source.size - (size_t)(source.size > 0 ? start - source.data : 0),
-                  source.size > 0 ? source.data : nothing, 1},
+        .lexer = {start, end, begin, 1},
         .before = TOKEN_SEMICOLON,
         .pure = true,
         .uncounted_depth = UINT32_MAX,

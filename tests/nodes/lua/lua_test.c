@@ -365,6 +365,45 @@ static void errors_are_typed(void **state)
     ROWS_HOLD(rows);
 }
 
+static void body_that_does_not_parse_raises_where_it_is_read(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {"return self.path", NULL, "\"/x\""},
+        {"self.body = 1 return self", NULL, "{\"path\": \"/x\", \"body\": 1}"},
+        {"local ok, e = pcall(function() return self.body.x end) return {ok, e.code, e.status}",
+         NULL, "[false, \"bad_body\", 400]"},
+        {"return self.body.x", NULL, "error(bad_body, \"malformed\", null, null, 400)"},
+        {"return self.body", NULL, "error(bad_body, \"malformed\", null, null, 400)"},
+        {"local b = self.body return 1", NULL, "error(bad_body, \"malformed\", null, null, 400)"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sl_builder b;
+        struct sl_value value;
+        struct sl_value error = sl_value_new_error(fixture.mem, "bad_body", 400, "malformed");
+        char code[256];
+        (void)snprintf(code, sizeof(code), "return function(self) %s\nend", rows[i].body);
+        sl_builder_init(&b, fixture.mem, 16, 64);
+        sl_build_map_begin(&b);
+        sl_build_key_str(&b, "path");
+        sl_build_string_str(&b, "/x");
+        sl_build_key_str(&b, "body");
+        sl_build_value(&b, error);
+        sl_build_map_end(&b);
+        assert_int_equal(sl_builder_finish(&b, &value), 0);
+        sl_value_unref(error);
+        assert_string_equal(fixture_run(&fixture, code, value), rows[i].expected);
+    }
+}
+
+static void first_line_for_a_shell_is_skipped(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        fixture_run(&fixture, "#!/usr/bin/lua -x }\nreturn function(self) return 7 end", json("1")),
+        "7");
+}
+
 static void positions_are_those_of_the_file(void **state)
 {
     (void)state;
@@ -703,6 +742,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_maps_keep_their_order, setup, teardown),
         cmocka_unit_test_setup_teardown(values_without_a_type_in_lua_keep_theirs, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_are_typed, setup, teardown),
+        cmocka_unit_test_setup_teardown(body_that_does_not_parse_raises_where_it_is_read, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(first_line_for_a_shell_is_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(positions_are_those_of_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(json_speaks_the_engines_json, setup, teardown),
         cmocka_unit_test_setup_teardown(language_is_all_there, setup, teardown),
