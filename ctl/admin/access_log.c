@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,180 +23,203 @@ struct sl_access_log {
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
-static void put(struct sl_out *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct sl_out *out, const char *fmt, ...)
+enum {
+    ESCAPED_MAX = 6,       /* bytes that one of a client may become */
+    LINE_FIXED_MAX = 1024, /* names, numbers, times, ids */
+    LINE_SIZE_MAX = ESCAPED_MAX * SL_ACCESS_TEXT_SIZE + LINE_FIXED_MAX,
+    TIME_SIZE = 40,
+};
+
+/* Where the next byte goes; there is room for LINE_SIZE_MAX from the beginning of the line. */
+struct line {
+    uint8_t *at;
+};
+
+static inline void put_bytes(struct line *line, const void *data, size_t size)
 {
-    char text[256];
-    va_list args;
-    va_start(args, fmt);
-    int size = vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    sl_assert(size >= 0);
-    sl_assert((size_t)size < sizeof(text));
-    sl_out_append(out, text, (size_t)size);
+    memcpy(line->at, data, size);
+    line->at += size;
+}
+
+/* Of a literal: its size is known when this is compiled. */
+static inline __attribute__((always_inline)) void put_text(struct line *line, const char *text)
+{
+    put_bytes(line, text, strlen(text));
+}
+
+static void put_escape(struct line *line, uint8_t byte, const char *escape)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (byte == '"' || byte == '\\') {
+        *line->at++ = '\\';
+        *line->at++ = byte;
+        return;
+    }
+    put_bytes(line, escape, strlen(escape));
+    *line->at++ = (uint8_t)digits[byte >> 4];
+    *line->at++ = (uint8_t)digits[byte & 15];
 }
 
 /* Quotes, backslashes, control bytes and what is not ASCII: bytes of clients have no encoding. */
-static void put_escaped(struct sl_out *out, struct sl_slice text, const char *escape)
+static void put_escaped(struct line *line, struct sl_slice text, const char *escape)
 {
-    size_t done = 0;
     for (size_t i = 0; i < text.size; i++) {
         uint8_t byte = text.data[i];
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') continue;
-        sl_out_append(out, text.data + done, i - done);
-        done = i + 1;
-        if (byte == '"' || byte == '\\') {
-            sl_out_append_byte(out, '\\');
-            sl_out_append_byte(out, byte);
+        if (__builtin_expect(byte < 0x20 || byte >= 0x7f || byte == '"' || byte == '\\', 0)) {
+            put_escape(line, byte, escape);
         } else {
-            put(out, "%s%02x", escape, byte);
+            *line->at++ = byte;
         }
     }
-    sl_out_append(out, text.data + done, text.size - done);
-}
-
-static void put_text(struct sl_out *out, const char *text)
-{
-    sl_out_append(out, text, strlen(text));
 }
 
 /* printf would be most of the cost of a line. */
-static void put_number(struct sl_out *out, const char *before, uint64_t number)
+static void put_number(struct line *line, uint64_t number)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    put_text(out, before);
-    do {
-        digits[--at] = (char)('0' + number % 10);
+    uint32_t count = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10) count++;
+    for (uint32_t i = count; i > 0; i--) {
+        line->at[i - 1] = (uint8_t)('0' + number % 10);
         number /= 10;
-    } while (number > 0);
-    sl_out_append(out, digits + at, sizeof(digits) - at);
+    }
+    line->at += count;
 }
 
-static void put_pair(struct sl_out *out, const char *key, const struct sl_access_record *record,
-                     enum sl_access_part part)
+/* `before` is the comma, the key and the first quote. */
+static inline __attribute__((always_inline)) void put_pair(struct line *line, const char *before,
+                                                           const struct sl_access_record *record,
+                                                           enum sl_access_part part)
 {
     struct sl_slice text = sl_access_part(record, part);
     if (text.size == 0) return;
-    put_text(out, ",\"");
-    put_text(out, key);
-    put_text(out, "\":\"");
-    put_escaped(out, text, "\\u00");
-    sl_out_append_byte(out, '"');
+    put_text(line, before);
+    put_escaped(line, text, "\\u00");
+    *line->at++ = '"';
 }
 
-static void put_hex(struct sl_out *out, const char *key, const uint8_t *bytes, size_t size)
+static inline __attribute__((always_inline)) void put_hex(struct line *line, const char *before,
+                                                          const uint8_t *bytes, size_t size)
 {
-    char text[32];
-    sl_assert(2 * size <= sizeof(text));
-    sl_span_hex(bytes, size, text);
-    put_text(out, ",\"");
-    put_text(out, key);
-    put_text(out, "\":\"");
-    sl_out_append(out, text, 2 * size);
-    sl_out_append_byte(out, '"');
+    put_text(line, before);
+    sl_span_hex(bytes, size, (char *)line->at);
+    line->at += 2 * size;
+    *line->at++ = '"';
 }
 
-static struct tm time_of(const struct sl_access_record *record)
+/* The second of a record as text. Many lines of one second follow each other. */
+static void put_second(struct line *line, const struct sl_access_record *record,
+                       enum sl_access_format format)
 {
-    time_t seconds = (time_t)(record->wall_ns / (int64_t)SL_NS_PER_SEC);
-    struct tm time = {0};
-    (void)gmtime_r(&seconds, &time);
-    return time;
-}
-
-/* Many lines of one second follow each other. */
-static const char *second_text(const struct sl_access_record *record)
-{
-    static _Thread_local int64_t second = INT64_MIN;
-    static _Thread_local char text[40];
-    int64_t now = record->wall_ns / (int64_t)SL_NS_PER_SEC;
-    if (now != second) {
-        struct tm time = time_of(record);
-        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &time);
-        second = now;
+    static const char *const formats[] = {
+        [SL_ACCESS_JSON] = "%Y-%m-%dT%H:%M:%S", [SL_ACCESS_COMBINED] = "%d/%b/%Y:%H:%M:%S +0000"};
+    static _Thread_local struct {
+        time_t second;
+        size_t size;
+        char text[TIME_SIZE];
+    } kept[sizeof(formats) / sizeof(formats[0])];
+    time_t now = (time_t)(record->wall_ns / (int64_t)SL_NS_PER_SEC);
+    if (now != kept[format].second || kept[format].size == 0) {
+        struct tm time = {0};
+        (void)gmtime_r(&now, &time);
+        kept[format].size = strftime(kept[format].text, TIME_SIZE, formats[format], &time);
+        kept[format].second = now;
     }
-    return text;
+    put_bytes(line, kept[format].text, kept[format].size);
 }
 
-static void put_millis(struct sl_out *out, uint32_t millis)
+static void put_millis(struct line *line, uint32_t millis)
 {
-    char text[6] = {'.',
-                    (char)('0' + millis / 100),
-                    (char)('0' + millis / 10 % 10),
-                    (char)('0' + millis % 10),
-                    'Z',
-                    '"'};
-    sl_out_append(out, text, sizeof(text));
+    *line->at++ = '.';
+    *line->at++ = (uint8_t)('0' + millis / 100);
+    *line->at++ = (uint8_t)('0' + millis / 10 % 10);
+    *line->at++ = (uint8_t)('0' + millis % 10);
 }
 
-static void line_json(const struct sl_access_record *record, struct sl_out *out)
+static void line_json(const struct sl_access_record *record, struct line *line)
 {
-    put_text(out, "{\"time\":\"");
-    put_text(out, second_text(record));
-    put_millis(out, (uint32_t)(record->wall_ns / (int64_t)SL_NS_PER_MS % 1000));
-    put_pair(out, "remote", record, SL_ACCESS_REMOTE);
-    put_pair(out, "method", record, SL_ACCESS_METHOD);
-    put_pair(out, "target", record, SL_ACCESS_TARGET);
-    if (sl_access_part(record, SL_ACCESS_REFUSED).size > 0) {
-        put_number(out, ",\"status\":", record->status);
-        put_pair(out, "refused", record, SL_ACCESS_REFUSED);
-        sl_out_append(out, "}\n", 2);
+    put_text(line, "{\"time\":\"");
+    put_second(line, record, SL_ACCESS_JSON);
+    put_millis(line, (uint32_t)(record->wall_ns / (int64_t)SL_NS_PER_MS % 1000));
+    put_text(line, "Z\"");
+    put_pair(line, ",\"remote\":\"", record, SL_ACCESS_REMOTE);
+    put_pair(line, ",\"method\":\"", record, SL_ACCESS_METHOD);
+    put_pair(line, ",\"target\":\"", record, SL_ACCESS_TARGET);
+    if (record->sizes[SL_ACCESS_REFUSED] > 0) {
+        put_text(line, ",\"status\":");
+        put_number(line, record->status);
+        put_pair(line, ",\"refused\":\"", record, SL_ACCESS_REFUSED);
+        put_text(line, "}\n");
         return;
     }
-    put_number(out, ",\"version\":\"1.", record->version_minor);
-    put_number(out, "\",\"status\":", record->status);
-    put_number(out, ",\"bytes_in\":", record->bytes_in);
-    put_number(out, ",\"bytes_out\":", record->bytes_out);
+    put_text(line, ",\"version\":\"1.");
+    put_number(line, record->version_minor);
+    put_text(line, "\",\"status\":");
+    put_number(line, record->status);
+    put_text(line, ",\"bytes_in\":");
+    put_number(line, record->bytes_in);
+    put_text(line, ",\"bytes_out\":");
+    put_number(line, record->bytes_out);
     uint64_t tenths = (record->duration_ns + 50) / 100; /* of a microsecond */
-    put_number(out, ",\"duration_us\":", tenths / 10);
-    put_number(out, ".", tenths % 10);
-    put_hex(out, "trace_id", record->span.trace_id, sizeof(record->span.trace_id));
-    put_hex(out, "span_id", record->span.id, sizeof(record->span.id));
+    put_text(line, ",\"duration_us\":");
+    put_number(line, tenths / 10);
+    *line->at++ = '.';
+    put_number(line, tenths % 10);
+    put_hex(line, ",\"trace_id\":\"", record->span.trace_id, sizeof(record->span.trace_id));
+    put_hex(line, ",\"span_id\":\"", record->span.id, sizeof(record->span.id));
     if (!sl_span_is_root(&record->span)) {
-        put_hex(out, "parent_id", record->span.parent, sizeof(record->span.parent));
+        put_hex(line, ",\"parent_id\":\"", record->span.parent, sizeof(record->span.parent));
     }
-    put_pair(out, "request_id", record, SL_ACCESS_REQUEST_ID);
-    put_pair(out, "referer", record, SL_ACCESS_REFERER);
-    put_pair(out, "user_agent", record, SL_ACCESS_USER_AGENT);
-    sl_out_append(out, "}\n", 2);
+    put_pair(line, ",\"request_id\":\"", record, SL_ACCESS_REQUEST_ID);
+    put_pair(line, ",\"referer\":\"", record, SL_ACCESS_REFERER);
+    put_pair(line, ",\"user_agent\":\"", record, SL_ACCESS_USER_AGENT);
+    put_text(line, "}\n");
 }
 
-static void put_or_dash(struct sl_out *out, struct sl_slice text)
+static void put_or_dash(struct line *line, struct sl_slice text)
 {
     if (text.size == 0) text = SL_SLICE("-");
-    put_escaped(out, text, "\\x");
+    put_escaped(line, text, "\\x");
 }
 
-static void line_combined(const struct sl_access_record *record, struct sl_out *out)
+static void line_combined(const struct sl_access_record *record, struct line *line)
 {
-    char text[40];
-    struct tm time = time_of(record);
-    (void)strftime(text, sizeof(text), "%d/%b/%Y:%H:%M:%S +0000", &time);
-    put_or_dash(out, sl_access_part(record, SL_ACCESS_REMOTE));
-    put(out, " - - [%s] \"", text);
-    put_or_dash(out, sl_access_part(record, SL_ACCESS_METHOD));
+    put_or_dash(line, sl_access_part(record, SL_ACCESS_REMOTE));
+    put_text(line, " - - [");
+    put_second(line, record, SL_ACCESS_COMBINED);
+    put_text(line, "] \"");
+    put_or_dash(line, sl_access_part(record, SL_ACCESS_METHOD));
     if (sl_access_part(record, SL_ACCESS_METHOD).size > 0) {
-        sl_out_append_byte(out, ' ');
-        put_escaped(out, sl_access_part(record, SL_ACCESS_TARGET), "\\x");
-        put(out, " HTTP/1.%u", record->version_minor);
+        *line->at++ = ' ';
+        put_escaped(line, sl_access_part(record, SL_ACCESS_TARGET), "\\x");
+        put_text(line, " HTTP/1.");
+        put_number(line, record->version_minor);
     }
-    put(out, "\" %u %llu \"", record->status, (unsigned long long)record->bytes_out);
-    put_or_dash(out, sl_access_part(record, SL_ACCESS_REFERER));
-    sl_out_append(out, "\" \"", 3);
-    put_or_dash(out, sl_access_part(record, SL_ACCESS_USER_AGENT));
-    sl_out_append(out, "\"\n", 2);
+    put_text(line, "\" ");
+    put_number(line, record->status);
+    *line->at++ = ' ';
+    put_number(line, record->bytes_out);
+    put_text(line, " \"");
+    put_or_dash(line, sl_access_part(record, SL_ACCESS_REFERER));
+    put_text(line, "\" \"");
+    put_or_dash(line, sl_access_part(record, SL_ACCESS_USER_AGENT));
+    put_text(line, "\"\n");
 }
 
 void sl_access_line(const struct sl_access_record *record, enum sl_access_format format,
                     struct sl_out *out)
 {
     sl_assert(record != NULL);
+    sl_assert(format == SL_ACCESS_JSON || format == SL_ACCESS_COMBINED);
+    struct line line = {.at = sl_out_reserve(out, LINE_SIZE_MAX)};
+    if (line.at == NULL) return;
     if (format == SL_ACCESS_JSON) {
-        line_json(record, out);
+        line_json(record, &line);
     } else {
-        line_combined(record, out);
+        line_combined(record, &line);
     }
+    size_t size = (size_t)(line.at - (out->data + out->size));
+    sl_assert(size <= LINE_SIZE_MAX);
+    out->size += size;
 }
 
 /* ---- the file -------------------------------------------------------------------------------- */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "codecs/flat/flat_fast.h"
-#include "codecs/http1/http1.h"
 #include "core/base/assertion.h"
 #include "core/shard/shard.h"
 #include "io/http/http.h"
@@ -24,6 +23,9 @@ struct sl_access {
     struct sl_access_block *free[SL_ACCESS_BLOCKS]; /* array of free_count */
     uint32_t free_count;
     struct sl_access_stats stats;
+    uint64_t turn_ns;  /* of the loop's clock: the turn in which the wall clock was asked */
+    uint64_t asked_ns; /* and the time of the loop then */
+    int64_t wall_ns;   /* what it said */
     struct sl_mail flush;
     bool *flushed;
     struct sl_access_block blocks[SL_ACCESS_BLOCKS];
@@ -143,29 +145,81 @@ static void part_put(struct sl_access_record *record, enum sl_access_part part,
     record->sizes[part] = (uint16_t)size;
 }
 
-static struct sl_slice header_of(const struct sl_http1_request *head, enum sl_http1_header_id id)
+/* The value of a line whose name was recognised: without the white space around it. */
+static struct sl_slice value_of(const uint8_t *from, const uint8_t *end)
 {
-    const struct sl_http1_header *field = sl_http1_head_find(&head->head, id);
-    return field != NULL ? field->value : SL_SLICE("");
+    while (from < end && (*from == ' ' || *from == '\t')) from++;
+    while (end > from && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) end--;
+    return sl_slice_make(from, (size_t)(end - from));
+}
+
+/* One field; of several of a name the first counts. */
+static void field_take(const uint8_t *line, const uint8_t *end, struct sl_access_head *head)
+{
+    struct sl_slice *to;
+    struct sl_slice name;
+    switch (*line | 0x20) {
+    case 'x': to = &head->request_id, name = SL_SLICE("x-request-id"); break;
+    case 'r': to = &head->referer, name = SL_SLICE("referer"); break;
+    case 'u': to = &head->user_agent, name = SL_SLICE("user-agent"); break;
+    default: return;
+    }
+    if (to->data != NULL || (size_t)(end - line) <= name.size || line[name.size] != ':') return;
+    if (!sl_slice_eq_nocase(sl_slice_make(line, name.size), name)) return;
+    *to = value_of(line + name.size + 1, end);
+}
+
+void sl_access_head_read(const uint8_t *data, size_t size, struct sl_access_head *ret_head)
+{
+    sl_assert(data != NULL);
+    sl_assert(ret_head != NULL);
+    const uint8_t *end = data + size;
+    *ret_head = (struct sl_access_head){.version_minor = 1};
+    while (data < end && (*data == '\r' || *data == '\n')) data++;
+    const uint8_t *line_end = memchr(data, '\n', (size_t)(end - data));
+    sl_assert(line_end != NULL);
+    const uint8_t *space = memchr(data, ' ', (size_t)(line_end - data));
+    sl_assert(space != NULL);
+    ret_head->method = sl_slice_make(data, (size_t)(space - data));
+    const uint8_t *target = space + 1;
+    space = memchr(target, ' ', (size_t)(line_end - target));
+    sl_assert(space != NULL);
+    ret_head->target = sl_slice_make(target, (size_t)(space - target));
+    sl_assert(line_end - space > 8); /* " HTTP/1.1" */
+    ret_head->version_minor = (uint16_t)(space[8] - '0');
+    for (const uint8_t *line = line_end + 1; line < end; line = line_end + 1) {
+        line_end = memchr(line, '\n', (size_t)(end - line));
+        if (line_end == NULL) break;
+        field_take(line, line_end, ret_head);
+    }
 }
 
 /* The head stands at the front of the payload's bytes; it was parsed before, so it is whole. */
 static void parts_fill(struct sl_access_record *record, const struct sl_http_request *request)
 {
-    struct sl_http1_request head;
-    const struct sl_buf *buf = request->payload.buf;
-    size_t size = (size_t)request->head_size;
-    int64_t got = sl_http1_parse_request(buf->bytes, size, 0, size, &head);
-    sl_assert(got == (int64_t)size);
+    struct sl_access_head head;
+    sl_access_head_read(request->payload.buf->bytes, (size_t)request->head_size, &head);
     struct sl_value remote = sl_value_get_str(request->payload, "remote");
-    record->version_minor = head.head.version_minor;
+    record->version_minor = head.version_minor;
     part_put(record, SL_ACCESS_METHOD, head.method, 16);
     part_put(record, SL_ACCESS_TARGET, head.target, 200);
     part_put(record, SL_ACCESS_REMOTE,
              sl_value_is(remote, SL_VALUE_STRING) ? sl_value_slice(remote) : SL_SLICE(""), 46);
-    part_put(record, SL_ACCESS_REQUEST_ID, header_of(&head, SL_HTTP1_HEADER_X_REQUEST_ID), 40);
-    part_put(record, SL_ACCESS_REFERER, header_of(&head, SL_HTTP1_HEADER_REFERER), 80);
-    part_put(record, SL_ACCESS_USER_AGENT, header_of(&head, SL_HTTP1_HEADER_USER_AGENT), 100);
+    part_put(record, SL_ACCESS_REQUEST_ID, head.request_id, 40);
+    part_put(record, SL_ACCESS_REFERER, head.referer, 80);
+    part_put(record, SL_ACCESS_USER_AGENT, head.user_agent, 100);
+}
+
+/* The wall clock is asked once a turn; within it the loop's own time goes on. */
+static int64_t wall_of(struct sl_access *access, uint64_t now_ns)
+{
+    struct sl_loop *loop = &access->shard->loop;
+    if (access->turn_ns != loop->now_ns || access->turn_ns == 0) {
+        access->turn_ns = loop->now_ns;
+        access->wall_ns = loop->clock->wall_ns(loop->clock);
+        access->asked_ns = now_ns;
+    }
+    return access->wall_ns + (int64_t)(now_ns - access->asked_ns);
 }
 
 void sl_access_push(struct sl_shard *shard, const struct sl_http_request *request, int status,
@@ -175,7 +229,7 @@ void sl_access_push(struct sl_shard *shard, const struct sl_http_request *reques
     sl_assert(access != NULL);
     struct sl_access_record *record = record_take(access);
     if (record == NULL) return;
-    record->wall_ns = shard->loop.clock->wall_ns(shard->loop.clock);
+    record->wall_ns = wall_of(access, request->begin_ns + duration_ns);
     record->duration_ns = duration_ns;
     record->bytes_in = request->head_size + request->body_size;
     record->bytes_out = bytes_out;

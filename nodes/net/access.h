@@ -72,6 +72,23 @@ int sl_access_attach(struct sl_shard *shard, struct sl_loop *control, sl_access_
 /* Free it and clear shard->access. The shard does not run. */
 void sl_access_detach(struct sl_shard *shard);
 
+/* What a record tells of a head; slices into it, `data` NULL where there is no such field. */
+struct sl_access_head {
+    struct sl_slice method;
+    struct sl_slice target;
+    struct sl_slice request_id;
+    struct sl_slice referer;
+    struct sl_slice user_agent;
+    uint16_t version_minor;
+};
+
+/*
+ * Find these in a head without parsing it again: only for one that sl_http1_parse_request has taken.
+ *
+ * data  array of `size`, the whole head with its empty line
+ */
+void sl_access_head_read(const uint8_t *data, size_t size, struct sl_access_head *ret_head);
+
 /* Keep what is known of a request that is over. The shard's thread; shard->access is set. */
 void sl_access_push(struct sl_shard *shard, const struct sl_http_request *request, int status,
                     uint64_t bytes_out, uint64_t duration_ns);

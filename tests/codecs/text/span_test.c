@@ -208,9 +208,31 @@ static void tracestate_take_too_long_drops_large_members_first(void **state)
     assert_string_equal(state_of(text, NULL), expected);
 }
 
+/* Four bytes go at once, the rest one by one: each byte at each place says the same. */
+static void span_hex_of_every_byte_at_every_place_is_right(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        for (size_t size = 0; size <= 9; size++) {
+            uint8_t bytes[9];
+            char text[2 * sizeof(bytes) + 1];
+            char expected[2 * sizeof(bytes) + 1] = "";
+            for (size_t i = 0; i < size; i++) {
+                bytes[i] = (uint8_t)(byte + i * 29);
+                (void)sprintf(expected + 2 * i, "%02x", bytes[i]);
+            }
+            memset(text, '!', sizeof(text));
+            sl_span_hex(bytes, size, text);
+            assert_memory_equal(text, expected, 2 * size);
+            assert_int_equal(text[2 * size], '!');
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(span_hex_of_every_byte_at_every_place_is_right),
         cmocka_unit_test(span_take_valid_reads_back),
         cmocka_unit_test(span_take_flags_keeps_those_that_are_known),
         cmocka_unit_test(span_take_later_version_reads_what_is_known),
