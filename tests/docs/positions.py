@@ -50,11 +50,19 @@ RUNS = [
                    '    throw new ¦RangeError("n" + x);\n  }\n};'),
 ]
 
+CEL = [
+    'self.method ==\n  "GET" &&\n  [1, 2].all(x, 10 ¦/ (x - 1) > 2)',
+    '{"a": 1,\n "b": self.¦nothing.at.all}',
+    '{"é": "\\n", "b": size(self.method)\n  + ¦int("x")}',
+]
+
 LOADS = [
     ("javascript", 'export default (self) => {\n  return 5 +¦;\n};'),
     ("javascript", 'export default (self) => {\n  const é = "😀"; let 1¦x;\n};'),
     ("javascript", 'const a = 1;\nexport default (self) => {\n  const b = 2; ¦return /(?<a>x)(?<a>y)/.test(b);\n};'),
     ("javascript", 'const x = 1;\n¦import y from "y";\nexport default () => y;'),
+    ("cel", '1 +\n  ¦nothing'),
+    ("cel", '"\\t" + self.x == "1" &&\n  1 ¦+ "x"'),
     ("typescript", 'interface A { a: number }\nconst x: ¦= 3;\nexport default (self: A) => x;'),
 ]
 
@@ -79,7 +87,8 @@ def snippet(name, language, form, ports=""):
 
 
 def runs_check(sluice):
-    cases = [(language, code, *form) for language, code in RUNS for form in forms(code)]
+    runs = RUNS + [("cel", code) for code in CEL]
+    cases = [(language, code, *form) for language, code in runs for form in forms(code)]
     routes = "".join(f"    - {{method: GET, path: /{i}, port: 'out[{i}]'}}\n" for i in range(len(cases)))
     edges = "".join(f"    out[{i}]: [{{name: s{i}, port: in}}]\n" for i in range(len(cases)))
     text = "- {kind: listener, name: l, protocol: http, port: 8000, ports: {out: [{name: r, port: in}]}}\n" + \

@@ -16,6 +16,8 @@
 #include "nodes/script/cel/predicate.h"
 #include "nodes/script/cel/result.h"
 
+enum { PLACES_MAX = 4096 }; /* of a program, kept one by one */
+
 /* ------------------------------------------------------------------------------------------ */
 /* Compiling                                                                                    */
 
@@ -32,11 +34,24 @@ static struct sl_pos offset_place(struct sl_slice source, uint32_t offset)
     return pos;
 }
 
-struct sl_pos sl_cel_program_pos(struct sl_slice source, struct sl_pos first, uint32_t indent,
-                                 uint32_t offset)
+static int compare_places(const void *a, const void *b)
 {
-    struct sl_script_source text = {.pos = first, .indent = indent};
-    struct sl_pos place = offset_place(source, offset);
+    const struct sl_cel_place *left = a;
+    const struct sl_cel_place *right = b;
+    return (left->offset > right->offset) - (left->offset < right->offset);
+}
+
+struct sl_pos sl_cel_program_pos(const struct sl_cel_program *program, uint32_t offset)
+{
+    sl_assert(program != NULL);
+    struct sl_cel_place wanted = {.offset = offset};
+    if (program->places_count > 0) {
+        const struct sl_cel_place *found = bsearch(&wanted, program->places, program->places_count,
+                                                   sizeof(wanted), compare_places);
+        if (found != NULL) return found->pos;
+    }
+    struct sl_script_source text = {.pos = program->pos, .indent = program->indent};
+    struct sl_pos place = offset_place(program->source, offset);
     return sl_script_pos(&text, place.line, place.column);
 }
 
@@ -137,6 +152,34 @@ static void load_zones(const struct sl_cel_program *program)
     }
 }
 
+/*
+ * Note where everything that can fail stands, while the text's own way to say so is there: a folded
+ * text or one with escapes has no rule of its own. Very long expressions are left to the rule.
+ */
+static int keep_places(struct job *job)
+{
+    struct sl_cel_program *program = job->program;
+    size_t all = (size_t)program->code_count + program->keys_count + 1;
+    if (job->source->place == NULL || all > PLACES_MAX) return 0;
+    struct sl_cel_place *places = sl_cel_arena_take(&program->arena, all * sizeof(*places));
+    if (places == NULL) return -ENOMEM;
+    uint32_t count = 0;
+    places[count++] = (struct sl_cel_place){.offset = 0};
+    for (uint32_t i = 0; i < program->code_count; i++) places[count++].offset = program->offsets[i];
+    for (uint32_t i = 0; i < program->keys_count; i++)
+        places[count++].offset = program->keys[i].offset;
+    qsort(places, count, sizeof(*places), compare_places);
+    for (uint32_t i = 0; i < count; i++) {
+        bool again = i > 0 && places[i].offset == places[i - 1].offset;
+        struct sl_pos pos = offset_place(program->source, places[i].offset);
+        places[i].pos =
+            again ? places[i - 1].pos : sl_script_pos(job->source, pos.line, pos.column);
+    }
+    program->places = places;
+    program->places_count = count;
+    return 0;
+}
+
 static int compile(struct job *job)
 {
     struct sl_cel_node *root = NULL;
@@ -147,6 +190,7 @@ static int compile(struct job *job)
         return refuse(job, "cel_size", 0, "the expression is too large", "");
     }
     if (result == 0) result = check_patterns(job);
+    if (result == 0) result = keep_places(job);
     if (result == 0) load_zones(job->program);
     return result;
 }

@@ -121,6 +121,12 @@ struct sl_cel_target {
     uint32_t rows_count;
 };
 
+/* Where a byte of the source stands in its file. */
+struct sl_cel_place {
+    uint32_t offset;
+    struct sl_pos pos;
+};
+
 struct sl_cel_program {
     const struct sl_cel_ins *code;
     const uint32_t *offsets; /* of the source, one per instruction */
@@ -153,13 +159,14 @@ struct sl_cel_program {
     struct sl_slice source; /* a copy, for positions */
     struct sl_pos pos;      /* of its first byte */
     uint32_t indent;
+    const struct sl_cel_place *places; /* array of places_count by offset: what pos cannot say */
+    uint32_t places_count;
     char *file;
     struct sl_cel_arena arena; /* holds all of it */
 };
 
-/* The place of a byte of the source in its file. */
-struct sl_pos sl_cel_program_pos(struct sl_slice source, struct sl_pos first, uint32_t indent,
-                                 uint32_t offset);
+/* The place in its file of a byte of the source: of an instruction or key. */
+struct sl_pos sl_cel_program_pos(const struct sl_cel_program *program, uint32_t offset);
 
 /*
  * Compile a checked tree into `program`, whose arena, limits and variables are set.

@@ -143,7 +143,7 @@ static struct sl_value failure_place(const struct sl_cel_eval *eval, struct sl_m
 {
     const struct sl_cel_program *program = eval->program;
     uint32_t offset = eval->failure.offset == UINT32_MAX ? 0 : eval->failure.offset;
-    struct sl_pos pos = sl_cel_program_pos(program->source, program->pos, program->indent, offset);
+    struct sl_pos pos = sl_cel_program_pos(program, offset);
     struct sl_builder builder;
     struct sl_value place;
     sl_builder_init(&builder, mem, 8, 0);
