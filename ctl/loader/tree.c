@@ -52,7 +52,7 @@ static int edge_add(struct tree *tree, struct tree_edge edge)
 static const struct sl_kind *kind_of(struct sl_slice name)
 {
     char text[SL_SPEC_NAME_MAX + 1];
-    if (name.size > SL_SPEC_NAME_MAX) return NULL;
+    if (name.size == 0 || name.size > SL_SPEC_NAME_MAX) return NULL;
     memcpy(text, name.data, name.size);
     text[name.size] = '\0';
     return sl_kind_get(text);
