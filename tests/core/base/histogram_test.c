@@ -104,9 +104,23 @@ static void subtract_of_one_that_began_anew_is_itself(void **state)
     assert_int_equal(now.count, 4);
 }
 
+static void add_many_is_add_as_often(void **state)
+{
+    (void)state;
+    static const uint64_t durations[] = {0, 15, 16, 1000, 123456789, UINT64_C(1) << 40};
+    struct sl_histogram once = {0};
+    struct sl_histogram each = {0};
+    for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+        sl_histogram_add_many(&once, durations[i], i * 7);
+        for (size_t k = 0; k < i * 7; k++) sl_histogram_add(&each, durations[i]);
+    }
+    assert_memory_equal(&once, &each, sizeof(once));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(add_many_is_add_as_often),
         cmocka_unit_test(bucket_every_duration_lies_in_its_bucket),
         cmocka_unit_test(floor_next_bucket_is_higher_by_a_quarter_at_most),
         cmocka_unit_test(read_sums_buckets_into_count),
