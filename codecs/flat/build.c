@@ -19,7 +19,6 @@
 enum {
     BUILD_CELLS_DEFAULT = 5, /* with these bytes and the header: a block of 256 */
     BUILD_BYTES_DEFAULT = 96,
-    BUILD_COPY_MAX = 48,   /* strings up to so many bytes are copied: cheaper than an owner */
     BUILD_OWNERS_SCAN = 8, /* how far back an owner is looked for before it is listed again */
     BUILD_STACK_INLINE = sizeof(((struct sl_builder *)0)->stack_inline) / sizeof(struct sl_cell),
 };
@@ -431,7 +430,7 @@ void sl_build_value(struct sl_builder *builder, struct sl_value value)
     case SL_VALUE_STRING:
     case SL_VALUE_BINARY: {
         struct sl_slice bytes = sl_value_slice(value);
-        if (bytes.size <= BUILD_COPY_MAX) {
+        if (bytes.size <= SL_BUILD_COPY_MAX) {
             (void)copy_push(builder, cell->kind, bytes.data, bytes.size);
         } else {
             (void)borrow_push(builder, bytes_owner(value), cell->kind, bytes.data, bytes.size);

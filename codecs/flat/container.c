@@ -124,6 +124,27 @@ static uint32_t index_build(struct sl_builder *builder, uint32_t first, uint32_t
     return left;
 }
 
+/* Move the pairs to the tape; their index, if there is one, stands behind them. */
+static inline void map_seal(struct sl_builder *builder, uint32_t count, bool indexed)
+{
+    uint32_t index;
+    if (builder->error != 0 || !move(builder, 2 * count + indexed, &index)) return;
+    struct sl_cell *cell = open_cell(builder);
+    cell->flags = indexed ? SL_CELL_INDEXED : 0;
+    cell->len = count;
+    cell->word = index;
+    builder->depth--;
+}
+
+void sl_builder_map_end_distinct(struct sl_builder *builder)
+{
+    if (builder->error != 0) return;
+    uint32_t cells = builder->stack_count - builder->open[builder->depth - 1];
+    sl_assert(open_cell(builder)->kind == SL_VALUE_MAP);
+    sl_assert(cells % 2 == 0 && cells <= 2 * SL_PAYLOAD_MAP_INDEX_MIN);
+    map_seal(builder, cells / 2, false);
+}
+
 void sl_build_map_end(struct sl_builder *builder)
 {
     if (builder->error != 0) return;
@@ -137,13 +158,7 @@ void sl_build_map_end(struct sl_builder *builder)
     } else {
         count = index_build(builder, first, count, &indexed);
     }
-    uint32_t index;
-    if (builder->error != 0 || !move(builder, 2 * count + indexed, &index)) return;
-    struct sl_cell *cell = open_cell(builder);
-    cell->flags = indexed ? SL_CELL_INDEXED : 0;
-    cell->len = count;
-    cell->word = index;
-    builder->depth--;
+    map_seal(builder, count, indexed);
 }
 
 /* The string just built is a key: give it its hash. */

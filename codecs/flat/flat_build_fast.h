@@ -7,6 +7,8 @@
 
 #include "codecs/flat/flat.h"
 
+enum { SL_BUILD_COPY_MAX = 48 }; /* strings of so many bytes are copied: cheaper than an owner */
+
 /* Stop with `error` (-ENOMEM, -E2BIG): the first one stays. */
 void sl_builder_fail(struct sl_builder *builder, int error);
 
@@ -18,6 +20,9 @@ void sl_builder_init_owned(struct sl_builder *builder, struct sl_mem *mem, uint3
 bool sl_builder_stack_grow(struct sl_builder *builder, uint32_t count);
 bool sl_builder_cells_grow(struct sl_builder *builder, uint32_t count);
 bool sl_builder_bytes_grow(struct sl_builder *builder, size_t size);
+
+/* sl_build_map_end of at most SL_PAYLOAD_MAP_INDEX_MIN pairs whose keys are all different. */
+void sl_builder_map_end_distinct(struct sl_builder *builder);
 
 /* A new cell on the stack, to be filled wholly; NULL after an error. */
 static inline struct sl_cell *sl_builder_push(struct sl_builder *builder)

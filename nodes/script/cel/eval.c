@@ -14,7 +14,6 @@
 #include "core/base/hash.h"
 
 enum {
-    MAP_INDEX_MIN = 8, /* maps with more pairs get a hash index */
     EQUAL_DEPTH_MAX = 1024,
 };
 
@@ -241,7 +240,7 @@ static bool map_reserve(struct sl_cel_eval *eval, struct sl_cel_map *map)
         map->pairs = pairs;
         map->cap = cap;
     }
-    if (map->count < MAP_INDEX_MIN || (map->count + 1) * 2 <= map->index_size) return true;
+    if (map->count < SL_CEL_MAP_INDEX_MIN || (map->count + 1) * 2 <= map->index_size) return true;
     uint32_t size = map->index_size ? map->index_size * 2 : 32;
     map->index = sl_cel_alloc(eval, size * sizeof(*map->index));
     map->index_size = size;

@@ -366,6 +366,27 @@ static const struct sl_cel_ins *op_put(struct machine m, const struct sl_cel_ins
     return ins->imm2 != 0 ? target(m, ins->imm2) : ins + 1;
 }
 
+/* What is known of the keys is not looked at again. */
+static const struct sl_cel_ins *op_record(struct machine m, const struct sl_cel_ins *ins)
+{
+    uint32_t count = (uint32_t)ins->c;
+    struct sl_cel_map *map;
+    size_t size = sizeof(*map) + 2 * count * sizeof(*map->pairs);
+    if (!sl_cel_charge(m.eval, count)) return NULL;
+    map = sl_cel_alloc(m.eval, size);
+    if (map == NULL) return NULL;
+    struct sl_cel_val *pair = (struct sl_cel_val *)(map + 1);
+    const struct sl_cel_key *key = &m.keys[ins->imm];
+    *map = (struct sl_cel_map){.count = count, .cap = count, .pairs = pair, .keys = key};
+    const int16_t *value = m.program->operands + ins->imm2;
+    for (const int16_t *end = value + count; value < end; value++, key++, pair += 2) {
+        pair[0] = sl_cel_string(key->data, key->size, SL_CEL_STATIC);
+        sl_cel_copy(&pair[1], &m.frame[*value]);
+    }
+    m.frame[ins->a] = (struct sl_cel_val){.head = SL_CEL_MAP, .map = map, .buf = NULL};
+    return ins + 1;
+}
+
 static const struct sl_cel_ins *op_put_opt(struct machine m, const struct sl_cel_ins *ins)
 {
     const struct sl_cel_val *item;
@@ -616,6 +637,7 @@ const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_
             CASE(PUSH_OPT, op_push_opt(m, ins));
             CASE(PUT, op_put(m, ins));
             CASE(PUT_OPT, op_put_opt(m, ins));
+            CASE(RECORD, op_record(m, ins));
             CASE(MERGE, op_merge(m, ins));
             CASE(CALL, op_call(m, ins));
             CASE(MATCH, op_match(m, ins));

@@ -494,8 +494,43 @@ static void gen_pairs(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_t 
     }
 }
 
+/* True for a few different keys that are texts known now. */
+static bool is_record(const struct sl_cel_node *node)
+{
+    if (node->opt != NULL || node->count == 0 || node->count >= 2 * SL_CEL_MAP_INDEX_MIN) {
+        return false;
+    }
+    for (uint32_t i = 0; i < node->count; i += 2) {
+        const struct sl_cel_val *key = &node->args[i]->literal;
+        if (node->args[i]->kind != SL_CEL_N_LITERAL || key->kind != SL_CEL_STRING) return false;
+        if (key->len == 0) return false;
+        for (uint32_t j = 0; j < i; j += 2) {
+            if (same_const(key, &node->args[j]->literal)) return false;
+        }
+    }
+    return true;
+}
+
+static int16_t gen_record(struct sl_cel_gen *gen, const struct sl_cel_node *node, int16_t dst)
+{
+    int16_t values[SL_CEL_MAP_INDEX_MIN] = {0};
+    int16_t count = (int16_t)(node->count / 2);
+    for (int16_t i = 0; i < count; i++) values[i] = expr_any(gen, node->args[2 * i + 1]);
+    struct sl_cel_ins ins = {SL_CEL_OP_RECORD, .a = dst, .c = count};
+    ins.imm = gen->keys.count;
+    ins.imm2 = gen->operands.count;
+    for (int16_t i = 0; i < count; i++) {
+        const struct sl_cel_node *key = node->args[2 * i];
+        (void)sl_cel_gen_key(gen, sl_cel_slice(&key->literal), key->offset);
+        *(int16_t *)sl_cel_gen_push(gen, &gen->operands, sizeof(int16_t)) = values[i];
+    }
+    (void)emit(gen, node, ins);
+    return dst;
+}
+
 static int16_t gen_map(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_t dst)
 {
+    if (is_record(node)) return gen_record(gen, node, dst);
     (void)emit(gen, node, (struct sl_cel_ins){SL_CEL_OP_MAP, .a = dst, .imm = node->count / 2});
     gen_pairs(gen, node, dst);
     return dst;

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "codecs/flat/flat_build_fast.h"
 #include "core/base/assertion.h"
+#include "nodes/script/cel/program.h"
 
 static bool build(struct sl_cel_eval *eval, struct sl_builder *builder,
                   const struct sl_cel_val *val, uint32_t depth);
@@ -13,7 +15,8 @@ static bool build(struct sl_cel_eval *eval, struct sl_builder *builder,
 static void build_bytes(struct sl_builder *builder, const struct sl_cel_val *val)
 {
     bool string = val->kind != SL_CEL_BYTES;
-    if (val->buf == NULL && (val->flags & SL_CEL_STATIC) == 0) {
+    bool is_static = (val->flags & SL_CEL_STATIC) != 0;
+    if (!is_static && (val->buf == NULL || val->len <= SL_BUILD_COPY_MAX)) {
         if (string) sl_build_string(builder, val->ptr, val->len);
         if (!string) sl_build_binary(builder, val->ptr, val->len);
         return;
@@ -34,9 +37,29 @@ static bool build_list(struct sl_cel_eval *eval, struct sl_builder *builder,
     return true;
 }
 
+/* A literal whose keys were looked at when the program was compiled. */
+static bool build_record(struct sl_cel_eval *eval, struct sl_builder *builder,
+                         const struct sl_cel_map *map, uint32_t depth)
+{
+    sl_build_map_begin(builder);
+    for (uint32_t i = 0; i < map->count; i++) {
+        const struct sl_cel_key *key = &map->keys[i];
+        struct sl_cell *cell = sl_builder_push(builder);
+        if (cell != NULL) {
+            uint64_t head = key->head | (uint64_t)SL_CELL_POINTER << 8;
+            memcpy(cell, &head, sizeof(head));
+            cell->ptr = key->data;
+        }
+        if (!build(eval, builder, &map->pairs[2 * (size_t)i + 1], depth + 1)) return false;
+    }
+    sl_builder_map_end_distinct(builder);
+    return true;
+}
+
 static bool build_map(struct sl_cel_eval *eval, struct sl_builder *builder,
                       const struct sl_cel_map *map, uint32_t depth)
 {
+    if (map->keys != NULL) return build_record(eval, builder, map, depth);
     sl_build_map_begin(builder);
     for (uint32_t i = 0; i < map->count; i++) {
         const struct sl_cel_val *key = &map->pairs[2 * (size_t)i];

@@ -50,6 +50,8 @@ enum {
     SL_CEL_JSON = 4,   /* a number of a payload, or computed from one: see cel.h */
 };
 
+enum { SL_CEL_MAP_INDEX_MIN = 8 };
+
 struct sl_cel_list;
 struct sl_cel_map;
 struct sl_cel_failure;
@@ -88,13 +90,16 @@ struct sl_cel_list {
     struct sl_cel_val *items; /* array of cap */
 };
 
-/* Pairs in insertion order; from 8 pairs on with a hash index. */
+struct sl_cel_key;
+
+/* Pairs in insertion order; from SL_CEL_MAP_INDEX_MIN pairs on with a hash index. */
 struct sl_cel_map {
     uint32_t count;
     uint32_t cap;
-    struct sl_cel_val *pairs; /* array of 2 * cap: key, value, key, value … */
-    uint32_t *index;          /* array of index_size: pair number + 1, or 0; NULL if small */
-    uint32_t index_size;      /* a power of two */
+    struct sl_cel_val *pairs;      /* array of 2 * cap: key, value, key, value … */
+    uint32_t *index;               /* array of index_size: pair number + 1, or 0; NULL if small */
+    uint32_t index_size;           /* a power of two */
+    const struct sl_cel_key *keys; /* of a literal, whose keys are known: array of count; or NULL */
 };
 
 struct sl_cel_net {
