@@ -120,6 +120,7 @@ int cli_apply_files(struct cli_args *args, const struct cli_apply *what)
     struct apply apply = {.args = args};
     int64_t if_revision = -1;
     if (!cli_get_number(args, "if-revision", 0, INT64_MAX, &if_revision)) return CLI_USAGE;
+    if (!cli_wait_check(args)) return CLI_USAGE;
     int r = cli_registry_open(args, !what->dry_run, &apply.registry);
     if (r != CLI_OK) return r;
     char *message = message_make(args, what->files, what->files_count);

@@ -9,6 +9,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "codecs/yaml/yaml.h"
 #include "core/base/assertion.h"
+#include "core/base/limit.h"
 #include "ctl/cli/cli.h"
 
 enum { ARGS_OPTIONS_MAX = 64, ARGS_CONFIG_SIZE_MAX = 1024 * 1024 };
@@ -352,6 +353,34 @@ static void defaults_fill(struct cli_args *args)
     }
 }
 
+/* What no command can do anything with: no name at all for a file, a folder, a namespace. */
+static int values_check(struct cli_args *args)
+{
+    static const char *const names[] = {"FILE", "DIR", "NAME"};
+    for (size_t i = 0; i < args->values_count; i++) {
+        const struct arg_values *values = &args->values[i];
+        const struct cli_option *option = values->option;
+        bool is_name = false;
+        for (size_t n = 0; option->value != NULL && n < sizeof(names) / sizeof(names[0]); n++) {
+            is_name |= strcmp(option->value, names[n]) == 0;
+        }
+        bool is_space = strcmp(option->name, "namespace") == 0;
+        for (size_t v = 0; is_name && v < values->count; v++) {
+            size_t size = strlen(values->items[v]);
+            if (size > 0 && (!is_space || size <= SL_REGISTRY_NAMESPACE_MAX)) continue;
+            if (size == 0) {
+                cli_error("%s: \"--%s\" is empty: expected %s", args->command->name, option->name,
+                          option->value);
+            } else {
+                cli_error("%s: \"--%s\": a namespace has at most %d bytes, this one %zu",
+                          args->command->name, option->name, SL_REGISTRY_NAMESPACE_MAX, size);
+            }
+            return CLI_USAGE;
+        }
+    }
+    return 0;
+}
+
 int cli_args_parse(const struct cli_command *command, int argc, char **argv,
                    struct cli_args **ret_args)
 {
@@ -380,6 +409,7 @@ int cli_args_parse(const struct cli_command *command, int argc, char **argv,
         environment_read(args);
         r = config_read(args);
     }
+    if (r == 0) r = values_check(args);
     if (r != 0) {
         args = cli_args_free(args);
         return r;
@@ -484,6 +514,13 @@ void cli_value_error(struct cli_args *args, const char *option, const char *fmt,
     }
 }
 
+/* What a number of the option counts, for a message. */
+static const char *unit_of(const struct cli_option *option)
+{
+    if (strcmp(option->value, "BYTES") == 0) return " of bytes";
+    return strcmp(option->value, "MIB") == 0 || strcmp(option->value, "MiB") == 0 ? " of MiB" : "";
+}
+
 bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int64_t max,
                     int64_t *ret_number)
 {
@@ -493,8 +530,8 @@ bool cli_get_number(struct cli_args *args, const char *option, int64_t min, int6
     errno = 0;
     long long number = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || number < min || number > max) {
-        cli_value_error(args, option, "expected a number from %lld to %lld", (long long)min,
-                        (long long)max);
+        cli_value_error(args, option, "expected a number%s from %lld to %lld",
+                        unit_of(values_of(args, option)->option), (long long)min, (long long)max);
         return false;
     }
     *ret_number = number;

@@ -197,6 +197,7 @@ int cli_delete(struct cli_args *args)
         cli_error("delete secrets: give names or ids");
         return CLI_USAGE;
     }
+    if (!cli_wait_check(args)) return CLI_USAGE;
     int r = cli_registry_open(args, false, &delete.registry);
     if (r != CLI_OK) return r;
     for (size_t i = skip; i < operands_count; i++) named_add(&delete, operands[i]);

@@ -214,6 +214,7 @@ int cli_rollback(struct cli_args *args)
         return CLI_USAGE;
     }
     if (!revision_read(args, operands[0], &revision)) return CLI_USAGE;
+    if (!cli_wait_check(args)) return CLI_USAGE;
     int r = cli_registry_open(args, false, &registry);
     if (r != CLI_OK) return r;
     r = sl_registry_rollback(registry, space, revision, cli_author(), cli_get(args, "message"),

@@ -198,16 +198,21 @@ bool cli_log_setup(struct cli_args *args)
     const char *level = cli_get(args, "log-level");
     const char *format = cli_get(args, "format");
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-        cli_error("\"--format %s\": expected text or json", format);
+        cli_value_error(args, "format", "expected text or json");
         return false;
     }
-    bool is_json = strcmp(cli_get(args, "log-format"), "json") == 0;
+    const char *log_format = cli_get(args, "log-format");
+    bool is_json = strcmp(log_format, "json") == 0;
+    if (!is_json && strcmp(log_format, "text") != 0) {
+        cli_value_error(args, "log-format", "expected text or json");
+        return false;
+    }
     sl_log_set_format(is_json ? SL_LOG_JSON : SL_LOG_TEXT);
     for (int i = 0; levels[i] != NULL; i++) {
         if (strcmp(levels[i], level) != 0) continue;
         sl_log_set_level((enum sl_log_level)i);
         return true;
     }
-    cli_error("\"--log-level %s\": expected debug, info, warn or error", level);
+    cli_value_error(args, "log-level", "expected debug, info, warn or error");
     return false;
 }

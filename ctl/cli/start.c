@@ -88,8 +88,12 @@ static bool options_read(struct start *start)
         return false;
     }
     cfg->access_format = strcmp(format, "json") == 0 ? SL_ACCESS_JSON : SL_ACCESS_COMBINED;
-    return files_read(start, start->args) && numbers_read(start) &&
-           cli_percore_read(start->args, cfg) &&
+    if (!files_read(start, start->args)) return false;
+    if (start->files_count == 0 && cli_is_set(start->args, "watch")) {
+        cli_error("start: --watch needs the files that it is to watch");
+        return false;
+    }
+    return numbers_read(start) && cli_percore_read(start->args, cfg) &&
            cli_environment(start->args, &start->cfg.environment);
 }
 
@@ -290,6 +294,12 @@ static void ready_lines(struct start *start)
     }
     if (active == 0 && program != NULL && program->sources_count > 0) {
         sl_log(SL_LOG_WARN, "no listener serves: the lines above say why");
+    } else if (start->files_count == 0 && start->cfg.data_dir == NULL) {
+        sl_log(SL_LOG_WARN, "there is nothing to serve: no files were given, and without --data "
+                            "nobody can apply any");
+    } else if (program == NULL || program->symbols_count == 0) {
+        sl_log(SL_LOG_INFO, "namespace %s is empty: \"sluice apply\" fills it while it runs",
+               start->cfg.name_space);
     }
     uint32_t shards;
     (void)sl_runtime_shards(start->runtime, &shards);

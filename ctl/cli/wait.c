@@ -54,9 +54,13 @@ static int symbols_report(const struct wait *wait, struct sl_value published)
             struct sl_slice state = sl_value_slice(sl_value_get_str(symbol, "state"));
             struct sl_slice reason = sl_value_slice(sl_value_get_str(symbol, "reason"));
             bool old = sl_slice_eq(state, SL_SLICE("last_good"));
-            cli_error("%s/%s %s: %.*s", after->namespace, after->name[0] ? after->name : after->id,
+            struct sl_value place = sl_value_get_str(symbol, "place");
+            struct sl_slice where =
+                sl_value_is(place, SL_VALUE_STRING) ? sl_value_slice(place) : SL_SLICE("");
+            cli_error("%s/%s %s: %.*s%s%.*s", after->namespace,
+                      after->name[0] ? after->name : after->id,
                       old ? "still runs in its last good version" : "is inactive",
-                      SL_SLICE_FMT(reason));
+                      SL_SLICE_FMT(where), where.size > 0 ? ": " : "", SL_SLICE_FMT(reason));
             result = CLI_FAILED;
         }
     }
@@ -106,6 +110,12 @@ static int wait_one(const struct wait *wait, const char *name)
         }
         (void)poll(NULL, 0, WAIT_STEP_MS);
     }
+}
+
+bool cli_wait_check(struct cli_args *args)
+{
+    uint32_t ignored;
+    return !cli_is_set(args, "wait") || cli_get_duration_ms(args, "timeout", &ignored);
 }
 
 int cli_wait_published(struct cli_args *args, struct sl_registry *registry, const char *name_space,

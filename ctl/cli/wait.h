@@ -5,6 +5,9 @@
 #include "ctl/cli/cli.h"
 #include "ctl/registry/registry.h"
 
+/* False, and told, if --wait and --timeout make no sense: to be asked before anything is changed. */
+bool cli_wait_check(struct cli_args *args);
+
 /*
  * Wait until every living runtime of the namespaces that `commit` touches (of `name_space` if it
  * touches none) has published the commit's revision, at most --timeout.

@@ -10,6 +10,7 @@
 #include "core/base/list.h"
 #include "core/graph/program.h"
 #include "ctl/admin/path.h"
+#include "ctl/loader/address.h"
 #include "ctl/registry/lease.h"
 #include "io/sock/sock.h"
 
@@ -104,6 +105,15 @@ static int address_is_free(const char *key, struct sl_diag *reterr)
     return r;
 }
 
+/* True if an address of ours is, for the kernel, the same: 0.0.0.0:80 and 127.0.0.1:80. */
+static bool overlaps_ours(struct sl_claims *claims, const char *key)
+{
+    for (struct sl_list *at = claims->claims.next; at != &claims->claims; at = at->next) {
+        if (sl_address_is_same(key, sl_container_of(at, struct claim, link)->key)) return true;
+    }
+    return false;
+}
+
 /* Another runtime has it. */
 static int lease_is_held(const struct sl_claims *claims, const char *key, const char *name,
                          struct sl_diag *reterr)
@@ -129,7 +139,8 @@ int sl_claims_take(struct sl_claims *claims, const char *key, struct sl_diag *re
     int r =
         claims->folder[0] == '\0' ? 0 : sl_lease_take(claims->folder, name, &claim->lease, reterr);
     if (r == SL_LEASE_HELD) r = lease_is_held(claims, key, name, reterr);
-    if (r == 0) r = address_is_free(key, reterr);
+    /* A listener that is being opened to the network, or closed to it: our own socket is no other's. */
+    if (r == 0 && !overlaps_ours(claims, key)) r = address_is_free(key, reterr);
     if (r < 0) {
         claim_drop(claim);
         return r;

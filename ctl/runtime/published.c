@@ -35,6 +35,13 @@ static void symbol_build(struct sl_builder *b, const struct sl_symbol_info *info
     sl_build_string_str(b, info->state == SL_SYMBOL_LAST_GOOD ? "last_good" : "inactive");
     sl_build_key_str(b, "reason");
     sl_build_string_str(b, info->reason != NULL ? info->reason->text : "");
+    if (info->reason != NULL && info->reason->file[0] != '\0') {
+        char place[SL_DIAG_FILE_SIZE + 32];
+        (void)snprintf(place, sizeof(place), "%s:%u:%u", info->reason->file, info->reason->pos.line,
+                       info->reason->pos.column);
+        sl_build_key_str(b, "place");
+        sl_build_string_str(b, place);
+    }
     sl_build_map_end(b);
 }
 

@@ -171,6 +171,31 @@ static void first_signal_drains_what_is_in_flight(void **state)
     change("DELETE", EVERYTHING, 204);
 }
 
+/* The same port for all addresses of the machine, and back: what is ours is in nobody's way. */
+static void listener_is_opened_to_the_network_and_back(void **state)
+{
+    (void)state;
+    struct flow_server server;
+    int port = flow_port();
+    start_default(&server);
+    create("web", port, "mine");
+    (void)flow_until(port, "/", 200, "mine");
+    static const char *const hosts[] = {"0.0.0.0", "127.0.0.1"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        const char *text = flow_text("on %s", hosts[i]);
+        change("PATCH",
+               flow_text(
+                   "[{\"name\":\"web\",\"host\":\"%s\"},{\"name\":\"web-text\",\"code\":\"%s\"}]",
+                   hosts[i], text),
+               200);
+        (void)flow_until(port, "/", 200, text);
+        assert_int_equal(flow_log_count(&server, "cannot listen"), 0);
+    }
+    change("DELETE", EVERYTHING, 204);
+    (void)flow_until_closed(port);
+    assert_int_equal(flow_stop(&server, SIGTERM), 0);
+}
+
 /* A script that is right in itself, and fails when a shard takes it. */
 #define BAD_TOP_LEVEL                                                                              \
     "\"language\":\"javascript\",\"code\":\"throw new Error('too early');\\n"                      \
@@ -328,6 +353,7 @@ int main(void)
         cmocka_unit_test_teardown(second_runtime_of_a_namespace_is_refused_by_name, teardown),
         cmocka_unit_test_teardown(address_of_another_namespace_is_refused_by_name, teardown),
         cmocka_unit_test_teardown(bad_update_keeps_the_last_good_version_over_a_restart, teardown),
+        cmocka_unit_test_teardown(listener_is_opened_to_the_network_and_back, teardown),
         cmocka_unit_test_teardown(bad_top_level_keeps_back_its_own_node_alone, teardown),
         cmocka_unit_test_teardown(first_signal_drains_what_is_in_flight, teardown),
         cmocka_unit_test_teardown(second_signal_ends_at_once, teardown),

@@ -121,7 +121,7 @@ static void check_config_wrong_line_is_told_with_its_place(void **state)
         {"spin: 2s\n", "up to 1000000us"},
         {"cores: 0\nbuffers: 300\n", "sluice.yaml:2:10: error: \"buffers: 300\": expected a power"},
         {"buffers: 4\n", "expected a number from 8 to 32768"},
-        {"buffer-size: 12\n", "expected a number from 1024 to 1048576"},
+        {"buffer-size: 12\n", "expected a number of bytes from 1024 to 1048576"},
         {"batch: 65537\n", "expected a number from 0 to 65536"},
         {"backlog: 0\n", "expected a number from 1 to 65535"},
         {"priority: urgent\n", "sluice.yaml:1:11: error: \"priority: urgent\": expected normal"},

@@ -252,6 +252,37 @@ static void apply_of_an_address_that_is_stored_is_refused(void **state)
     assert_int_equal(run(fixture, "apply exchange.yaml"), 0);
 }
 
+static void wrong_values_are_told_before_anything_is_done(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *words;
+        const char *text;
+    } rows[] = {
+        {"start --log-format xml flow.yaml", "\"--log-format xml\": expected text or json"},
+        {"start -n '' flow.yaml", "\"--namespace\" is empty: expected NAME"},
+        {"start --data '' flow.yaml", "\"--data\" is empty: expected DIR"},
+        {"start --watch", "--watch needs the files"},
+        {"start --memory 1 flow.yaml", "expected a number of MiB from 64 to 1048576"},
+        {"start --drain-timeout 5parsecs flow.yaml", "expected a duration such as 500ms, 30s"},
+        {"apply flow.yaml --wait --timeout x", "\"--timeout x\": expected a duration"},
+        {"delete one --wait --timeout -1", "\"--timeout -1\": expected a duration"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(run(fixture, "%s", rows[i].words), 2);
+        assert_true(contains(fixture->run.err, rows[i].text));
+    }
+    assert_int_equal(run(fixture, "get"), 3); /* nothing was stored */
+    char space[200];
+    memset(space, 'x', sizeof(space) - 1);
+    space[sizeof(space) - 1] = '\0';
+    assert_int_equal(run(fixture, "check -n %s flow.yaml", space), 2);
+    assert_true(contains(fixture->run.err, "a namespace has at most 127 bytes, this one 199"));
+    long pid = run_start(fixture, "start --drain-timeout 1m30s flow.yaml");
+    assert_true(pid > 0);
+    assert_int_equal(run_stop(pid), 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
@@ -267,6 +298,7 @@ int main(int argc, char **argv)
         T(start_broken_file_is_refused),
         T(start_whose_port_is_taken_says_why_it_ends),
         T(start_of_two_listeners_on_one_address_tells_both),
+        T(wrong_values_are_told_before_anything_is_done),
         T(apply_of_an_address_that_is_stored_is_refused),
     };
 #undef T
