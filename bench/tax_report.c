@@ -189,6 +189,10 @@ static void notes_print(FILE *out, const struct sl_tax_report *report, const str
 {
     const struct sl_pairs *pairs = &tax->pairs;
     const char *scenario = sl_scenario_name(tax->scenario);
+    if (pairs->done_count < pairs->rounds) {
+        (void)fprintf(out, "  note: %s: %u of %u rounds\n", scenario, pairs->done_count,
+                      pairs->rounds);
+    }
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         const struct sl_pairs_target *target = &pairs->targets[i];
         const char *mode = MODES[i / tax->count];
