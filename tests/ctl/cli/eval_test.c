@@ -338,11 +338,10 @@ static void completion_zsh_completes_in_a_terminal(void **state)
              "try 'sluice roll' 'rollback '\n"
              "try 'sluice start --poll' '--poller='\n"
              "try 'sluice get -o y' 'yaml'\n"
-             "try 'sluice bench comp' 'compare'\n"
              "zpty -d z\n");
     assert_int_equal(run(fixture, "version >/dev/null; timeout 60 zsh -f try.zsh '%s'", program),
                      0);
-    assert_string_equal(fixture->run.out, "rollback \n--poller=\nyaml\ncompare\n");
+    assert_string_equal(fixture->run.out, "rollback \n--poller=\nyaml\n");
 }
 
 int main(int argc, char **argv)
