@@ -40,8 +40,7 @@ static void edges_warn(struct apply *apply, const struct sl_specs *specs)
 static int specs_apply(struct apply *apply, const char *const *files, size_t count)
 {
     struct sl_specs specs = {0};
-    int r = sl_specs_read_paths(files, count, &specs, &apply->diags);
-    if (r == 0) r = sl_specs_check_names(&specs, apply->store.name_space, &apply->diags);
+    int r = cli_specs_read(files, count, apply->store.name_space, &specs, &apply->diags);
     if (r == 0) {
         r = cli_store_specs(apply->registry, &apply->store, &specs, &apply->commit, &apply->diags);
     }

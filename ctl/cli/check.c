@@ -99,27 +99,6 @@ static int known_read(struct check *check, struct sl_objects *known)
     return CLI_UNREACHABLE;
 }
 
-/* By file in reading order, inside a file by line. */
-static void diags_order(struct sl_diags *diags)
-{
-    for (size_t i = 1; i < diags->count; i++) {
-        struct sl_diag diag = diags->items[i];
-        size_t to = i;
-        while (to > 0 && strcmp(diags->items[to - 1].file, diag.file) != 0) to--;
-        if (to == 0 || to == i) continue;
-        memmove(&diags->items[to + 1], &diags->items[to], (i - to) * sizeof(diag));
-        diags->items[to] = diag;
-    }
-    for (size_t first = 0; first < diags->count;) {
-        struct sl_diags part = {.items = &diags->items[first]};
-        while (first < diags->count && strcmp(diags->items[first].file, part.items[0].file) == 0) {
-            part.count++;
-            first++;
-        }
-        sl_diags_sort(&part, 0);
-    }
-}
-
 static void findings_print_json(const struct check *check)
 {
     struct sl_builder b;
@@ -169,7 +148,7 @@ static int specs_check(struct check *check, const char *const *files, size_t cou
     specs_compile(check);
     cli_edges_check(&edges, &check->diags);
     sl_objects_fini(&known);
-    diags_order(&check->diags);
+    cli_diags_order(&check->diags);
     if (cli_is_json(check->args)) {
         findings_print_json(check);
     } else {

@@ -168,8 +168,7 @@ static int specs_apply(struct start *start, struct sl_diags *diags)
 {
     if (start->files_count == 0) return 0;
     struct sl_specs specs = {0};
-    int r = sl_specs_read_paths(start->files, start->files_count, &specs, diags);
-    if (r == 0) r = sl_specs_check_names(&specs, start->cfg.name_space, diags);
+    int r = cli_specs_read(start->files, start->files_count, start->cfg.name_space, &specs, diags);
     if (r == 0) r = specs_store(start, &specs, diags);
     sl_specs_fini(&specs);
     return r;

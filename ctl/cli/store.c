@@ -11,7 +11,9 @@
 #include "codecs/flat/flat_fast.h"
 #include "codecs/yaml/yaml.h"
 #include "core/base/limit.h"
+#include "ctl/loader/address.h"
 #include "ctl/loader/loader.h"
+#include "ctl/loader/unit.h"
 
 enum { READ_SIZE_FIRST = 64 * 1024 };
 
@@ -30,6 +32,49 @@ const char *cli_author(void)
         (void)snprintf(author + size, sizeof(author) - (size_t)size, " for %.32s", caller);
     }
     return author;
+}
+
+void cli_diags_order(struct sl_diags *diags)
+{
+    for (size_t i = 1; i < diags->count; i++) {
+        struct sl_diag diag = diags->items[i];
+        size_t to = i;
+        while (to > 0 && strcmp(diags->items[to - 1].file, diag.file) != 0) to--;
+        if (to == 0 || to == i) continue;
+        memmove(&diags->items[to + 1], &diags->items[to], (i - to) * sizeof(diag));
+        diags->items[to] = diag;
+    }
+    for (size_t first = 0; first < diags->count;) {
+        struct sl_diags part = {.items = &diags->items[first]};
+        while (first < diags->count && strcmp(diags->items[first].file, part.items[0].file) == 0) {
+            part.count++;
+            first++;
+        }
+        sl_diags_sort(&part, 0);
+    }
+}
+
+int cli_specs_read(const char *const *files, size_t count, const char *name_space,
+                   struct sl_specs *specs, struct sl_diags *diags)
+{
+    specs->keep_broken = true;
+    int result = sl_specs_read_paths(files, count, specs, diags);
+    if (result == -ENOMEM) return result;
+    int r = sl_specs_check_names(specs, name_space, diags);
+    if (r < 0) result = r;
+    if (result != -EINVAL) return result;
+    struct sl_addresses addresses = {0};
+    for (size_t i = 0; i < specs->count; i++) {
+        struct sl_unit_source source = {.spec = specs->items[i].spec,
+                                        .name_space = name_space,
+                                        .shards_count = 1,
+                                        .check_only = true,
+                                        .addresses = &addresses};
+        (void)sl_unit_build(&source, NULL, diags);
+    }
+    sl_addresses_fini(&addresses);
+    cli_diags_order(diags);
+    return result;
 }
 
 int cli_registry_open(struct cli_args *args, bool create, struct sl_registry **ret_registry)

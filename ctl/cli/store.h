@@ -31,6 +31,18 @@ int cli_store_specs(struct sl_registry *registry, const struct cli_store *store,
                     const struct sl_specs *specs, struct sl_commit *ret_commit,
                     struct sl_diags *diags);
 
+/* Order by file in reading order, inside a file by line. */
+void cli_diags_order(struct sl_diags *diags);
+
+/*
+ * Read the specs of files, folders and "-". With a mistake, all others that can be found without the
+ * registry are told, too; `specs` then holds broken ones, and is only to be freed.
+ *
+ * returns  0; -EINVAL with the mistakes in diags, ordered; -ENOMEM
+ */
+int cli_specs_read(const char *const *files, size_t count, const char *name_space,
+                   struct sl_specs *specs, struct sl_diags *diags);
+
 /*
  * Read secrets from a YAML or JSON file ("-": standard input): one {name, data, …} or a list.
  * ret_value holds the documents' count. Mistakes in diags.

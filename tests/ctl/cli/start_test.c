@@ -172,6 +172,17 @@ static void start_broken_file_is_refused(void **state)
     file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, cod: x}\n");
     assert_int_equal(run(fixture, "start flow.yaml"), 1);
     assert_true(contains(fixture->run.err, "flow.yaml:1:46: error: unknown field \"cod\""));
+    /* All at once: what cannot be read, and what does not compile in another spec. */
+    file_put(fixture, "flow.yaml",
+             "- {kind: snippet, name: one, language: cel, code: '1 +'}\n"
+             "- {kind: snippet, name: 2, language: text, code: x, timeout: 5 parsecs}\n");
+    static const char *const commands[] = {"start flow.yaml", "apply flow.yaml"};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        assert_int_equal(run(fixture, "%s", commands[i]), 1);
+        assert_true(contains(fixture->run.err, "flow.yaml:1:55: error: the expression ends"));
+        assert_true(contains(fixture->run.err, "flow.yaml:2:25: error: \"name\" must be a text"));
+        assert_true(contains(fixture->run.err, "not \"5 parsecs\""));
+    }
     assert_int_equal(run(fixture, "start --cores none flow.yaml"), 2);
     assert_int_equal(run(fixture, "start --buffers 100 flow.yaml"), 2);
 }
