@@ -240,9 +240,7 @@ static __attribute__((cold)) struct sl_value hand_over(struct sl_buf *buf,
     return value;
 }
 
-/* The end of a build that met a limit, an error, or a builder that took memory for itself. */
-static __attribute__((noinline)) int finish_slow(struct sl_builder *builder,
-                                                 struct sl_value *ret_value)
+int sl_builder_finish_slow(struct sl_builder *builder, struct sl_value *ret_value)
 {
     uint32_t index = 0;
     if (builder->error == 0) (void)move(builder, 1, &index);
@@ -267,19 +265,9 @@ int sl_builder_finish(struct sl_builder *builder, struct sl_value *ret_value)
 {
     sl_assert(builder != NULL);
     sl_assert(ret_value != NULL);
-    if (builder->error != 0) return finish_slow(builder, ret_value);
-    sl_assert(builder->depth == 0);
-    sl_assert(builder->stack_count == 1);
-    struct sl_buf *buf = builder->buf;
-    struct sl_cell *root = &buf->cells[buf->cells_count];
-    bool plain = builder->stack == builder->stack_inline && !builder->track &&
-                 buf->cells_count < buf->cells_cap && builder->refs_weight == 0 &&
-                 builder->stack[0].kind < SL_VALUE_REF;
-    if (!plain) return finish_slow(builder, ret_value);
-    *root = builder->stack[0];
-    buf->weight = ++buf->cells_count;
-    buf->depth = (uint16_t)builder->depth_max;
-    builder->buf = NULL;
-    *ret_value = (struct sl_value){buf, root};
-    return 0;
+    if (builder->error == 0) {
+        sl_assert(builder->depth == 0);
+        sl_assert(builder->stack_count == 1);
+    }
+    return sl_builder_finish_fast(builder, ret_value);
 }

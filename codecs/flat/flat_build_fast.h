@@ -47,3 +47,23 @@ static inline uint8_t *sl_builder_bytes_reserve(struct sl_builder *builder, size
     }
     return builder->buf->bytes + builder->buf->bytes_size;
 }
+
+/* The end of a build that met a limit or an error, or took memory for itself. */
+int sl_builder_finish_slow(struct sl_builder *builder, struct sl_value *ret_value);
+
+/* sl_builder_finish without its checks. */
+static inline int sl_builder_finish_fast(struct sl_builder *builder, struct sl_value *ret_value)
+{
+    struct sl_buf *buf = builder->buf;
+    bool plain = builder->error == 0 && builder->stack == builder->stack_inline &&
+                 !builder->track && builder->refs_weight == 0 &&
+                 buf->cells_count < buf->cells_cap && builder->stack[0].kind < SL_VALUE_REF;
+    if (__builtin_expect(!plain, 0)) return sl_builder_finish_slow(builder, ret_value);
+    struct sl_cell *root = &buf->cells[buf->cells_count];
+    *root = builder->stack[0];
+    buf->weight = ++buf->cells_count;
+    buf->depth = (uint16_t)builder->depth_max;
+    builder->buf = NULL;
+    *ret_value = (struct sl_value){buf, root};
+    return 0;
+}
