@@ -13,7 +13,9 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/limit.h"
@@ -63,6 +65,37 @@ static bool is_token(struct sl_slice text)
     return text.size > 0;
 }
 
+/*
+ * Methods are case-sensitive, and others than the known ones are allowed: "get" would never match, which
+ * is a mistake; "GTE" is probably one, which is a warning.
+ */
+static int method_check(struct sl_compile *c, struct sl_slice method, struct sl_value at)
+{
+    static const char *const known[] = {"GET",   "HEAD",    "POST",  "PUT",    "DELETE",
+                                        "PATCH", "OPTIONS", "TRACE", "CONNECT"};
+    enum { KNOWN_COUNT = sizeof(known) / sizeof(known[0]), METHOD_SIZE = 16 };
+    char text[METHOD_SIZE];
+    if (method.size >= sizeof(text)) return 0;
+    (void)snprintf(text, sizeof(text), "%.*s", SL_SLICE_FMT(method));
+    for (size_t i = 0; i < KNOWN_COUNT; i++) {
+        if (strcmp(text, known[i]) == 0) return 0;
+        if (!sl_slice_eq_nocase(method, sl_slice_from_str(known[i]))) continue;
+        return sl_compile_error(c, "bad_method", at,
+                                "the method \"%s\" matches no request: write \"%s\"", text,
+                                known[i]);
+    }
+    const char *nearest = sl_diag_nearest(text, known, KNOWN_COUNT);
+    if (nearest == NULL) return 0;
+    struct sl_diag diag = {0};
+    (void)sl_diag_set(&diag, "unknown_method", sl_value_pos(at), "the method \"%s\" is unusual",
+                      text);
+    sl_diag_hint(&diag, "did you mean \"%s\"?", nearest);
+    diag.level = SL_DIAG_WARNING;
+    sl_diag_file(&diag, c->file);
+    (void)sl_diags_push(c->diags, &diag);
+    return 0;
+}
+
 static int route_add(struct sl_compile *c, struct router *router, struct sl_value value)
 {
     struct route_fields route = {0};
@@ -77,6 +110,8 @@ static int route_add(struct sl_compile *c, struct router *router, struct sl_valu
         return sl_compile_error(c, "bad_method", sl_value_get_str(value, "method"),
                                 "\"%.*s\" is not an HTTP method", SL_SLICE_FMT(route.method));
     }
+    int r = method_check(c, route.method, sl_value_get_str(value, "method"));
+    if (r < 0) return r;
     switch (sl_routes_add(router->table, route.method, route.path, port)) {
     case 0: return 0;
     case -EEXIST:
