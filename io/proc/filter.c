@@ -55,6 +55,7 @@ static const uint16_t allowed[] = {
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
     SYS_rt_sigreturn,
+    SYS_rt_sigsuspend, /* how the collector of JavaScriptCore stops a thread to read its stack */
     SYS_sigaltstack,
     SYS_sched_yield,
     SYS_sched_getaffinity,
