@@ -220,8 +220,8 @@ static bool can_be_stopped(void)
 }
 
 /*
- * Answers with true if all were refused, and what machines need was not. Ends at the first that was not: what comes later does harm
- * where there is no fence.
+ * Answers with true if all were refused, and what machines need was not. Ends at the first that was
+ * let through: what comes later does harm where there is no fence.
  */
 static void fenced(void)
 {
