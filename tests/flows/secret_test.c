@@ -43,6 +43,8 @@ static void admin_answers_lack_the_value(void **state)
     static const char *const paths[] = {"/v1/secrets", "/v1/nodes"};
     for (int i = 0; i < 2; i++) {
         struct flow_reply reply;
+        /* The first run of a script may take its 20 ms where others want the core. */
+        (void)flow_until(admin_port, paths[i], 200, "");
         assert_int_equal(flow_ask(admin_port, "GET", paths[i], NULL, &reply), 200);
         assert_true(reply.body_size > 10);
         lacks_secret(paths[i], reply.body, reply.body_size);
