@@ -220,6 +220,11 @@ static int rate_find(struct hostile *hostile, struct sl_diag *reterr)
 {
     struct sl_run_result result;
     struct sl_run_config config = hostile->endpoint.job.config;
+    /*
+     * Nobody reads the server's processor time here, and looking into /proc/PID of processes that die
+     * makes the kernel's part of reaping them long (shrink_dcache_parent).
+     */
+    config.pid = 0;
     hostile->config = config;
     if (config.rate_from > 0) return 0;
     config.warmup_ns = hostile->values.settle_ns;

@@ -92,6 +92,24 @@ struct thresholds {
     uint32_t count;
 };
 
+/* What is not measured can neither hold nor fail. */
+static int threshold_check(const struct http_values *values, const struct sl_threshold *threshold,
+                           struct sl_diag *reterr)
+{
+    bool of_process = threshold->metric == SL_METRIC_CPU_US || threshold->metric == SL_METRIC_RSS;
+    int err = 0;
+    if (of_process && values->job.pid == 0) {
+        err = sl_diag_set(reterr, "bad_usage", (struct sl_pos){0, 0},
+                          "--fail-if '%s' needs --pid: it is a figure of the server's process",
+                          threshold->text);
+    } else if (threshold->is_relative && values->against == NULL) {
+        err = sl_diag_set(reterr, "bad_usage", (struct sl_pos){0, 0},
+                          "--fail-if '%s' needs --against FILE: it is times a kept figure",
+                          threshold->text);
+    }
+    return err;
+}
+
 static int values_check(const struct http_values *values, const struct sl_option_list *urls,
                         struct thresholds *thresholds, struct sl_diag *reterr)
 {
@@ -114,6 +132,7 @@ static int values_check(const struct http_values *values, const struct sl_option
     }
     for (uint32_t i = 0; i < values->fail_if.count; i++) {
         int err = sl_threshold_parse(values->fail_if.items[i], &thresholds->items[i], reterr);
+        if (err == 0) err = threshold_check(values, &thresholds->items[i], reterr);
         if (err < 0) return err;
         thresholds->count++;
     }

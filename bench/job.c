@@ -3,6 +3,7 @@
 #include "bench/job.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,13 @@ static int client_apply(struct sl_job *job, const struct sl_job_values *values,
     if (values->cores != NULL) {
         int count = sl_job_cores_parse(values->cores, job->cores, SL_RUN_THREADS_MAX);
         if (count <= 0) return bad(reterr, "cores", values->cores, "a list such as 1 or 0,2-3");
+        long cores_max = sysconf(_SC_NPROCESSORS_CONF);
+        for (int i = 0; i < count; i++) {
+            if (job->cores[i] < cores_max) continue;
+            return sl_diag_set(reterr, "bad_value", NO_POS,
+                               "--cores \"%s\": this machine has the cores 0 to %ld", values->cores,
+                               cores_max - 1);
+        }
         config->cores = job->cores;
         config->cores_count = (uint32_t)count;
     }
@@ -205,6 +213,10 @@ static int limits_apply(struct sl_job *job, const struct sl_job_values *values,
     }
     if (values->duration_ns == 0 || values->timeout_ns == 0) {
         return sl_diag_set(reterr, "bad_value", NO_POS, "--duration and --timeout must not be 0");
+    }
+    if (values->pid > 0 && kill((pid_t)values->pid, 0) < 0 && errno == ESRCH) {
+        return sl_diag_set(reterr, "bad_value", NO_POS, "--pid %llu: there is no such process",
+                           (unsigned long long)values->pid);
     }
     bool by_count = values->count > 0;
     config->connections = values->connections;

@@ -103,6 +103,17 @@ static bool is_wanted(const struct micro_values *values, const struct sl_micro_g
     return values->only == NULL || item_matches(values->only, group->name, item->name);
 }
 
+static uint32_t wanted_count(const struct micro_values *values)
+{
+    uint32_t count = 0;
+    for (int g = 0; g < GROUPS_COUNT; g++) {
+        for (size_t i = 0; i < GROUPS[g]->cases_count; i++) {
+            count += is_wanted(values, GROUPS[g], &GROUPS[g]->cases[i]);
+        }
+    }
+    return count;
+}
+
 static void list_print(const struct micro_values *values)
 {
     for (int g = 0; g < GROUPS_COUNT; g++) {
@@ -249,6 +260,11 @@ static int micro_main(int argc, char **argv)
     if (err == 0 && !is_text && strcmp(values.format, "json") != 0) {
         err = sl_diag_set(&diag, "bad_value", (struct sl_pos){0, 0},
                           "--format \"%s\": expected text or json", values.format);
+    }
+    if (err == 0 && wanted_count(&values) == 0) {
+        err = sl_diag_set(&diag, "bad_value", (struct sl_pos){0, 0},
+                          "--only \"%s\": no case or group has such a name", values.only);
+        sl_diag_hint(&diag, "--list shows them all");
     }
     if (err < 0) {
         sl_options_complain(&USAGE, &diag);

@@ -257,13 +257,15 @@ const struct cli_command cli_commands[] = {
     {"start", "run a namespace", "[FILE…]",
      "Applies the given files, loads the namespace, and serves until SIGINT or SIGTERM: then\n"
      "listeners stop accepting and requests in flight end within --drain-timeout. A second\n"
-     "signal ends at once. With --data the runtime follows the registry live.\n",
+     "signal ends at once. With --data the runtime follows the registry live. SIGUSR1 opens the\n"
+     "access log anew; SIGHUP does so too, and reads the configuration and the files again.\n",
      "  sluice start docs/examples/ping.yaml\n"
      "  sluice start -n system --from-specs system.yaml -e PORT=8001 --data /var/lib/sluice\n"
      "  sluice start --cores 0-3 --data /var/lib/sluice\n",
      start_options, cli_start, false},
     {"check", "tell all mistakes of files at once", "FILE…",
-     "Reads specs, compiles them without running anything, and follows the edges between them.\n"
+     "Reads specs, compiles them, runs the top level of their scripts, and follows the edges\n"
+     "between them. Nothing is stored or served.\n"
      "Each mistake has file, line and column, what was expected, and the nearest name.\n"
      "For each CEL expression it shows the most that one run can cost, or what in it depends on\n"
      "the size of the input; a run ends at the limit with the error script_cost.\n",

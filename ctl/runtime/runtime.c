@@ -36,8 +36,9 @@
 #include "nodes/system/native.h"
 
 enum {
-    RUNTIME_POLL_MS = 500,       /* the slow look at the registry behind the doorbell */
-    RUNTIME_MAINTAIN_MS = 60000, /* housekeeping of the registry */
+    RUNTIME_POLL_MS = 500,         /* the slow look at the registry behind the doorbell */
+    RUNTIME_MAINTAIN_MS = 60000,   /* housekeeping of the registry */
+    RUNTIME_SIGNAL_TWICE_MS = 200, /* a second signal within that is the first one's echo */
     RUNTIME_DRAIN_MS = 30000,
     RUNTIME_STALL_MS = 100,
     RUNTIME_STEP_MS = 10, /* between looks at a condition while waiting for it */
@@ -71,7 +72,8 @@ struct sl_runtime {
     struct sl_timer maintain_timer;
     struct sl_op signal_op;
     int signal_fd;
-    uint32_t signals;
+    uint32_t signals;   /* that end it */
+    uint64_t signal_ns; /* when the first came */
     bool stopping;
     bool draining;
     int publish_result;
@@ -496,12 +498,24 @@ static void on_signal(struct sl_op *op, const struct sl_event *event)
     struct signalfd_siginfo info;
     if (event->res == -ECANCELED) return;
     while (read(runtime->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGUSR1) {
+            if (runtime->access_log != NULL) sl_access_log_reopen(runtime->access_log);
+            continue;
+        }
         if (info.ssi_signo == SIGHUP) {
             if (runtime->access_log != NULL) sl_access_log_reopen(runtime->access_log);
             if (runtime->hangup != NULL) runtime->hangup(runtime->hangup_ctx);
             continue;
         }
-        if (runtime->signals++ > 0) _exit(130); /* the second one: at once */
+        uint64_t now_ns = sl_clock_now_ns(sl_clock_system());
+        if (runtime->signals > 0) {
+            /* timeout(1) and some terminals pass one on twice. */
+            if (now_ns - runtime->signal_ns < RUNTIME_SIGNAL_TWICE_MS * SL_NS_PER_MS) continue;
+            sl_log(SL_LOG_WARN, "a second signal: ending at once, requests are cut off");
+            _exit(130);
+        }
+        runtime->signals++;
+        runtime->signal_ns = now_ns;
         sl_log(SL_LOG_INFO, "draining: a second signal ends at once");
         sl_runtime_stop(runtime);
     }
@@ -515,6 +529,7 @@ static int signals_open(struct sl_runtime *runtime)
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR1);
     /* Before any thread starts, so that all inherit it and only the descriptor sees them. */
     int r = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (r != 0) return -r;

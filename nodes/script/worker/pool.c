@@ -316,7 +316,7 @@ static void cpus_choose(struct sl_worker_pool *pool)
 static struct sl_worker_pool *pool_new(struct sl_shard *shard, struct sl_diag *reterr)
 {
     struct sl_worker_pool *pool = calloc(1, sizeof(*pool));
-    if (pool == NULL || sl_starter_open(reterr) < 0) {
+    if (pool == NULL || sl_starter_open(worker_is_idle(), reterr) < 0) {
         free(pool);
         return NULL;
     }

@@ -86,6 +86,8 @@ struct sl_worker {
 };
 
 /* process.c */
+/* Are workers SCHED_IDLE? */
+bool worker_is_idle(void);
 int worker_start(struct sl_worker_pool *pool);
 /* Look at its bell from now on; false: there is something already. */
 void worker_listen(struct sl_worker *worker);

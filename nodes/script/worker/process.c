@@ -26,6 +26,11 @@ void sl_worker_idle_set(bool idle)
     is_idle = idle;
 }
 
+bool worker_is_idle(void)
+{
+    return is_idle;
+}
+
 void sl_worker_command_set(const char *path, const char *const *extra)
 {
     command_path = path;
@@ -103,10 +108,6 @@ static void starter_start(struct sl_mail *mail)
     sl_loop_post(&worker->pool->shard->loop, mail);
 }
 
-/*
- * Not for a shard: the kernel takes the process out of /proc here, and waits for whoever else does
- * (release_task → d_invalidate), which may be one that hardly runs. Half a second was seen.
- */
 static void starter_reap(struct sl_mail *mail)
 {
     struct sl_worker *worker = sl_container_of(mail, struct sl_worker, mail);
@@ -250,7 +251,7 @@ static void on_exit_event(struct sl_op *op, const struct sl_event *event)
     if (worker->state == WORKER_BUSY) worker_hear(worker);
     worker->is_out = true;
     worker->mail.fn = starter_reap;
-    sl_starter_post(SL_STARTER_BURY, &worker->mail);
+    sl_starter_post(SL_STARTER_REAP, &worker->mail);
 }
 
 static void on_reaped(struct sl_mail *mail)

@@ -20,11 +20,13 @@ struct starter {
     struct sl_mailbox box;
     _Atomic uint32_t bell;
     _Atomic bool stopping;
+    int policy;
     pthread_t thread;
 };
 
 static struct starter starters[SL_STARTERS] = {
     [SL_STARTER_START] = {.name = "sluice/starter"},
+    [SL_STARTER_REAP] = {.name = "sluice/reaper"},
     [SL_STARTER_BURY] = {.name = "sluice/burier"},
 };
 static uint32_t users; /* under `lock` */
@@ -42,7 +44,7 @@ static void *starter_main(void *arg)
     (void)pthread_setname_np(pthread_self(), starter->name);
     /* It was made by a pinned shard, perhaps a real-time one, and must not fight with it. */
     struct sched_param param = {0};
-    (void)sched_setscheduler(0, SCHED_OTHER, &param);
+    (void)sched_setscheduler(0, starter->policy, &param);
     cpu_set_t set;
     if (sched_getaffinity(getpid(), sizeof(set), &set) == 0) {
         (void)sched_setaffinity(0, sizeof(set), &set);
@@ -55,8 +57,9 @@ static void *starter_main(void *arg)
     }
 }
 
-static int starter_open(struct starter *starter)
+static int starter_open(struct starter *starter, int policy)
 {
+    starter->policy = policy;
     sl_mailbox_init(&starter->box);
     atomic_store_explicit(&starter->stopping, false, memory_order_relaxed);
     return pthread_create(&starter->thread, NULL, starter_main, starter);
@@ -69,12 +72,13 @@ static void starter_close(struct starter *starter)
     (void)pthread_join(starter->thread, NULL);
 }
 
-int sl_starter_open(struct sl_diag *reterr)
+int sl_starter_open(bool workers_idle, struct sl_diag *reterr)
 {
     (void)pthread_mutex_lock(&lock);
     int r = 0;
     for (int i = 0; users == 0 && r == 0 && i < SL_STARTERS; i++) {
-        r = starter_open(&starters[i]);
+        bool idle = workers_idle && i == SL_STARTER_REAP;
+        r = starter_open(&starters[i], idle ? SCHED_IDLE : SCHED_OTHER);
         while (r != 0 && i-- > 0) starter_close(&starters[i]);
     }
     if (r == 0) users++;

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The helper threads that start workers and clean up behind them, so that no shard does. One of each
- * for the whole program, there as long as a pool is. They are two, because burying may wait for a
- * process that hardly runs, and the next worker shall not. Workers die with the one that started them
+ * for the whole program, there as long as a pool is. Workers die with the one that started them
  * (io/proc/spawn.h).
+ *
+ *   START  maps the rings, forks and executes
+ *   REAP   waitid, and nothing else. The kernel takes the dead out of /proc there, and spins until
+ *          the last threads of the process have done their part of it (release_task →
+ *          shrink_dcache_parent). Those are SCHED_IDLE: an ordinary thread that spins on their core
+ *          keeps them from it, for seconds. So this one is of the workers' own class.
+ *   BURY   unmaps and closes. Ordinary again: it holds the lock of our memory (mmap_lock), which page
+ *          faults of the shards take, too.
  */
 #pragma once
 
 #include "core/shard/mailbox.h"
 #include "core/base/diag.h"
 
-enum sl_starter { SL_STARTER_START, SL_STARTER_BURY, SL_STARTERS };
+enum sl_starter { SL_STARTER_START, SL_STARTER_REAP, SL_STARTER_BURY, SL_STARTERS };
 
-/* One more user: the first starts the threads. 0 or -errno with reterr. Takes a lock: not for calls. */
-int sl_starter_open(struct sl_diag *reterr);
+/*
+ * One more user: the first starts the threads; `workers_idle`: workers are SCHED_IDLE. 0 or -errno
+ * with reterr. Takes a lock: not for calls.
+ */
+int sl_starter_open(bool workers_idle, struct sl_diag *reterr);
 
 /* One user less: the last one's mail is done, then the threads end. */
 void sl_starter_close(void);

@@ -27,6 +27,7 @@
 #include "core/graph/program.h"
 #include "core/shard/shard.h"
 #include "io/epoll/epoll.h"
+#include "nodes/script/worker/starter.h"
 #include "nodes/script/worker/worker.h"
 #include "tests/core/graph/ask.h"
 #include "tests/nodes/worker/animal.h"
@@ -373,8 +374,8 @@ static void death_by_itself_is_script_memory(void **state)
 }
 
 /*
- * waitid takes the dead out of /proc and may wait there for a process that hardly runs: the other
- * requests of the shard stood still for half a second.
+ * waitid takes the dead out of /proc and spins there until the process's last threads have run, which
+ * are SCHED_IDLE: the other requests of the shard stood still for half a second.
  */
 static void dead_worker_is_reaped_off_the_shard(void **state)
 {
@@ -618,6 +619,33 @@ static void nothing_is_left_behind(void **state)
     assert_int_equal(errno, ECHILD);
 }
 
+struct policy_mail {
+    struct sl_mail mail;
+    atomic_int policy; /* of the thread that ran it; -1: nobody yet */
+};
+
+static void policy_note(struct sl_mail *mail)
+{
+    struct policy_mail *own = sl_container_of(mail, struct policy_mail, mail);
+    atomic_store(&own->policy, sched_getscheduler(0));
+}
+
+/* An ordinary thread that spins in waitid would keep idle workers from what it waits for. */
+static void idle_workers_are_reaped_by_an_idle_thread(void **state)
+{
+    (void)state;
+    struct policy_mail mails[SL_STARTERS];
+    assert_int_equal(sl_starter_open(true, NULL), 0);
+    for (int i = 0; i < SL_STARTERS; i++) {
+        mails[i] = (struct policy_mail){.mail.fn = policy_note, .policy = -1};
+        sl_starter_post((enum sl_starter)i, &mails[i].mail);
+    }
+    sl_starter_close(); /* which waits for them */
+    assert_int_equal(atomic_load(&mails[SL_STARTER_START].policy), SCHED_OTHER);
+    assert_int_equal(atomic_load(&mails[SL_STARTER_REAP].policy), SCHED_IDLE);
+    assert_int_equal(atomic_load(&mails[SL_STARTER_BURY].policy), SCHED_OTHER);
+}
+
 int main(int argc, char **argv)
 {
     int code = animal_main(argc, argv);
@@ -648,6 +676,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(fence_refuses_what_is_not_listed),
         cmocka_unit_test(fence_without_seccomp_lets_through),
         cmocka_unit_test_prestate(nothing_is_left_behind, left),
+        cmocka_unit_test(idle_workers_are_reaped_by_an_idle_thread),
     };
     code = cmocka_run_group_tests_name("worker", tests, NULL, NULL);
     (void)group_teardown(NULL);
