@@ -11,6 +11,7 @@
 enum {
     /* Machine. */
     SL_SHARDS_MAX = 64,
+    SL_SHARD_SLICE_NS = 100 * 1000, /* of the processor, what the kernel has least */
 
     /* Diagnostics. */
     SL_DIAGS_MAX = 1000,
