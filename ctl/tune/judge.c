@@ -91,6 +91,13 @@ int sl_tune_measured_parse(const char *text, size_t size, struct sl_tune_measure
         is_read = value_read(root, ret_measured);
         sl_value_unref(root);
     }
+    if (is_read && ret_measured->errors[0] * 2 > ret_measured->requests) {
+        r = sl_diag_set(reterr, "bad_measurement", (struct sl_pos){0, 0},
+                        "most requests ended with an error (%llu): this would measure nothing",
+                        (unsigned long long)ret_measured->errors[0]);
+        sl_diag_hint(reterr, "--path has to name what the workflow answers with 2xx or 3xx");
+        return r;
+    }
     if (is_read) return 0;
     return sl_diag_set(reterr, "bad_measurement", (struct sl_pos){0, 0},
                        "the harness did not say what was expected%s%s",
