@@ -103,10 +103,11 @@ struct thread_attr {
 /*
  * An ordinary thread asks for short slices (Linux 6.12, EEVDF): it takes no less of the core in all,
  * but when a request wakes it, it need not wait for the 3 ms slice of another ordinary thread to end.
- * A wish: older kernels know nothing of it.
+ * A wish: older kernels know nothing of it. What was started under another class (chrt) stays there.
  */
 static void thread_slice(void)
 {
+    if (sched_getscheduler(0) != SCHED_OTHER) return;
     struct thread_attr attr = {
         .size = sizeof(attr),
         .policy = SCHED_OTHER,

@@ -2,6 +2,8 @@
 /* Two shards: both serve, and a node placed on one of them works for requests of both. */
 #include "tests/flows/harness.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +75,47 @@ static void node_on_another_core_takes_big_payloads(void **state)
     free(body);
 }
 
+/* The scheduling class of the server's first shard; -1: it has none. */
+static int shard_class(pid_t pid)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+    DIR *dir = opendir(path);
+    int class = -1;
+    assert_non_null(dir);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (entry->d_name[0] == '.') continue;
+        char name[32] = "";
+        FILE *in = fopen(flow_text("%s/%s/comm", path, entry->d_name), "re");
+        if (in == NULL) continue; /* it has ended */
+        (void)fgets(name, sizeof(name), in);
+        (void)fclose(in);
+        if (strcmp(name, "sluice/0\n") == 0) class = sched_getscheduler(atoi(entry->d_name));
+    }
+    (void)closedir(dir);
+    return class;
+}
+
+/* A server that was started with chrt(1) keeps what its user chose. */
+static void shards_keep_the_class_of_the_process(void **state)
+{
+    (void)state;
+    struct sched_param param = {0};
+    struct flow_server batch;
+    int other = flow_port();
+    const char *file =
+        flow_file("batch.yaml", flow_text("- {kind: listener, name: b, protocol: http, port: %d,\n"
+                                          "   ports: {out: [{name: t, port: in}]}}\n"
+                                          "- {kind: snippet, name: t, language: text, code: t}\n",
+                                          other));
+    assert_int_equal(sched_setscheduler(0, SCHED_BATCH, &param), 0);
+    flow_start(&batch, (const char *[]){file, "--cores", "0", "--control", "none", NULL});
+    assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &param), 0);
+    assert_int_equal(shard_class(batch.pid), SCHED_BATCH);
+    assert_int_equal(flow_stop(&batch, SIGTERM), 0);
+    assert_int_equal(shard_class(server.pid) & ~SCHED_RESET_ON_FORK, SCHED_OTHER);
+}
+
 static int group_setup(void **state)
 {
     (void)state;
@@ -122,6 +165,7 @@ int main(void)
         cmocka_unit_test(node_on_another_core_answers),
         cmocka_unit_test(node_on_another_core_fails_with_its_error),
         cmocka_unit_test(node_on_another_core_takes_big_payloads),
+        cmocka_unit_test(shards_keep_the_class_of_the_process),
     };
     if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
         print_message("skipped: one core\n");

@@ -5,10 +5,10 @@
  * (io/proc/spawn.h).
  *
  *   START  maps the rings, forks and executes
- *   REAP   waitid, and nothing else. The kernel takes the dead out of /proc there, and spins until
- *          the last threads of the process have done their part of it (release_task →
- *          shrink_dcache_parent). Those are SCHED_IDLE: an ordinary thread that spins on their core
- *          keeps them from it, for seconds. So this one is of the workers' own class.
+ *   REAP   waitid, and nothing else. The kernel takes the dead out of /proc there and may spin for
+ *          seconds (release_task → shrink_dcache_parent; seen on Linux 6.18 while others looked
+ *          into /proc/PID). An ordinary thread that spins takes the core from a shard, and keeps
+ *          SCHED_IDLE workers from it altogether. So this one is of the workers' own class.
  *   BURY   unmaps and closes. Ordinary again: it holds the lock of our memory (mmap_lock), which page
  *          faults of the shards take, too.
  */

@@ -374,8 +374,8 @@ static void death_by_itself_is_script_memory(void **state)
 }
 
 /*
- * waitid takes the dead out of /proc and spins there until the process's last threads have run, which
- * are SCHED_IDLE: the other requests of the shard stood still for half a second.
+ * waitid takes the dead out of /proc, and the kernel may spin there for long: the other requests of
+ * the shard stood still for half a second.
  */
 static void dead_worker_is_reaped_off_the_shard(void **state)
 {
@@ -630,7 +630,7 @@ static void policy_note(struct sl_mail *mail)
     atomic_store(&own->policy, sched_getscheduler(0));
 }
 
-/* An ordinary thread that spins in waitid would keep idle workers from what it waits for. */
+/* An ordinary thread that spins in waitid would keep idle workers, and a shard, from the core. */
 static void idle_workers_are_reaped_by_an_idle_thread(void **state)
 {
     (void)state;
