@@ -2,6 +2,7 @@
 #include "tests/flows/harness.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -241,6 +242,28 @@ static bool is_alive(pid_t pid)
 {
     siginfo_t info = {0};
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+int flow_children(pid_t parent, pid_t *pids, int max)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)parent);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+        char name[600];
+        if (entry->d_name[0] == '.') continue;
+        (void)snprintf(name, sizeof(name), "%s/%s/children", path, entry->d_name);
+        FILE *file = fopen(name, "r");
+        if (file == NULL) continue;
+        for (int pid; fscanf(file, "%d", &pid) == 1; count++) {
+            if (count < max) pids[count] = pid;
+        }
+        (void)fclose(file);
+    }
+    (void)closedir(tasks);
+    return count;
 }
 
 bool flow_wait_log(const struct flow_server *server, const char *text)

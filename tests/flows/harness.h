@@ -73,6 +73,9 @@ void flow_spawn(struct flow_server *server, const char *const *args, const char 
 /* Run `sluice ARGS…` to its end. Returns the exit code; the output is owned by the caller. */
 int flow_run(const char *const *args, char **ret_output);
 
+/* Children of a process, of all its threads; `pids` takes the first `max`. Returns their number. */
+int flow_children(pid_t parent, pid_t *pids, int max);
+
 /* Wait until the program said `text`; false after FLOW_WAIT_MS or when it ended. */
 bool flow_wait_log(const struct flow_server *server, const char *text);
 

@@ -7,7 +7,6 @@
  */
 #include "tests/flows/meter.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,37 +181,14 @@ static void histogram_counts_every_request_once(void **state)
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-/* Children of the runtime that live: at most WORKERS_MAX. */
-static int children(pid_t pids[WORKERS_MAX])
-{
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)server.pid);
-    DIR *tasks = opendir(path);
-    assert_non_null(tasks);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
-        char name[600];
-        if (entry->d_name[0] == '.') continue;
-        (void)snprintf(name, sizeof(name), "%s/%s/children", path, entry->d_name);
-        FILE *file = fopen(name, "r");
-        if (file == NULL) continue;
-        for (int pid; fscanf(file, "%d", &pid) == 1; count++) {
-            assert_true(count < WORKERS_MAX);
-            pids[count] = pid;
-        }
-        (void)fclose(file);
-    }
-    (void)closedir(tasks);
-    return count;
-}
-
 /* Until all that live are ready, none is missing and the dead are counted; returns how many. */
 static int workers_settle(pid_t pids[WORKERS_MAX])
 {
     for (int i = 0; i < 4000; i++) {
         meter_read();
         double ready = meter_sum("sluice_workers_ready", "");
-        int count = children(pids);
+        int count = flow_children(server.pid, pids, WORKERS_MAX);
+        assert_true(count <= WORKERS_MAX);
         if (ready == count && meter_sum("sluice_workers", "") == count && count > 1) return count;
         flow_sleep_ms(5);
     }

@@ -5,7 +5,6 @@
  */
 #include "tests/flows/harness.h"
 
-#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,29 +15,6 @@ enum { WORKERS_MAX = 12 }; /* of two shards: four active, two spares */
 
 static struct flow_server server;
 static int port;
-
-/* Children of the runtime, array of at most `max`; returns how many there are. */
-static int children(pid_t *pids, int max)
-{
-    char path[64];
-    (void)snprintf(path, sizeof(path), "/proc/%d/task", (int)server.pid);
-    DIR *tasks = opendir(path);
-    assert_non_null(tasks);
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
-        char name[600];
-        if (entry->d_name[0] == '.') continue;
-        (void)snprintf(name, sizeof(name), "%s/%s/children", path, entry->d_name);
-        FILE *file = fopen(name, "r");
-        if (file == NULL) continue;
-        for (int pid; fscanf(file, "%d", &pid) == 1; count++) {
-            if (count < max) pids[count] = pid;
-        }
-        (void)fclose(file);
-    }
-    (void)closedir(tasks);
-    return count;
-}
 
 /* Ask; the status must be this and the body have the text. */
 static void expect(const char *path, const char *body, int status, const char *text)
@@ -57,7 +33,7 @@ static void value_goes_through_a_worker(void **state)
     expect("/add", "{\"n\":4}", 200, "{\"n\":5}");
     expect("/add", "{\"n\":9007199254740993}", 200, "9007199254740994");
     pid_t pids[WORKERS_MAX];
-    assert_true(children(pids, WORKERS_MAX) > 0);
+    assert_true(flow_children(server.pid, pids, WORKERS_MAX) > 0);
 }
 
 static void large_value_goes_beside_the_ring(void **state)
@@ -119,7 +95,7 @@ static void killed_worker_is_replaced(void **state)
 {
     (void)state;
     pid_t pids[WORKERS_MAX];
-    int count = children(pids, WORKERS_MAX);
+    int count = flow_children(server.pid, pids, WORKERS_MAX);
     assert_in_range(count, 1, WORKERS_MAX);
     for (int i = 0; i < count; i++) (void)kill(pids[i], SIGKILL);
     for (int i = 0; i < 20; i++) expect("/add", "{\"n\":1}", 200, "{\"n\":2}");
@@ -129,7 +105,7 @@ static void end_leaves_no_process(void **state)
 {
     (void)state;
     pid_t pids[WORKERS_MAX];
-    int count = children(pids, WORKERS_MAX);
+    int count = flow_children(server.pid, pids, WORKERS_MAX);
     assert_in_range(count, 1, WORKERS_MAX);
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
     for (int i = 0; i < count; i++) assert_int_equal(kill(pids[i], 0), -1);
