@@ -364,8 +364,7 @@ static void measured_parse_of_other_texts_is_refused(void **state)
         "", "{", "[]", "{}", "{\"pairs\": 1}", "{\"pairs\": 1, \"targets\": []}",
         "{\"pairs\": 1, \"targets\": [1, 2]}", "{\"pairs\": 1, \"targets\": [{\"errors\": 0}, {}]}",
         /* All of them were 404: no measurement. */
-        "{\"pairs\": 1, \"targets\": [{\"errors\": 9}, "
-        "{\"errors\": 9, \"requests\": 9}]}"};
+        "{\"pairs\": 1, \"targets\": [{\"errors\": 9}, {\"errors\": 9, \"requests\": 9}]}"};
     struct sl_tune_measured measured;
     (void)state;
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
