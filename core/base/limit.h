@@ -61,6 +61,8 @@ enum {
     SL_WORKER_SCRIPTS_MAX = 64, /* scripts that one worker keeps */
     SL_WORKER_GRACE_MS = 20,    /* after the deadline, or a cancel: then the worker is killed */
     SL_WORKER_LOAD_MS = 2000,   /* making a script in a worker */
+    SL_WORKER_TRY_MS = 1000,    /* the same on the control thread, before any shard has it */
+    SL_WORKER_TRY_START_MS = 5000,
     SL_WORKER_START_MS = 20000, /* from exec to ready, on a busy machine */
     SL_WORKER_IDLE_MS = 30000,  /* without work: beyond the first they are ended */
     SL_WORKER_RING_SIZE = 256 * 1024,

@@ -80,8 +80,8 @@ struct sl_unit_source {
      */
     bool check_only;
     /*
-     * With check_only: also run what a load runs of scripts, on this thread; where nothing is bound
-     * to them, which is not known here. sl_script_try_fini frees what is kept for that.
+     * With check_only: also run what a load runs of scripts, here or in a process; where nothing
+     * is bound to them, which is not known here. sl_script_try_fini frees what is kept for that.
      */
     bool tries;
     /* Gets what the nodes listen on; two that want the same are told. May be NULL. */

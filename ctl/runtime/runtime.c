@@ -268,6 +268,7 @@ static void on_published(void *ctx, uint64_t revision, int result, const struct 
     struct sl_runtime *runtime = ctx;
     runtime->publish_result = result;
     sl_claims_settle(runtime->claims, sl_swap_current(runtime->swap));
+    sl_script_try_fini();
     if (diag != NULL) runtime->publish_diag = *diag;
     if (result < 0) {
         sl_log(SL_LOG_ERROR, "namespace %s: revision %llu was refused: %s", runtime->name_space,

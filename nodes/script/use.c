@@ -83,6 +83,48 @@ static int mask_make(struct sl_compile *c, struct sl_mask **ret_mask)
                             SL_MASK_NEEDLES_MAX);
 }
 
+/* The script itself is right: what failed is what stands outside of its function. */
+static void top_level_say(struct sl_diag *reterr)
+{
+    char text[SL_DIAG_TEXT_SIZE];
+    if (reterr == NULL || reterr->text[0] == '\0') return;
+    (void)snprintf(text, sizeof(text), "%s", reterr->text);
+    (void)snprintf(reterr->text, sizeof(reterr->text), "the script fails when it is loaded: %.*s",
+                   (int)sizeof(reterr->text) - 48, text);
+    if (reterr->hint[0] == '\0') {
+        sl_diag_hint(reterr, "its top level runs at each load: only the function that it gives may "
+                             "take long, or fail");
+    }
+}
+
+/* It failed when it was tried. -EINVAL. */
+static int try_failed(struct sl_compile *c, const struct sl_mask *mask, struct sl_diag *diag)
+{
+    top_level_say(diag);
+    if (mask != NULL) sl_mask_diag(mask, diag);
+    if (diag->file[0] == '\0') sl_diag_file(diag, c->file);
+    (void)sl_diags_push(c->diags, diag);
+    return -EINVAL;
+}
+
+/*
+ * Workers are sent the script with its first call: what is wrong with its top level is told here. Where
+ * no process can be tried, the calls will tell.
+ */
+static int process_try(struct sl_compile *c, const struct sl_script_use *use, struct sl_pos pos)
+{
+    struct sl_diag diag = {0};
+    int r = sl_worker_try(&use->load, &diag);
+    if (r == 0 || r == -ENOMEM) return r;
+    if (diag.pos.line == 0) diag.pos = pos;
+    if (r == -EINVAL) return try_failed(c, use->mask, &diag);
+    diag.level = SL_DIAG_WARNING;
+    sl_diag_file(&diag, c->file);
+    sl_diag_hint(&diag, "whether the script can be loaded was not tried");
+    (void)sl_diags_push(c->diags, &diag);
+    return 0;
+}
+
 /* A script in a process: what its workers need is sealed now, where files can be read. */
 static int process_prepare(struct sl_compile *c, const struct sl_script_fields *fields,
                            struct sl_script_source *source, struct sl_script_use *use)
@@ -97,27 +139,15 @@ static int process_prepare(struct sl_compile *c, const struct sl_script_fields *
         return sl_compile_error(c, "too_long", fields->code,
                                 "the script is too large to be sent to a process");
     }
-    use->in_process = r == 0;
-    return r;
+    if (r < 0) return r;
+    use->in_process = true;
+    /* A change that is only checked runs nothing, unless that was asked for. */
+    return c->tries || !c->lenient ? process_try(c, use, source->pos) : 0;
 }
 
 void sl_script_shards_set(uint32_t count)
 {
     shards_expected = count;
-}
-
-/* The script itself is right: what failed is what stands outside of its function. */
-static void top_level_say(struct sl_diag *reterr)
-{
-    char text[SL_DIAG_TEXT_SIZE];
-    if (reterr == NULL || reterr->text[0] == '\0') return;
-    (void)snprintf(text, sizeof(text), "%s", reterr->text);
-    (void)snprintf(reterr->text, sizeof(reterr->text), "the script fails when it is loaded: %.*s",
-                   (int)sizeof(reterr->text) - 48, text);
-    if (reterr->hint[0] == '\0') {
-        sl_diag_hint(reterr, "its top level runs at each load: only the function that it gives may "
-                             "take long, or fail");
-    }
 }
 
 /* What the languages keep of scripts that were tried, by engine. Control thread. */
@@ -135,14 +165,12 @@ static int script_try(struct sl_compile *c, const struct sl_engine *engine, uint
         return 0;
     }
     if (r != -EINVAL) return r;
-    top_level_say(&diag);
-    if (diag.file[0] == '\0') sl_diag_file(&diag, c->file);
-    (void)sl_diags_push(c->diags, &diag);
-    return -EINVAL;
+    return try_failed(c, NULL, &diag);
 }
 
 void sl_script_try_fini(void)
 {
+    sl_worker_try_fini();
     size_t count;
     const char *const *names = sl_engine_names(&count);
     for (size_t i = 0; i < count; i++) {

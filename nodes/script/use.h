@@ -61,8 +61,9 @@ int sl_script_use_make(const char *language, const struct sl_script_source *sour
 
 /*
  * With c->tries, sl_script_use_compile attaches the script to nobody's shard, on this thread and by its
- * own limits, so that a top level that fails, or does not end, is told; not if it is for a process. Free
- * what the languages keep for that.
+ * own limits, so that a top level that fails, or does not end, is told. A script that is for a process
+ * is tried in one (sl_worker_try), also when it is compiled to be run, since shards do not. Free what is
+ * kept for that; it is made again when it is needed.
  */
 void sl_script_try_fini(void);
 

@@ -201,6 +201,32 @@ static void listener_is_opened_to_the_network_and_back(void **state)
     "\"language\":\"javascript\",\"code\":\"throw new Error('too early');\\n"                      \
     "export default (self) => 1\""
 
+/* The same where no shard takes it, but a process with the first call: it is tried before. */
+static void bad_top_level_of_a_process_keeps_the_last_good_version(void **state)
+{
+    (void)state;
+    struct flow_server server;
+    int port = flow_port();
+    start_default(&server);
+    create("web", port, "one");
+    change("POST",
+           "{\"kind\":\"snippet\",\"name\":\"far\",\"language\":\"javascript\","
+           "\"isolation\":\"process\",\"code\":\"export default (self) => 'good'\"}",
+           201);
+    change("PATCH", "{\"name\":\"web\",\"ports\":{\"out\":[{\"name\":\"far\",\"port\":\"in\"}]}}",
+           200);
+    (void)flow_until(port, "/", 200, "good");
+    change("PATCH", "{\"name\":\"far\"," BAD_TOP_LEVEL "}", 200);
+    assert_true(
+        flow_wait_log(&server, "node \"far\" (snippet) is running in its last good version"));
+    char *log = flow_read(server.log, NULL);
+    flow_assert_has(log, "the script fails when it is loaded: too early");
+    free(log);
+    (void)flow_until(port, "/", 200, "good");
+    change("DELETE", EVERYTHING, 204);
+    assert_int_equal(flow_stop(&server, SIGTERM), 0);
+}
+
 static void bad_top_level_keeps_back_its_own_node_alone(void **state)
 {
     (void)state;
@@ -359,6 +385,7 @@ int main(void)
         cmocka_unit_test_teardown(bad_update_keeps_the_last_good_version_over_a_restart, teardown),
         cmocka_unit_test_teardown(listener_is_opened_to_the_network_and_back, teardown),
         cmocka_unit_test_teardown(bad_top_level_keeps_back_its_own_node_alone, teardown),
+        cmocka_unit_test_teardown(bad_top_level_of_a_process_keeps_the_last_good_version, teardown),
         cmocka_unit_test_teardown(first_signal_drains_what_is_in_flight, teardown),
         cmocka_unit_test_teardown(second_signal_ends_at_once, teardown),
         cmocka_unit_test_teardown(drain_timeout_ends_a_request_that_does_not, teardown),

@@ -5,6 +5,7 @@
  *   process.c   a worker's life: start, ready, killed, gone; runs on the starter and the shard
  *   talk.c      what goes over its rings
  *   pool.c      who runs what: the queue, spares, limits
+ *   try.c       a worker of the control thread, which only tries scripts
  *
  *     STARTING ──READY──► IDLE ──► LOADING ──► BUSY ──► IDLE …
  *         └───────┴─────────┴────────┴──────────┴─────► DYING ──gone──► buried by the starter
@@ -88,6 +89,9 @@ struct sl_worker {
 /* process.c */
 /* Are workers SCHED_IDLE? */
 bool worker_is_idle(void);
+/* The process for the other end of `shm`, on these processors (NULL: the caller's). Not on a shard. */
+int worker_spawn(const struct sl_shm *shm, const uint64_t *cpus, bool idle,
+                 struct sl_proc *ret_proc, struct sl_diag *reterr);
 int worker_start(struct sl_worker_pool *pool);
 /* Look at its bell from now on; false: there is something already. */
 void worker_listen(struct sl_worker *worker);
@@ -105,6 +109,8 @@ void worker_unload(struct sl_worker *worker, uint64_t script_id);
 void worker_hear(struct sl_worker *worker);
 /* The same for a result that had to wait. */
 void worker_hear_paced(struct sl_worker *worker);
+/* Make text from a worker printable and valid, in place, whatever it is. */
+void worker_text_clean(char *text, size_t size);
 bool worker_has_script(const struct sl_worker *worker, uint64_t script_id);
 
 /* pool.c */

@@ -60,7 +60,8 @@ static void env_make(char lines[ENV_MAX][ENV_SIZE], const char *envp[ENV_MAX + 3
     envp[count] = NULL;
 }
 
-static int process_spawn(struct sl_worker *worker)
+int worker_spawn(const struct sl_shm *shm, const uint64_t *cpus, bool idle,
+                 struct sl_proc *ret_proc, struct sl_diag *reterr)
 {
     char lines[ENV_MAX][ENV_SIZE];
     const char *envp[ENV_MAX + 3];
@@ -76,13 +77,13 @@ static int process_spawn(struct sl_worker *worker)
         .path = command_path,
         .argv = argv,
         .envp = envp,
-        .fds = worker->shm.fds,
+        .fds = shm->fds,
         .fds_count = SL_SHM_FDS,
-        .cpus = worker->pool->cpus,
-        .idle = is_idle,
+        .cpus = cpus,
+        .idle = idle,
         .keep_stderr = command_extra != NULL,
     };
-    return sl_proc_spawn(&cfg, &worker->proc, &worker->start_diag);
+    return sl_proc_spawn(&cfg, ret_proc, reterr);
 }
 
 static void on_started(struct sl_mail *mail);
@@ -101,7 +102,8 @@ static void starter_start(struct sl_mail *mail)
     };
     worker->start_error = sl_shm_init(&worker->shm, &cfg, &worker->start_diag);
     if (worker->start_error == 0) {
-        worker->start_error = process_spawn(worker);
+        worker->start_error = worker_spawn(&worker->shm, worker->pool->cpus, is_idle, &worker->proc,
+                                           &worker->start_diag);
         if (worker->start_error < 0) sl_shm_fini(&worker->shm);
     }
     mail->fn = on_started;

@@ -278,8 +278,7 @@ static bool on_answer(struct sl_worker *worker, const uint8_t *data, size_t size
     return worker->state != WORKER_DYING;
 }
 
-/* Printable, valid text, whatever was sent. */
-static void text_clean(char *text, size_t size)
+void worker_text_clean(char *text, size_t size)
 {
     bool valid = sl_utf8_is_valid((const uint8_t *)text, size);
     for (size_t i = 0; i < size; i++) {
@@ -300,7 +299,7 @@ static bool on_log(struct sl_worker *worker, uint8_t *data, size_t size)
     /* A node that has gone took the mask of its secrets along. */
     if (worker->script == NULL || worker->lines++ >= SL_WORKER_LOG_LINES_MAX) return true;
     char *text = (char *)data + sizeof(log);
-    text_clean(text, size - sizeof(log));
+    worker_text_clean(text, size - sizeof(log));
     sl_script_mask_set(worker->script->load->mask);
     sl_script_log((enum sl_log_level)log.level, worker->script->load->name, text,
                   size - sizeof(log));

@@ -50,7 +50,12 @@ struct wire_ready {
 struct wire_loaded {
     uint64_t script;
     uint32_t is_ok;
-    uint32_t pad;
+    /* If not: what is wrong, in parts, for who tries it. The Error has all but the hint as one text. */
+    uint32_t line;
+    uint32_t column;
+    uint32_t place_size; /* bytes of that text which only say where */
+    char code[32];
+    char hint[256];
 };
 
 enum wire_outcome { WIRE_VALUE = 1, WIRE_NO_MEMORY, WIRE_TRUE, WIRE_FALSE, WIRE_TOO_LARGE };

@@ -266,15 +266,25 @@ static int script_make(struct process *p, struct script *script, struct sl_value
     return r;
 }
 
-static struct sl_value diag_error(struct process *p, int r, const struct sl_diag *diag)
+static struct sl_value diag_error(struct process *p, int r, const struct sl_diag *diag,
+                                  struct wire_loaded *loaded)
 {
+    (void)snprintf(loaded->code, sizeof(loaded->code), "%s",
+                   r == -ENOMEM         ? "script_memory"
+                   : diag->code[0] != 0 ? diag->code
+                                        : "script_error");
     if (r == -ENOMEM || diag->text[0] == '\0') {
         return sl_value_new_error(p->mem, r == -ENOMEM ? "script_memory" : "script_error", 0,
                                   "the script cannot be made in its worker process");
     }
+    loaded->line = diag->pos.line;
+    loaded->column = diag->pos.column;
+    (void)snprintf(loaded->hint, sizeof(loaded->hint), "%s", diag->hint);
     if (diag->pos.line == 0) {
         return sl_value_new_error(p->mem, "script_error", 0, "%s", diag->text);
     }
+    int size = snprintf(NULL, 0, "%s:%u:%u: ", diag->file, diag->pos.line, diag->pos.column);
+    loaded->place_size = (uint32_t)size;
     return sl_value_new_error(p->mem, "script_error", 0, "%s:%u:%u: %s", diag->file, diag->pos.line,
                               diag->pos.column, diag->text);
 }
@@ -297,7 +307,7 @@ static void on_load(struct process *p, uint64_t id, struct sl_value map)
         send_surely(p, WIRE_LOADED, &loaded, sizeof(loaded));
         return;
     }
-    struct sl_value error = diag_error(p, r, &diag);
+    struct sl_value error = diag_error(p, r, &diag, &loaded);
     (void)send_value_surely(p, WIRE_LOADED, &loaded, sizeof(loaded), error);
     sl_value_unref(error);
 }

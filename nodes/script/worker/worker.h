@@ -69,6 +69,20 @@ int sl_worker_load_init(struct sl_worker_load *load, const struct sl_script_sour
 void sl_worker_load_fini(struct sl_worker_load *load);
 
 /*
+ * Try what a load of the script does, its top level included, in a worker of its own, which is kept
+ * for the next one until sl_worker_try_fini. Waits: 10 ms for the process, then SL_WORKER_TRY_MS
+ * at most.
+ *
+ * returns  0; -EINVAL with reterr (file left to the caller): it fails, does not end, or kills its
+ *          process; -EAGAIN with reterr: no process can be started, so nothing is known; -ENOMEM
+ * thread   control
+ */
+int sl_worker_try(const struct sl_worker_load *load, struct sl_diag *reterr);
+
+/* End that worker, if there is one. Control thread. */
+void sl_worker_try_fini(void);
+
+/*
  * The script on a shard; the first one starts the shard's pool and its spares. `load` outlives it.
  * 0, -ENOMEM or -errno with reterr. Shard thread.
  */

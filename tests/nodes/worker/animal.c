@@ -64,6 +64,23 @@ static struct wire_call call_take(void)
     }
 }
 
+/* Its answer to LOAD: it failed, with texts without end and a packet that is none. */
+static void garbage_fault(void)
+{
+    struct {
+        struct wire_loaded loaded;
+        uint8_t bytes[512];
+    } message;
+    struct sl_ring_view view;
+    while (sl_ring_peek(&shm.consumer, &view) == 0) {
+        (void)sl_shm_wait(&shm, false, UINT64_MAX);
+    }
+    memset(&message, 0xff, sizeof(message));
+    memcpy(&message.loaded.script, view.data, sizeof(message.loaded.script));
+    message.loaded.is_ok = 0;
+    send_bytes(WIRE_LOADED, &message, sizeof(message));
+}
+
 static uint32_t noise_state = 12345;
 
 static uint8_t noise(void)
@@ -253,6 +270,7 @@ static void fence_close(pid_t parent, bool has_seccomp)
 
 static void run(const char *what)
 {
+    if (strcmp(what, "garbage-fault") == 0) garbage_fault();
     if (strcmp(what, "garbage-packet") == 0) garbage_packet();
     if (strcmp(what, "garbage-memory") == 0) garbage_memory();
     if (strcmp(what, "wild-tail") == 0) wild_tail(UINT64_C(1) << 40);

@@ -72,6 +72,9 @@ static char large[1 << 20]; /* a result that is taken at a pace */
 static int toy_compile(const struct sl_script_source *source, struct sl_script **ret_script,
                        struct sl_diag *reterr)
 {
+    /* Only in a worker is it compiled: these are what a top level may do. */
+    while (sl_slice_eq_str(source->code, "wedge")) {}
+    if (sl_slice_eq_str(source->code, "die")) abort();
     if (sl_slice_eq_str(source->code, "broken")) {
         return sl_diag_set(reterr, "script_error", (struct sl_pos){3, 4}, "it is broken");
     }
@@ -340,6 +343,57 @@ static void script_that_does_not_compile_says_where(void **state)
     assert_string_equal(ask_once(), "script_error");
     assert_string_equal(ask_once(), "script_error");
     program_close();
+}
+
+/* ---- the worker of the control thread ---------------------------------------------------------- */
+
+/* Try the text; what is wrong as "code line:column text", or "". */
+static const char *try_once(const char *text, int expected)
+{
+    static char said[sizeof(struct sl_diag)];
+    struct sl_script script = {.engine = &toy_engine};
+    struct sl_script_source source = {
+        .code = sl_slice_from_str(text), .file = "f", .name = "n", .timeout_ms = 1000};
+    struct sl_worker_load load;
+    struct sl_diag diag = {0};
+    assert_int_equal(sl_worker_load_init(&load, &source, &script, NULL), 0);
+    assert_int_equal(sl_worker_try(&load, &diag), expected);
+    sl_worker_load_fini(&load);
+    said[0] = '\0';
+    if (expected == 0) return said;
+    (void)snprintf(said, sizeof(said), "%s %u:%u %s", diag.code, diag.pos.line, diag.pos.column,
+                   diag.text);
+    return said;
+}
+
+static void try_says_what_a_load_says(void **state)
+{
+    (void)state;
+    assert_string_equal(try_once("echo", 0), "");
+    assert_string_equal(try_once("broken", -EINVAL), "script_error 3:4 it is broken");
+    for (int i = 0; i < SL_WORKER_SCRIPTS_MAX + 2; i++) (void)try_once("echo", 0);
+    sl_worker_try_fini();
+}
+
+static void try_of_what_does_not_end_ends(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(try_once("wedge", -EINVAL), "script_deadline"));
+    assert_non_null(strstr(try_once("die", -EINVAL), "script_killed"));
+    assert_string_equal(try_once("echo", 0), "");
+    sl_worker_try_fini();
+}
+
+static void try_in_a_hostile_worker_is_a_fault(void **state)
+{
+    (void)state;
+    command_set((const char *const[]){"garbage-fault", NULL});
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(strstr(try_once("echo", -EINVAL), "said what cannot be"));
+    }
+    command_set((const char *const[]){"not-ready", NULL});
+    (void)try_once("echo", -EAGAIN);
+    command_set(NULL);
 }
 
 static void loop_is_killed_after_deadline_and_grace(void **state)
@@ -675,6 +729,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(hostile_worker_is_killed_and_the_shard_serves_on),
         cmocka_unit_test(fence_refuses_what_is_not_listed),
         cmocka_unit_test(fence_without_seccomp_lets_through),
+        cmocka_unit_test(try_says_what_a_load_says),
+        cmocka_unit_test(try_of_what_does_not_end_ends),
+        cmocka_unit_test(try_in_a_hostile_worker_is_a_fault),
         cmocka_unit_test_prestate(nothing_is_left_behind, left),
         cmocka_unit_test(idle_workers_are_reaped_by_an_idle_thread),
     };
