@@ -172,6 +172,13 @@ static struct sl_source *source_of(struct sl_shard *shard, const char *key)
     return NULL;
 }
 
+static void source_begin(struct sl_source *source)
+{
+    if (source->begun) return;
+    source->begun = true;
+    if (source->ops->begin != NULL) source->ops->begin(source);
+}
+
 static void source_close(struct sl_source *source)
 {
     if (source->closing) return;
@@ -245,7 +252,11 @@ void sl_sources_sync(struct sl_shard *shard)
     for (struct sl_list *at = shard->sources.next; at != &shard->sources;) {
         struct sl_source *source = sl_container_of(at, struct sl_source, link);
         at = at->next;
-        if (!program_names(program, source->key)) source_close(source);
+        if (program_names(program, source->key)) {
+            source_begin(source);
+        } else {
+            source_close(source);
+        }
     }
 }
 

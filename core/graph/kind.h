@@ -150,8 +150,13 @@ struct sl_source_stats {
 struct sl_source_ops {
     /* The key ("http://127.0.0.1:8000") under which the source is kept; control thread. */
     int (*key)(const void *config, char *ret_key, size_t key_size);
-    /* Open; 0 or -EXXX with reterr filled. */
+    /*
+     * Open, so that nobody else can have the address, and whoever comes waits; 0 or -EXXX with reterr
+     * filled. Other shards may not be ready yet, or fail.
+     */
     int (*open)(struct sl_source *source, const struct sl_node *node, struct sl_diag *reterr);
+    /* Once: a program that names it is current. Take what comes from now on. May be NULL. */
+    void (*begin)(struct sl_source *source);
     /* Stop accepting, let what is in flight end, then call sl_source_closed. */
     void (*close)(struct sl_source *source);
     /* While closing: give up what is still in flight, at once. */

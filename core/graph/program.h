@@ -226,6 +226,7 @@ struct sl_source {
     const struct sl_source_ops *ops;
     char *key;
     void *impl; /* of the kind */
+    bool begun; /* a program that names it was current */
     bool closing;
     /* Cache: the symbol in the program that was seen last; forgotten when its instance closes. */
     struct sl_program *seen;
@@ -241,7 +242,7 @@ struct sl_source {
 int sl_sources_open(struct sl_program *program, struct sl_shard *shard,
                     const struct sl_node **ret_failed, struct sl_diag *reterr);
 
-/* Close the sources that the shard's current program does not name. */
+/* Close the sources that the shard's current program does not name, begin the others. */
 void sl_sources_sync(struct sl_shard *shard);
 
 /* Close all sources: the shard drains. */

@@ -156,6 +156,13 @@ struct sl_http_server *sl_http_server_new(struct sl_loop *loop,
  */
 int sl_http_server_listen(struct sl_http_server *server, const struct sl_addr *addr, bool shared);
 
+/*
+ * The same, but nothing is accepted before sl_http_server_accept: who connects waits in the kernel's
+ * queue.
+ */
+int sl_http_server_bind(struct sl_http_server *server, const struct sl_addr *addr, bool shared);
+void sl_http_server_accept(struct sl_http_server *server);
+
 /* Accept on a listening socket made elsewhere; the server owns it from now on. 0 or -errno. */
 int sl_http_server_adopt(struct sl_http_server *server, int fd);
 

@@ -57,6 +57,7 @@ struct http_listener {
     struct sl_op op;
     struct sl_http_server *server;
     int fd; /* -1: closed */
+    bool accepts;
 };
 
 enum http_drain { HTTP_SERVING, HTTP_DRAINING, HTTP_DRAINED };

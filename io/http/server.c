@@ -49,6 +49,24 @@ struct sl_http_server *sl_http_server_new(struct sl_loop *loop,
     return server;
 }
 
+static void listener_add(struct sl_http_server *server, int fd)
+{
+    server->listeners[server->listeners_count++] =
+        (struct http_listener){.op.fn = on_accept, .server = server, .fd = fd};
+}
+
+void sl_http_server_accept(struct sl_http_server *server)
+{
+    sl_assert(server != NULL);
+    struct sl_poller *poller = server->loop->poller;
+    for (uint32_t i = 0; i < server->listeners_count; i++) {
+        struct http_listener *listener = &server->listeners[i];
+        if (listener->accepts) continue;
+        listener->accepts = true;
+        poller->ops->accept(poller, &listener->op, listener->fd);
+    }
+}
+
 int sl_http_server_adopt(struct sl_http_server *server, int fd)
 {
     sl_assert(server != NULL);
@@ -58,13 +76,12 @@ int sl_http_server_adopt(struct sl_http_server *server, int fd)
     if (server->listeners_count == SL_HTTP_LISTENERS_MAX) return -ENOSPC;
     int err = poller->ops->adopt(poller, fd);
     if (err < 0) return err;
-    struct http_listener *listener = &server->listeners[server->listeners_count++];
-    *listener = (struct http_listener){.op.fn = on_accept, .server = server, .fd = fd};
-    poller->ops->accept(poller, &listener->op, fd);
+    listener_add(server, fd);
+    sl_http_server_accept(server);
     return 0;
 }
 
-int sl_http_server_listen(struct sl_http_server *server, const struct sl_addr *addr, bool shared)
+int sl_http_server_bind(struct sl_http_server *server, const struct sl_addr *addr, bool shared)
 {
     sl_assert(server != NULL);
     sl_assert(addr != NULL);
@@ -73,9 +90,14 @@ int sl_http_server_listen(struct sl_http_server *server, const struct sl_addr *a
     if (server->listeners_count == SL_HTTP_LISTENERS_MAX) return -ENOSPC;
     int fd = poller->ops->listen(poller, addr, shared);
     if (fd < 0) return fd;
-    struct http_listener *listener = &server->listeners[server->listeners_count++];
-    *listener = (struct http_listener){.op.fn = on_accept, .server = server, .fd = fd};
-    poller->ops->accept(poller, &listener->op, fd);
+    listener_add(server, fd);
+    return fd;
+}
+
+int sl_http_server_listen(struct sl_http_server *server, const struct sl_addr *addr, bool shared)
+{
+    int fd = sl_http_server_bind(server, addr, shared);
+    if (fd >= 0) sl_http_server_accept(server);
     return fd;
 }
 
@@ -127,6 +149,7 @@ void sl_http_server_drain(struct sl_http_server *server)
 {
     sl_assert(server != NULL);
     if (server->drain != HTTP_SERVING) return;
+    sl_http_server_accept(server); /* who waits in a queue is answered, too */
     server->drain = HTTP_DRAINING;
     server->drain_accepted = server->stats.accepted;
     sl_timer_start(&server->loop->timers, &server->drain_timer,

@@ -457,7 +457,7 @@ static int listener_open(struct sl_source *source, const struct sl_node *node,
     own->source = source;
     sl_task_init(&own->answered, on_answered);
     own->server = sl_http_server_new(&source->shard->loop, &cfg, &listener_handler, own);
-    r = own->server == NULL ? -ENOMEM : sl_http_server_listen(own->server, &addr, true);
+    r = own->server == NULL ? -ENOMEM : sl_http_server_bind(own->server, &addr, true);
     if (r < 0) {
         (void)sl_http_server_free(own->server);
         free(own);
@@ -468,6 +468,12 @@ static int listener_open(struct sl_source *source, const struct sl_node *node,
     }
     source->impl = own;
     return 0;
+}
+
+static void listener_begin(struct sl_source *source)
+{
+    struct listener_source *own = source->impl;
+    sl_http_server_accept(own->server);
 }
 
 static void listener_close(struct sl_source *source)
@@ -515,6 +521,7 @@ static void listener_stats(const struct sl_source *source, struct sl_source_stat
 static const struct sl_source_ops listener_source_ops = {
     .key = listener_key,
     .open = listener_open,
+    .begin = listener_begin,
     .close = listener_close,
     .abort = listener_abort,
     .active = listener_active,

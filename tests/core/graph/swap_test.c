@@ -180,6 +180,7 @@ static int gate_key(const void *config, char *ret_key, size_t key_size)
 }
 
 static uint32_t gates_open;
+static uint32_t gates_begun;
 
 static int gate_open(struct sl_source *source, const struct sl_node *node, struct sl_diag *reterr)
 {
@@ -190,6 +191,13 @@ static int gate_open(struct sl_source *source, const struct sl_node *node, struc
     return 0;
 }
 
+/* Nothing may come in before there is a program to take it. */
+static void gate_begin(struct sl_source *source)
+{
+    assert_non_null(sl_source_symbol(source, NULL));
+    gates_begun++;
+}
+
 static void gate_close(struct sl_source *source)
 {
     gates_open--;
@@ -197,18 +205,20 @@ static void gate_close(struct sl_source *source)
 }
 
 static const struct sl_source_ops gate_ops = {
-    .key = gate_key, .open = gate_open, .close = gate_close};
+    .key = gate_key, .open = gate_open, .begin = gate_begin, .close = gate_close};
 static const struct sl_kind kind_gate = {
     .name = "gate", .flags = SL_KIND_ROUTES, .outs_max = 1, .run = digit_run, .source = &gate_ops};
 
 static void source_is_kept_over_a_swap_and_closed_with_the_last_program_that_names_it(void **state)
 {
     (void)state;
+    gates_begun = 0;
     publish(digit_program(&kind_gate, 1));
     struct sl_source *source = sl_container_of(bench.shard->sources.next, struct sl_source, link);
     publish(digit_program(&kind_gate, 2));
     turn(200);
     assert_int_equal(gates_open, 1);
+    assert_int_equal(gates_begun, 1);
     assert_ptr_equal(bench.shard->sources.next, &source->link);
     publish(digit_program(&kind_digit, 3));
     assert_int_equal(gates_open, 0);

@@ -72,6 +72,36 @@ static void refusal_comes_behind_older_answers(void **state)
     assert_true(t.poller->fds[fd].is_shut);
 }
 
+static void bound_server_accepts_when_it_is_told_to(void **state)
+{
+    (void)state;
+    struct sl_addr addr = {.size = 0};
+    t.server = sl_http_server_new(&t.loop, NULL, &handler, NULL);
+    assert_int_equal(sl_http_server_bind(t.server, &addr, true), FAKE_LISTENER);
+    turn();
+    assert_null(t.poller->accept);
+    sl_http_server_accept(t.server);
+    sl_http_server_accept(t.server);
+    turn();
+    int fd = connect_client();
+    arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_has(sent(fd), "HTTP/1.1 200 OK\r\n");
+}
+
+/* Who connected meanwhile is in the queue of the socket. */
+static void bound_server_that_drains_answers_its_queue(void **state)
+{
+    (void)state;
+    struct sl_addr addr = {.size = 0};
+    t.server = sl_http_server_new(&t.loop, NULL, &handler, NULL);
+    assert_int_equal(sl_http_server_bind(t.server, &addr, true), FAKE_LISTENER);
+    sl_http_server_drain(t.server);
+    turn();
+    int fd = connect_client();
+    arrive(fd, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_has(sent(fd), "HTTP/1.1 200 OK\r\n");
+}
+
 static void connections_beyond_the_limit_are_told_503(void **state)
 {
     (void)state;
@@ -335,6 +365,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(refusals_answer_and_close),
         TEST(refusal_comes_behind_older_answers),
+        TEST(bound_server_accepts_when_it_is_told_to),
+        TEST(bound_server_that_drains_answers_its_queue),
         TEST(connections_beyond_the_limit_are_told_503),
         TEST(timeout_of_idle_connection_closes_it),
         TEST(timeout_of_head_is_408_however_it_drips),
