@@ -20,6 +20,7 @@ enum { PATH_SIZE = 4096, NAME_SIZE = 256, PLAIN_NAME_MAX = 180, TAKE_TRIES = 5, 
 
 struct sl_lease {
     int fd; /* holds the lock as long as it is open */
+    char *path;
 };
 
 static bool is_plain(char c)
@@ -75,21 +76,30 @@ static int fail(struct sl_diag *reterr, int err, const char *name, const char *p
     return err;
 }
 
+/* Who drops a lease removes its file: is the locked one still the one that others find? */
+static bool is_in_place(int fd, const char *path)
+{
+    struct stat own;
+    struct stat there;
+    return fstat(fd, &own) == 0 && lstat(path, &there) == 0 && own.st_ino == there.st_ino &&
+           own.st_dev == there.st_dev;
+}
+
 static int lease_open(const char *path, const char *name, struct sl_diag *reterr)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return fail(reterr, -errno, name, path);
-    /* Who only asks (sl_lease_owner) holds a shared lock for a moment: try more than once. */
     int r = 0;
+    long owner = 0;
+    /* Who only asks (sl_lease_owner) holds a shared lock for a moment: try more than once. */
     for (int tries = 0; tries < TAKE_TRIES; tries++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-        r = -errno;
-        if (r != -EWOULDBLOCK) break;
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0) return fail(reterr, -errno, name, path);
+        r = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+        if (r == 0 && is_in_place(fd, path)) return fd;
+        owner = owner_read(fd);
+        (void)close(fd);
+        if (r != 0 && r != -EWOULDBLOCK) return fail(reterr, r, name, path);
         (void)poll(NULL, 0, TAKE_STEP_MS);
     }
-    long owner = owner_read(fd);
-    (void)close(fd);
-    if (r != -EWOULDBLOCK) return fail(reterr, r, name, path);
     (void)sl_diag_set(reterr, "lease_held", (struct sl_pos){0, 0},
                       "%s is already owned by process %ld", name, owner);
     return -EWOULDBLOCK;
@@ -139,7 +149,9 @@ int sl_lease_take(const char *dir, const char *name, struct sl_lease **ret_lease
     int fd = lease_open(path, name, reterr);
     if (fd < 0) return fd == -EWOULDBLOCK ? SL_LEASE_HELD : fd;
     struct sl_lease *lease = calloc(1, sizeof(*lease));
-    if (lease == NULL) {
+    if (lease != NULL) lease->path = strdup(path);
+    if (lease == NULL || lease->path == NULL) {
+        free(lease);
         (void)close(fd);
         return -ENOMEM;
     }
@@ -152,7 +164,10 @@ int sl_lease_take(const char *dir, const char *name, struct sl_lease **ret_lease
 struct sl_lease *sl_lease_drop(struct sl_lease *lease)
 {
     if (lease == NULL) return NULL;
+    /* While it is locked: who opened the file before finds that it is not in place any more. */
+    (void)unlink(lease->path);
     (void)close(lease->fd);
+    free(lease->path);
     free(lease);
     return NULL;
 }

@@ -28,5 +28,5 @@ int sl_lease_take(const char *dir, const char *name, struct sl_lease **ret_lease
  */
 int sl_lease_owner(const char *dir, const char *name, long *ret_pid);
 
-/* Give it back. NULL is fine; returns NULL. */
+/* Give it back; its file goes. NULL is fine; returns NULL. */
 struct sl_lease *sl_lease_drop(struct sl_lease *lease);

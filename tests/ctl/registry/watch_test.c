@@ -5,7 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -284,6 +287,50 @@ static void lease_ofKilledProcess_isFree(void **state)
     lease = sl_lease_drop(lease);
 }
 
+static void lease_dropped_leavesNoFile(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sl_lease *lease;
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/lease/tidy", fixture->dir);
+    assert_int_equal(sl_lease_take(fixture->dir, "tidy", &lease, NULL), 0);
+    assert_int_equal(access(path, F_OK), 0);
+    lease = sl_lease_drop(lease);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+enum { OWNERS = 4, OWNER_ROUNDS = 400 };
+
+static _Atomic int *owners_now; /* shared with the children */
+
+static int child_take_and_drop(struct fixture *fixture)
+{
+    for (int i = 0; i < OWNER_ROUNDS; i++) {
+        struct sl_lease *lease;
+        int r = sl_lease_take(fixture->dir, "busy", &lease, NULL);
+        if (r == SL_LEASE_HELD) continue;
+        if (r != 0) return 1;
+        if (atomic_fetch_add(owners_now, 1) != 0) return 2;
+        (void)sched_yield();
+        (void)atomic_fetch_sub(owners_now, 1);
+        lease = sl_lease_drop(lease);
+    }
+    return 0;
+}
+
+/* The file goes with each owner; nobody may lock one that is not there any more. */
+static void lease_takenAndDroppedByMany_hasOneOwner(void **state)
+{
+    struct fixture *fixture = *state;
+    pid_t pids[OWNERS];
+    owners_now =
+        mmap(NULL, sizeof(*owners_now), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(owners_now, MAP_FAILED);
+    for (int i = 0; i < OWNERS; i++) pids[i] = spawn(child_take_and_drop, fixture);
+    for (int i = 0; i < OWNERS; i++) join(pids[i], 0);
+    (void)munmap((void *)owners_now, sizeof(*owners_now));
+}
+
 static void lease_longNames_doNotMeet(void **state)
 {
     struct fixture *fixture = *state;
@@ -315,6 +362,8 @@ int main(void)
         LMDB(lease_takenTwice_namesTheOwner),
         LMDB(lease_owner_asked_tells_who_and_takes_nothing),
         LMDB(lease_ofKilledProcess_isFree),
+        LMDB(lease_dropped_leavesNoFile),
+        LMDB(lease_takenAndDroppedByMany_hasOneOwner),
         LMDB(lease_longNames_doNotMeet),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
