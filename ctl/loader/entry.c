@@ -398,18 +398,27 @@ void loader_entry_withdraw(struct loader_entry *entry, const struct sl_diag *dia
     loader_entry_reason(entry, diag);
 }
 
+static const char *entry_name(const struct loader_entry *entry)
+{
+    return entry->name != NULL && entry->name[0] != '\0' ? entry->name : entry->id;
+}
+
 void loader_entries_log(struct loader_entries *entries, const char *name_space)
 {
     for (size_t i = 0; i < entries->count; i++) {
         struct loader_entry *entry = entries->items[i];
+        if (!entry->has_reason && entry->logged && entry->unit_active) {
+            entry->logged = false;
+            sl_log(SL_LOG_INFO, "namespace %s: node \"%s\" (%s) is active now", name_space,
+                   entry_name(entry), entry->kind != NULL ? entry->kind : "?");
+        }
         if (!entry->has_reason || entry->logged) continue;
         char text[1024];
         (void)sl_diag_format(&entry->reason, text, sizeof(text));
         size_t size = strlen(text);
         while (size > 0 && text[size - 1] == '\n') text[--size] = '\0';
         sl_log(SL_LOG_WARN, "namespace %s: node \"%s\" (%s) is %s: %s", name_space,
-               entry->name != NULL && entry->name[0] != '\0' ? entry->name : entry->id,
-               entry->kind != NULL ? entry->kind : "?",
+               entry_name(entry), entry->kind != NULL ? entry->kind : "?",
                entry->active ? "running in its last good version" : "inactive", text);
         entry->logged = true;
     }

@@ -68,7 +68,7 @@ void loader_entries_commit(struct loader_entries *entries);
 /* It was not: forget what was next. `diag` may be NULL. */
 void loader_entries_abort(struct loader_entries *entries, const struct sl_diag *diag);
 
-/* Tell about entries that are not active and were not told about. */
+/* Tell about entries that are not active and were not told about, and those that are active again. */
 void loader_entries_log(struct loader_entries *entries, const char *name_space);
 
 /* Name, kind and place from an object. 0 or -ENOMEM. */
