@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* start: a runtime from the command line. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "codecs/flat/flat_fast.h"
 #include "core/base/log.h"
@@ -21,7 +23,8 @@ struct start {
     struct cli_args *args;
     struct sl_runtime_config cfg;
     struct sl_runtime *runtime;
-    const char *files[256]; /* specs to apply */
+    struct sl_registry *registry; /* that the files go into */
+    const char *files[256];       /* specs to apply */
     size_t files_count;
     bool has_stdin;              /* one of them is standard input: it can be read once */
     char (*applied)[SL_ID_SIZE]; /* ids that the files made: array of applied_count, owned */
@@ -139,7 +142,7 @@ static char (*applied_gone(const struct start *start, const struct sl_commit *co
  */
 static int specs_store(struct start *start, const struct sl_specs *specs, struct sl_diags *diags)
 {
-    struct sl_registry *registry = sl_runtime_registry(start->runtime);
+    struct sl_registry *registry = start->registry;
     struct cli_store store = {
         .name_space = start->cfg.name_space,
         .author = cli_author(),
@@ -190,21 +193,72 @@ static int secrets_apply(struct start *start, struct sl_diags *diags)
             .if_revision = SL_REVISION_ANY,
         };
         struct sl_commit commit = {0};
-        r = cli_store_secrets(sl_runtime_registry(start->runtime), &store, documents, &commit,
-                              diags);
+        r = cli_store_secrets(start->registry, &store, documents, &commit, diags);
         sl_commit_fini(&commit);
         sl_value_unref(documents);
     }
     return r;
 }
 
+static int files_apply(struct start *start, struct sl_diags *diags)
+{
+    int r = secrets_apply(start, diags);
+    if (r == 0) r = specs_apply(start, diags);
+    if (r != 0 && diags->count == 0) {
+        struct sl_diag diag;
+        (void)sl_diag_set(&diag, "store", (struct sl_pos){0, 0},
+                          "the specs could not be stored: %s", strerror(r < 0 ? -r : EIO));
+        (void)sl_diags_push(diags, &diag);
+    }
+    return r;
+}
+
+/*
+ * What is refused makes no registry: where there is none yet, the files go into one in memory first.
+ * That one knows all that an empty one would.
+ */
+static int files_rehearse(struct start *start)
+{
+    char path[4096];
+    struct sl_diags diags = {0};
+    if (start->cfg.data_dir == NULL || start->has_stdin) return 0;
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", start->cfg.data_dir);
+    if (access(path, F_OK) == 0) return 0;
+    if (sl_registry_open(NULL, NULL, &start->registry, NULL) < 0) return 0;
+    sl_registry_set_validator(start->registry, sl_loader_validate, NULL);
+    int r = files_apply(start, &diags);
+    /* Else the warnings come again, with what they are about. */
+    if (r != 0) (void)cli_print_diags(start->args, &diags);
+    sl_diags_fini(&diags);
+    start->registry = sl_registry_close(start->registry);
+    free(start->applied);
+    start->applied = NULL;
+    start->applied_count = 0;
+    return r;
+}
+
 static int apply_all(struct start *start)
 {
     struct sl_diags diags = {0};
-    int r = secrets_apply(start, &diags);
-    if (r == 0) r = specs_apply(start, &diags);
-    if (r != 0 && diags.count == 0) cli_error("the specs could not be stored (%d)", r);
+    start->registry = sl_runtime_registry(start->runtime);
+    int r = files_apply(start, &diags);
     if (diags.count > 0) (void)cli_print_diags(start->args, &diags);
+    sl_diags_fini(&diags);
+    return r;
+}
+
+/* The same while it runs: findings are lines of the log. */
+static int apply_again(struct start *start)
+{
+    struct sl_diags diags = {0};
+    int r = files_apply(start, &diags);
+    for (size_t i = 0; i < diags.count; i++) {
+        char text[2048];
+        size_t size = sl_diag_format(&diags.items[i], text, sizeof(text));
+        while (size > 0 && text[size - 1] == '\n') text[--size] = '\0';
+        sl_log(diags.items[i].level == SL_DIAG_ERROR ? SL_LOG_ERROR : SL_LOG_WARN, "%s%s",
+               r == 0 ? "files: " : "files were not taken: ", text);
+    }
     sl_diags_fini(&diags);
     return r;
 }
@@ -218,7 +272,7 @@ static void on_change(void *ctx)
         sl_log(SL_LOG_WARN, "standard input cannot be read again");
         return;
     }
-    if (apply_all(start) == 0) {
+    if (apply_again(start) == 0) {
         sl_log(SL_LOG_INFO, "files were read again");
         (void)sl_loader_refresh(sl_runtime_loader(start->runtime));
     }
@@ -354,7 +408,12 @@ int cli_start(struct cli_args *args)
     if (!options_read(&start)) return CLI_USAGE;
     descriptors_raise();
     struct sl_diag diag = {0};
-    int r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
+    int r = files_rehearse(&start);
+    if (r != 0) {
+        sl_value_unref(start.cfg.environment);
+        return CLI_FAILED;
+    }
+    r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
     sl_value_unref(start.cfg.environment);
     if (r < 0) {
         cli_print_diag(args, &diag);

@@ -265,6 +265,8 @@ static void bad_top_level_keeps_back_its_own_node_alone(void **state)
                               "node \"gate\", to which it leads, is inactive because of \"late\""));
     change("PATCH", "{\"name\":\"late\",\"language\":\"text\",\"code\":\"mended\"}", 200);
     (void)flow_until(port, "/", 200, "mended");
+    assert_true(flow_wait_log(&server, "node \"late\" (snippet) is active now"));
+    assert_true(flow_wait_log(&server, "node \"gate\" (router) is active now"));
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
     /* A restart comes to the same: the good version of `aside` is the one that is stored as good. */
     start_default(&server);
@@ -345,6 +347,29 @@ static void hangup_reads_the_files_again(void **state)
     assert_int_equal(flow_stop(&server, SIGTERM), 0);
 }
 
+/* Who comes while a start is under way waits; shards are not ready at the same moment. */
+static void first_answer_of_a_start_is_no_503(void **state)
+{
+    (void)state;
+    static const char form[] =
+        "- {kind: listener, name: web, protocol: http, port: %d,\n"
+        "   ports: {out: [{name: hi, port: in}]}}\n"
+        "- {kind: snippet, name: hi, language: javascript, code: 'export default () => 1'}\n"
+        "- {kind: snippet, name: b, language: javascript, code: 'export default () => 2'}\n";
+    for (int round = 0; round < 4; round++) {
+        struct flow_server server;
+        struct flow_reply reply;
+        int port = flow_port();
+        const char *file = flow_file("first.yaml", flow_text(form, port));
+        uint64_t end_us = flow_now_us() + (uint64_t)FLOW_WAIT_MS * 1000;
+        flow_spawn(&server, (const char *[]){file, NULL}, NULL);
+        while (flow_try(port, "GET", "/", NULL, &reply) != 0) assert_true(flow_now_us() < end_us);
+        assert_int_equal(reply.status, 200);
+        flow_reply_fini(&reply);
+        assert_int_equal(flow_stop(&server, SIGTERM), 0);
+    }
+}
+
 /* A failed test leaves nothing to the next one. */
 static int teardown(void **state)
 {
@@ -390,6 +415,7 @@ int main(void)
         cmocka_unit_test_teardown(second_signal_ends_at_once, teardown),
         cmocka_unit_test_teardown(drain_timeout_ends_a_request_that_does_not, teardown),
         cmocka_unit_test_teardown(hangup_reads_the_files_again, teardown),
+        cmocka_unit_test_teardown(first_answer_of_a_start_is_no_503, teardown),
     };
     return cmocka_run_group_tests_name("follow", tests, group_setup, group_teardown);
 }

@@ -68,6 +68,32 @@ static void start_watch_saved_file_is_applied_and_what_left_it_goes(void **state
     assert_int_equal(run_stop(pid), 0);
 }
 
+/* What is found while it runs is a line of its log, like any other. */
+static void start_watch_broken_file_is_told_by_the_log(void **state)
+{
+    struct fixture *fixture = *state;
+    long pid = run_start(fixture, "start --watch --log-format json flow.yaml");
+    assert_true(pid > 0);
+    file_put(fixture, "flow.yaml", "- {kind: snippet, name: one, language: text, cod: second}\n");
+    assert_true(comes(fixture, "version >/dev/null; cat .log", "unknown field", true));
+    const char *line = strstr(fixture->run.out, "files were not taken: flow.yaml:1:");
+    assert_non_null(line);
+    while (line > fixture->run.out && line[-1] != '\n') line--;
+    assert_int_equal(strncmp(line, "{\"time\":\"", 9), 0);
+    assert_non_null(strstr(line, "\"level\":\"error\""));
+    assert_int_equal(run_stop(pid), 0);
+}
+
+static void start_refused_makes_no_registry(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "bad.yaml", "- {kind: snippet, name: one, language: cel, code: '1 +'}\n");
+    assert_int_equal(run(fixture, "start bad.yaml"), 1);
+    assert_true(contains(fixture->run.err, "bad.yaml:1:"));
+    assert_int_equal(run(fixture, "start nowhere.yaml"), 1);
+    assert_int_equal(run(fixture, "version; ls registry"), 2);
+}
+
 static void start_watch_broken_file_keeps_the_old(void **state)
 {
     struct fixture *fixture = *state;
@@ -302,6 +328,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(start_watch_saved_file_is_applied_and_what_left_it_goes),
         T(start_watch_broken_file_keeps_the_old),
+        T(start_watch_broken_file_is_told_by_the_log),
+        T(start_refused_makes_no_registry),
         T(start_hangup_reads_the_files_again),
         T(start_hangup_reads_the_configuration_again),
         T(start_with_a_notify_socket_says_ready),
