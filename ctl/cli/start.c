@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "codecs/flat/flat_fast.h"
@@ -213,28 +214,41 @@ static int files_apply(struct start *start, struct sl_diags *diags)
     return r;
 }
 
-/*
- * What is refused makes no registry: where there is none yet, the files go into one in memory first.
- * That one knows all that an empty one would.
- */
+/* Into a registry in memory, which knows all that an empty one would; what refuses is printed. */
 static int files_rehearse(struct start *start)
 {
-    char path[4096];
     struct sl_diags diags = {0};
-    if (start->cfg.data_dir == NULL || start->has_stdin) return 0;
-    (void)snprintf(path, sizeof(path), "%s/data.mdb", start->cfg.data_dir);
-    if (access(path, F_OK) == 0) return 0;
-    if (sl_registry_open(NULL, NULL, &start->registry, NULL) < 0) return 0;
+    if (sl_registry_open(NULL, NULL, &start->registry, NULL) < 0) return CLI_OK;
     sl_registry_set_validator(start->registry, sl_loader_validate, NULL);
     int r = files_apply(start, &diags);
     /* Else the warnings come again, with what they are about. */
     if (r != 0) (void)cli_print_diags(start->args, &diags);
     sl_diags_fini(&diags);
     start->registry = sl_registry_close(start->registry);
-    free(start->applied);
-    start->applied = NULL;
-    start->applied_count = 0;
-    return r;
+    return r == 0 ? CLI_OK : CLI_FAILED;
+}
+
+/*
+ * What is refused makes no registry: where there is none yet, a child tries the files first. Not
+ * this process: compiling starts threads of script engines, and a runtime's signals have to be
+ * blocked before there is any.
+ */
+static int files_try(struct start *start)
+{
+    char path[4096];
+    int status = 0;
+    if (start->cfg.data_dir == NULL || start->has_stdin) return CLI_OK;
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", start->cfg.data_dir);
+    if (access(path, F_OK) == 0) return CLI_OK;
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int code = files_rehearse(start);
+        (void)fflush(NULL);
+        _exit(code);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : CLI_OK;
 }
 
 static int apply_all(struct start *start)
@@ -408,18 +422,17 @@ int cli_start(struct cli_args *args)
     if (!options_read(&start)) return CLI_USAGE;
     descriptors_raise();
     struct sl_diag diag = {0};
-    int r = files_rehearse(&start);
-    if (r != 0) {
+    int exit_code = files_try(&start);
+    if (exit_code != CLI_OK) {
         sl_value_unref(start.cfg.environment);
-        return CLI_FAILED;
+        return exit_code;
     }
-    r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
+    int r = sl_runtime_new(&start.cfg, &start.runtime, &diag);
     sl_value_unref(start.cfg.environment);
     if (r < 0) {
         cli_print_diag(args, &diag);
         return CLI_UNREACHABLE;
     }
-    int exit_code = CLI_OK;
     if (apply_all(&start) != 0) {
         exit_code = CLI_FAILED;
     } else if (sl_runtime_publish(start.runtime, &diag) < 0) {
