@@ -8,9 +8,15 @@
  * A buffer that dies drops its owners, which may die with it; chains of owners may be long, so the
  * dead wait in a list that runs through their own memory instead of on the stack.
  */
+#include "codecs/flat/flat_build_fast.h"
 #include "codecs/flat/flat_internal.h"
 
 #include <errno.h>
+
+/* At first: the owners' array stands at their end. With it the header's block is made of 16 bytes. */
+enum { BUFFER_OWNED_BYTES = 48 };
+
+static_assert((sizeof(struct sl_buf) + BUFFER_OWNED_BYTES) % 16 == 0, "units of blocks");
 
 const struct sl_cell sl_cell_null = {.kind = SL_VALUE_NULL};
 const struct sl_cell sl_cell_true = {.kind = SL_VALUE_BOOL, .word = 1};
@@ -67,6 +73,47 @@ __attribute__((cold)) struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint
 struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
 {
     return flat_buf_new_fast(mem, cells_cap, bytes_cap);
+}
+
+/* sl_buf_new_owned of many cells, or with an owner that is not counted. */
+static __attribute__((noinline)) struct sl_buf *
+owned_new_slow(struct sl_mem *mem, uint32_t cells_cap, struct sl_buf *owner)
+{
+    if (cells_cap > SL_PAYLOAD_CELLS_MAX) cells_cap = SL_PAYLOAD_CELLS_MAX;
+    struct sl_buf *buf = flat_buf_new(mem, cells_cap, BUFFER_OWNED_BYTES);
+    if (buf == NULL || owner->refs == SL_BUF_IMMORTAL) return buf;
+    if (flat_buf_own(buf, owner) == 0) return buf;
+    sl_buf_unref(buf);
+    return NULL;
+}
+
+struct sl_buf *sl_buf_new_owned(struct sl_mem *mem, uint32_t cells_cap, struct sl_buf *owner)
+{
+    sl_assert(owner != NULL);
+    sl_assert(cells_cap > 0);
+    size_t cells_size = (size_t)cells_cap * sizeof(struct sl_cell);
+    size_t size = sizeof(struct sl_buf) + cells_size + BUFFER_OWNED_BYTES;
+    if (__builtin_expect(size > FLAT_BLOCK_MAX || owner->refs == SL_BUF_IMMORTAL, 0)) {
+        return owned_new_slow(mem, cells_cap, owner);
+    }
+    struct sl_buf *buf = flat_block_take(mem, size, &size);
+    if (__builtin_expect(buf == NULL, 0)) return NULL;
+    struct sl_cell *cells = (struct sl_cell *)(buf + 1);
+    struct sl_buf **owners = (struct sl_buf **)((uint8_t *)buf + size) - FLAT_OWNERS_MIN;
+    *buf = (struct sl_buf){
+        .refs = 1,
+        .cells_cap = cells_cap,
+        .bytes_cap = (uint32_t)((uint8_t *)owners - (uint8_t *)(cells + cells_cap)),
+        .owners_count = 1,
+        .cells = cells,
+        .bytes = (uint8_t *)(cells + cells_cap),
+        .owners = owners,
+        .mem = mem,
+        .block_units = (uint16_t)(size / 16),
+    };
+    owners[0] = owner;
+    owner->refs++;
+    return buf;
 }
 
 void flat_cells_give(struct sl_buf *buf)
@@ -167,7 +214,7 @@ static void refs_drop(struct sl_buf *buf, struct sl_buf **dead)
 static inline bool free_alone(struct sl_buf *buf)
 {
     if (buf->owners_count > 1 || buf->lazies_count > 0 || buf->pos != NULL) return false;
-    if (buf->cells_cap > 0 && !flat_is_inline(buf, buf->cells)) return false;
+    if (buf->cells != (struct sl_cell *)(buf + 1)) return false;
     if (buf->bytes_cap > 0 && !flat_is_inline(buf, buf->bytes)) return false;
     if (buf->owners_count == 1) {
         struct sl_buf *owner = buf->owners[0];

@@ -47,45 +47,15 @@ void sl_builder_fail(struct sl_builder *builder, int error)
     builder->track = false;
 }
 
-static inline void builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
-                                uint32_t bytes_hint)
+void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
+                     uint32_t bytes_hint)
 {
     sl_assert(builder != NULL);
-    builder->mem = mem;
-    builder->stack = builder->stack_inline;
-    builder->stack_pos = NULL;
-    builder->stack_count = 0;
-    builder->stack_cap = BUILD_STACK_INLINE;
-    builder->depth = 0;
-    builder->error = 0;
-    builder->track = false;
-    builder->exact = false;
-    builder->pos = (struct sl_pos){0, 0};
-    builder->duplicates = 0;
-    builder->depth_max = 0;
-    builder->refs_weight = 0;
     if (cells_hint == 0) cells_hint = BUILD_CELLS_DEFAULT;
     if (bytes_hint == 0) bytes_hint = BUILD_BYTES_DEFAULT;
     if (cells_hint > SL_PAYLOAD_CELLS_MAX) cells_hint = SL_PAYLOAD_CELLS_MAX;
     if (bytes_hint > SL_PAYLOAD_BYTES_MAX) bytes_hint = SL_PAYLOAD_BYTES_MAX;
-    builder->buf = flat_buf_new_fast(mem, cells_hint, bytes_hint);
-    if (builder->buf == NULL) sl_builder_fail(builder, -ENOMEM);
-}
-
-void sl_builder_init(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
-                     uint32_t bytes_hint)
-{
-    builder_init(builder, mem, cells_hint, bytes_hint);
-}
-
-void sl_builder_init_owned(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
-                           uint32_t bytes_hint, struct sl_buf *owner)
-{
-    sl_assert(owner != NULL);
-    builder_init(builder, mem, cells_hint, bytes_hint);
-    if (builder->error != 0 || owner->refs == SL_BUF_IMMORTAL) return;
-    if (flat_own_first(builder->buf, owner)) return;
-    if (flat_buf_own(builder->buf, owner) < 0) sl_builder_fail(builder, -ENOMEM);
+    sl_builder_init_with(builder, mem, flat_buf_new_fast(mem, cells_hint, bytes_hint));
 }
 
 void sl_builder_track(struct sl_builder *builder)

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <errno.h>
+
 #include "codecs/flat/flat.h"
 
 enum { SL_BUILD_COPY_MAX = 48 }; /* strings of so many bytes are copied: cheaper than an owner */
@@ -12,9 +14,32 @@ enum { SL_BUILD_COPY_MAX = 48 }; /* strings of so many bytes are copied: cheaper
 /* Stop with `error` (-ENOMEM, -E2BIG): the first one stays. */
 void sl_builder_fail(struct sl_builder *builder, int error);
 
-/* sl_builder_init, and list `owner` as one whose bytes are borrowed, by one call. */
-void sl_builder_init_owned(struct sl_builder *builder, struct sl_mem *mem, uint32_t cells_hint,
-                           uint32_t bytes_hint, struct sl_buf *owner);
+/*
+ * A buffer with room for `cells_cap` cells (at least 1) and some bytes, which lists `owner` as one
+ * whose bytes are borrowed. NULL for no memory. For sl_builder_init_with.
+ */
+struct sl_buf *sl_buf_new_owned(struct sl_mem *mem, uint32_t cells_cap, struct sl_buf *owner);
+
+/* Start a builder that writes into `buf`, a new one of `mem`; NULL: no memory was left for it. */
+static inline void sl_builder_init_with(struct sl_builder *builder, struct sl_mem *mem,
+                                        struct sl_buf *buf)
+{
+    builder->buf = buf;
+    builder->mem = mem;
+    builder->stack = builder->stack_inline;
+    builder->stack_pos = NULL;
+    builder->stack_count = 0;
+    builder->stack_cap = sizeof(builder->stack_inline) / sizeof(builder->stack_inline[0]);
+    builder->depth = 0;
+    builder->error = 0;
+    builder->track = false;
+    builder->exact = false;
+    builder->pos = (struct sl_pos){0, 0};
+    builder->duplicates = 0;
+    builder->depth_max = 0;
+    builder->refs_weight = 0;
+    if (__builtin_expect(buf == NULL, 0)) sl_builder_fail(builder, -ENOMEM);
+}
 
 /* Room for `count` more cells or bytes; false after an error. Cold. */
 bool sl_builder_stack_grow(struct sl_builder *builder, uint32_t count);

@@ -13,6 +13,10 @@ int json_parse_with(json_read_fn *read_fn, struct sl_slice text, struct sl_buf *
                     struct sl_mem *mem, uint32_t flags, struct sl_value *ret,
                     uint32_t *ret_duplicates, struct sl_diag *reterr);
 
+/* By the stream alone; it says what is wrong and where. ret_duplicates may be NULL. */
+int json_parse_plain(struct sl_slice text, struct sl_mem *mem, uint32_t flags, struct sl_value *ret,
+                     uint32_t *ret_duplicates, struct sl_diag *reterr);
+
 /*
  * The cell of a number whose text keeps to the grammar. false: too large for a double.
  *

@@ -4,6 +4,7 @@
  * file that builds a parser, after its ways to scan a window and to read words and numbers:
  *
  *     scan_window    finds the places of the next window
+ *     scan_small     finds those of a text that is one window
  *     word_read      1..8 bytes as a word
  *     number_read    the common numbers
  *
@@ -25,6 +26,7 @@
 #include <errno.h>
 
 #include "codecs/flat/flat_build_fast.h"
+#include "codecs/json/json_private.h"
 #include "codecs/json/read.h"
 #include "codecs/json/scan.h"
 #include "codecs/json/words.h"
@@ -343,9 +345,8 @@ static FAST_COLD bool key_unescape(struct sl_builder *builder, const uint8_t *be
 /* A key to the run's top, which stays. */
 static FAST_INLINE bool key_put(struct machine *machine, const struct run *run, struct sl_cell *top,
                                 uint64_t *seen, const struct text_kind kind, const uint8_t *begin,
-                                size_t size)
+                                size_t size, const uint8_t *end)
 {
-    const uint8_t *end = machine->scan.text + machine->scan.size;
     uint64_t hash;
     if (!kind.whole && FAST_RARE(machine->scan.escapes) && has_escape(begin, size, end)) {
         if (!key_unescape(&machine->builder, begin, size, top)) return false;
@@ -366,9 +367,8 @@ static FAST_INLINE bool key_put(struct machine *machine, const struct run *run, 
 
 static FAST_INLINE bool value_string_put(struct machine *machine, struct sl_cell *cell,
                                          const struct text_kind kind, const uint8_t *begin,
-                                         size_t size)
+                                         size_t size, const uint8_t *end)
 {
-    const uint8_t *end = machine->scan.text + machine->scan.size;
     if (!kind.whole && FAST_RARE(machine->scan.escapes) && has_escape(begin, size, end)) {
         return json_fast_unescape(&machine->builder, begin, begin + size, cell);
     }
@@ -401,44 +401,38 @@ static const struct literal literals[4] = {
     {.word = 1, .size = 4}, /* nothing is: the mask is zero */
 };
 
-static FAST_INLINE bool literal_read(const uint8_t *at, const uint8_t *end, struct sl_cell *cell)
+/* `next` is the next token, if there is one: then most literals end there. */
+static FAST_INLINE bool literal_read(const uint8_t *at, const uint8_t *next, const uint8_t *end,
+                                     struct sl_cell *cell)
 {
     const struct literal *literal = &literals[*at >> 3 & 3];
-    if (FAST_RARE(end - at < (ptrdiff_t)literal->size)) return false;
-    uint64_t fifth = at[literal->size - 1]; /* of five; else the mask drops it */
+    const uint8_t *behind = at + literal->size;
+    if (FAST_RARE(behind != next)) {
+        if (end - at < (ptrdiff_t)literal->size) return false;
+        if (behind < end && !fast_ends[*behind]) return false;
+    }
+    uint64_t fifth = behind[-1]; /* of five; else the mask drops it */
     uint64_t word = load32(at) | fifth << 32;
-    if (FAST_RARE((word & literal->mask) != literal->word)) return false;
     memcpy(cell, &literal->cell, sizeof(*cell));
-    return at + literal->size == end || fast_ends[at[literal->size]];
+    return FAST_LIKELY((word & literal->mask) == literal->word);
 }
 
 /* What is no string and no container; `next` is the next token, if there is one. */
-static FAST_INLINE bool scalar_read(const uint8_t *at, const uint8_t *next, const uint8_t *end,
+static FAST_INLINE bool scalar_read(const uint8_t *at, const uint8_t *next, struct sl_slice slice,
                                     struct sl_cell *cell)
 {
+    const uint8_t *end = slice.data + slice.size;
     if (FAST_LIKELY(*at - (unsigned)'0' <= 9 || *at == '-')) {
-        if (FAST_LIKELY((size_t)(next - at) <= FAST_SHORT_MAX) &&
-            FAST_LIKELY(number_read_short(at, cell))) {
-            return true;
-        }
+        if (FAST_LIKELY(number_read_short(at, next, slice.data, cell))) return true;
         return FAST_LIKELY(number_read(at, next, end, cell)) || number_slow(at, end, cell);
     }
-    return literal_read(at, end, cell);
+    return literal_read(at, next, end, cell);
 }
 
 /* Windows, until there are SCAN_AHEAD places or the text is at its end. */
 static __attribute__((noinline)) void scan_on(struct json_scan *scan)
 {
     while (scan->count < SCAN_AHEAD && scan->off < scan->size) scan_window(scan);
-}
-
-/* The first places; false: the text is bad. Most texts are one window, which is scanned in place. */
-static FAST_INLINE bool scan_first(struct json_scan *scan, struct sl_slice text)
-{
-    json_scan_init(scan, text);
-    if (FAST_LIKELY(text.size > 0)) scan_window(scan);
-    if (FAST_RARE(scan->count < SCAN_AHEAD) && FAST_RARE(scan->off < scan->size)) scan_on(scan);
-    return json_scan_close(scan);
 }
 
 /* More places from `place` on, of windows behind the first; NULL: the text is bad, or at its end. */
@@ -460,8 +454,8 @@ static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *sca
  */
 #define MACHINE_AHEAD(needed)                                                                      \
     do {                                                                                           \
-        if ((needed) && FAST_RARE(place > machine->scan.limit)) {                                  \
-            place = scan_more(&machine->scan, place);                                              \
+        if ((needed) && FAST_RARE(place > (kind.whole ? places_end : machine->scan.limit))) {      \
+            place = kind.whole ? NULL : scan_more(&machine->scan, place);                          \
             if (place == NULL) return false;                                                       \
         }                                                                                          \
     } while (0)
@@ -472,37 +466,39 @@ static __attribute__((noinline)) const uint32_t *scan_more(struct json_scan *sca
         if (FAST_LIKELY(*at == '"')) {                                                             \
             const uint8_t *string = at + 1;                                                        \
             MACHINE_NEXT();                                                                        \
-            if (!value_string_put(machine, top, kind, string, (size_t)(at - string))) {            \
+            if (!value_string_put(machine, top, kind, string, (size_t)(at - string), end)) {       \
                 return false;                                                                      \
             }                                                                                      \
         } else if ((*at & 0xdf) == '[') {                                                          \
             if (*at == '{') goto map_begin;                                                        \
             goto list_begin;                                                                       \
-        } else if (FAST_RARE(!scalar_read(at, text + *place, end, top))) {                         \
+        } else if (FAST_RARE(!scalar_read(at, text + *place, slice, top))) {                       \
             return false;                                                                          \
         }                                                                                          \
         top++;                                                                                     \
     } while (0)
 
-/* The root has ended: the builder is told; false if there is more text. */
-static FAST_INLINE bool root_end(struct machine *machine, const struct run *run,
-                                 const uint32_t *place)
+/* The root has ended: the builder is told. */
+static FAST_INLINE void root_end(struct machine *machine, const struct run *run)
 {
     struct sl_builder *builder = &machine->builder;
     builder->depth = 0;
     builder->depth_max = (uint32_t)(machine->deepest - machine->levels);
     builder->buf->cells_count = (uint32_t)(run->tape - machine->cells);
-    return json_scan_is_over(&machine->scan, place);
 }
 
 /*
  * From place to place; the root is a container and its first place was taken. A label for each
  * state, so that each jump has a history of its own.
+ *
+ * slice       the text
+ * places_end  of a whole text; else NULL, and the scan knows
  */
 static FAST_INLINE bool containers_read(struct machine *machine, const struct text_kind kind,
-                                        const uint32_t *place)
+                                        struct sl_slice slice, const uint32_t *place,
+                                        const uint32_t *places_end)
 {
-    const uint8_t *const text = machine->scan.text, *const end = text + machine->scan.size;
+    const uint8_t *const text = slice.data, *const end = text + slice.size;
     struct sl_cell *top = machine->builder.stack;
     struct run run = {.first = top, .level = machine->levels};
     uint64_t seen = 0;
@@ -533,7 +529,7 @@ key : {
     top = run_check(machine, &run, top);
     if (FAST_RARE(top == NULL)) return false;
     MACHINE_NEXT();
-    if (!key_put(machine, &run, top, &seen, kind, begin, (size_t)(at - begin))) return false;
+    if (!key_put(machine, &run, top, &seen, kind, begin, (size_t)(at - begin), end)) return false;
     top++;
     MACHINE_NEXT();
     if (FAST_RARE(*at != ':')) return false;
@@ -569,7 +565,10 @@ list_end:
     if (FAST_RARE(top == NULL)) return false;
 
 container_after:
-    if (run.level == machine->levels) return root_end(machine, &run, place);
+    if (run.level == machine->levels) {
+        root_end(machine, &run);
+        return kind.whole ? place == places_end : json_scan_is_over(&machine->scan, place);
+    }
     MACHINE_AHEAD(true);
     if (run.first[-1].kind == SL_VALUE_MAP) goto map_after;
     goto list_after;
@@ -586,18 +585,19 @@ static FAST_COLD bool scalar_text_read(struct machine *machine, const struct tex
     if (*at == '"') {
         const uint8_t *close = text + *place++;
         if (close <= at) return false;
-        read = value_string_put(machine, builder->stack, kind, at + 1, (size_t)(close - at - 1));
+        read =
+            value_string_put(machine, builder->stack, kind, at + 1, (size_t)(close - at - 1), end);
     } else if (*at - (unsigned)'0' <= 9 || *at == '-') {
         read = number_slow(at, end, builder->stack);
     } else {
-        read = literal_read(at, end, builder->stack);
+        read = literal_read(at, NULL, end, builder->stack);
     }
     return read && json_scan_is_over(&machine->scan, place);
 }
 
 /*
- * The first window is scanned before memory is taken. Where it is the whole text there are at most
- * half as many cells as places: a comma, colon or bracket follows each, and strings have two places.
+ * Places are found before memory is taken. In a small text there are at most half as many cells as
+ * places: a comma, colon or bracket follows each, and strings have two places.
  */
 static FAST_INLINE uint32_t cells_hint(const struct json_scan *scan)
 {
@@ -605,36 +605,67 @@ static FAST_INLINE uint32_t cells_hint(const struct json_scan *scan)
     return cells + 2 * MACHINE_CHUNK;
 }
 
-/* Constants become parsers of their own where functions are inlined. */
-static FAST_INLINE bool text_dispatch(struct machine *machine, bool borrow, const uint32_t *place)
+/* The end of reading: the value, or what is wrong. */
+static FAST_INLINE int machine_finish(struct machine *machine, bool read, struct sl_value *ret,
+                                      uint32_t *ret_duplicates)
 {
-    const struct json_scan *scan = &machine->scan;
-    const struct text_kind common = {true, true}, borrowed = {true, false}, copied = {false, false};
-    if ((scan->text[place[-1]] & 0xdf) != '[') {
-        return scalar_text_read(machine, borrow ? borrowed : copied, place);
+    struct sl_builder *builder = &machine->builder;
+    builder->stack_count = 1;
+    if (FAST_RARE(!read) && builder->error == 0) sl_builder_fail(builder, -EINVAL);
+    if (ret_duplicates != NULL) *ret_duplicates = builder->duplicates;
+    return sl_builder_finish_fast(builder, ret);
+}
+
+/*
+ * What is not a plain text of one window that borrows its strings, or is a scalar. Where `scanned`,
+ * the first window was.
+ */
+static __attribute__((noinline)) int text_read_other(struct machine *machine, struct sl_slice text,
+                                                     struct sl_buf *owner, struct sl_mem *mem,
+                                                     bool scanned)
+{
+    struct json_scan *scan = &machine->scan;
+    if (!scanned) json_scan_init(scan, text);
+    scan_on(scan);
+    if (!json_scan_close(scan)) return -EINVAL;
+    if (owner != NULL) {
+        sl_builder_init_with(&machine->builder, mem,
+                             sl_buf_new_owned(mem, cells_hint(scan), owner));
+    } else {
+        sl_builder_init(&machine->builder, mem, cells_hint(scan), (uint32_t)text.size / 2 + 1);
     }
-    if (!borrow) return containers_read(machine, copied, place);
-    if (scan->off == scan->size && !scan->escapes) return containers_read(machine, common, place);
-    return containers_read(machine, borrowed, place);
+    if (machine->builder.error != 0) return machine->builder.error;
+    const struct text_kind borrowed = {true, false}, copied = {false, false};
+    const uint32_t *place = scan->places + 1;
+    if ((text.data[place[-1]] & 0xdf) != '[') {
+        return !scalar_text_read(machine, owner != NULL ? borrowed : copied, place);
+    }
+    return owner == NULL ? !containers_read(machine, copied, text, place, NULL)
+                         : !containers_read(machine, borrowed, text, place, NULL);
 }
 
 static FAST_INLINE int text_read(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                                 struct sl_value *ret, uint32_t *ret_duplicates)
+                                 uint32_t *ret_duplicates, struct sl_value *ret,
+                                 struct sl_diag *reterr)
 {
     struct machine machine;
-    if (!scan_first(&machine.scan, text)) return -EINVAL;
-    const uint32_t *place = machine.scan.places;
-    uint32_t bytes_hint = owner != NULL ? MACHINE_BYTES_OWNER : (uint32_t)text.size / 2 + 1;
-    if (owner != NULL) {
-        sl_builder_init_owned(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint, owner);
+    const uint32_t *places = machine.scan.places, *places_end = NULL;
+    bool small = owner != NULL && text.size - 1 < SCAN_WINDOW;
+    int result;
+    if (FAST_LIKELY(small)) places_end = scan_small(&machine.scan, text);
+    if (FAST_LIKELY(places_end != NULL) && FAST_LIKELY((text.data[places[0]] & 0xdf) == '[')) {
+        uint32_t cells = (uint32_t)(places_end - places) / 2 + 2 * MACHINE_CHUNK;
+        sl_builder_init_with(&machine.builder, mem, sl_buf_new_owned(mem, cells, owner));
+        if (FAST_RARE(machine.builder.buf == NULL)) return -ENOMEM;
+        const struct text_kind kind = {true, true};
+        bool read = containers_read(&machine, kind, text, places + 1, places_end);
+        result = machine_finish(&machine, read, ret, ret_duplicates);
     } else {
-        sl_builder_init(&machine.builder, mem, cells_hint(&machine.scan), bytes_hint);
+        result = text_read_other(&machine, text, owner, mem, small && places_end == NULL);
+        if (result >= 0) result = machine_finish(&machine, result == 0, ret, ret_duplicates);
     }
-    if (machine.builder.error != 0) return machine.builder.error;
-    bool read = text_dispatch(&machine, owner != NULL, place + 1);
-    machine.builder.stack_count = 1;
-    if (!read && machine.builder.error == 0) sl_builder_fail(&machine.builder, -EINVAL);
-    *ret_duplicates = machine.builder.duplicates;
-    int result = sl_builder_finish_fast(&machine.builder, ret);
-    return result == -E2BIG ? -EINVAL : result;
+    if (FAST_LIKELY(result == 0)) return 0;
+    if (reterr == NULL && (result == -EINVAL || result == -E2BIG)) return -EINVAL;
+    /* Something is wrong, or too much: the stream knows what and where. */
+    return json_parse_plain(text, mem, 0, ret, ret_duplicates, reterr);
 }

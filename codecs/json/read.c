@@ -17,19 +17,13 @@ bool json_read_can_run(json_read_fn *fn)
     return fn == json_read_plain;
 }
 
-/* Chosen before main, when nothing else runs; only read from then on. */
-static json_read_fn *read_best = json_read_plain;
+json_read_fn *json_read_best = json_read_plain;
 
 static __attribute__((constructor)) void read_choose(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (json_read_can_run(json_read_avx2)) read_best = json_read_avx2;
-    if (json_read_can_run(json_read_avx512)) read_best = json_read_avx512;
+    if (json_read_can_run(json_read_avx2)) json_read_best = json_read_avx2;
+    if (json_read_can_run(json_read_avx512)) json_read_best = json_read_avx512;
 #endif
-}
-
-json_read_fn *json_read_get(void)
-{
-    return read_best;
 }

@@ -12,27 +12,32 @@
 #include "codecs/flat/flat.h"
 #include "core/base/slice.h"
 
+struct sl_diag;
+
 /*
- * Read a text of at most SL_PAYLOAD_BYTES_MAX bytes into a new buffer.
+ * Read a text of at most SL_PAYLOAD_BYTES_MAX bytes into a new buffer; in the order of the arguments
+ * of sl_json_parse, so that it jumps here.
  *
- * owner    the buffer that the text lives in: strings are borrowed. NULL: they are copied
- * returns  0, -ENOMEM, or -EINVAL for everything that is wrong with the text, its size and depth
- *          included
+ * owner           the buffer that the text lives in: strings are borrowed. NULL: they are copied
+ * ret_duplicates  may be NULL
+ * returns         as sl_json_parse
  */
 typedef int json_read_fn(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                         struct sl_value *ret, uint32_t *ret_duplicates);
+                         uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr);
 
 int json_read_plain(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                    struct sl_value *ret, uint32_t *ret_duplicates);
+                    uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr);
 #if defined(__x86_64__)
 int json_read_avx2(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                   struct sl_value *ret, uint32_t *ret_duplicates);
+                   uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr);
 int json_read_avx512(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                     struct sl_value *ret, uint32_t *ret_duplicates);
+                     uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr);
 #endif
 
-/* The best one for this machine; and whether it can run a certain one. */
-json_read_fn *json_read_get(void);
+/* The best one for this machine; chosen before main, when nothing else runs. */
+extern json_read_fn *json_read_best;
+
+/* True if this machine can run it. */
 bool json_read_can_run(json_read_fn *fn);
 
 /* -------- slow paths (slow.c): NULL or false is failure -------- */

@@ -66,6 +66,15 @@ static inline void masks_get_tail(const uint8_t *data, uint32_t size, struct mas
     masks_get(block, ret_masks);
 }
 
+static FAST_INLINE void masks_get_some(const uint8_t *data, uint32_t size, struct masks *ret_masks)
+{
+    if (size >= SCAN_BLOCK) {
+        masks_get(data, ret_masks);
+    } else {
+        masks_get_tail(data, size, ret_masks);
+    }
+}
+
 static inline uint32_t *places_put(uint32_t *places, uint32_t base, uint64_t bits)
 {
     uint32_t *end = places + __builtin_popcountll(bits);
@@ -84,6 +93,11 @@ static FAST_INLINE void scan_window(struct json_scan *scan)
     window_scan(scan, masks_get, masks_get_tail, places_put);
 }
 
+static FAST_INLINE const uint32_t *scan_small(struct json_scan *scan, struct sl_slice text)
+{
+    return small_scan(scan, text, masks_get_some, places_put);
+}
+
 #define word_read  word_read_plain
 #define has_escape has_escape_plain
 static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8_t *next,
@@ -95,7 +109,7 @@ static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8
 #include "codecs/json/machine.h"
 
 int json_read_avx2(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                   struct sl_value *ret, uint32_t *ret_duplicates)
+                   uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr)
 {
-    return text_read(text, owner, mem, ret, ret_duplicates);
+    return text_read(text, owner, mem, ret_duplicates, ret, reterr);
 }

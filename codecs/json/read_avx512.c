@@ -35,6 +35,12 @@ static inline void masks_get_tail(const uint8_t *data, uint32_t size, struct mas
              ret_masks);
 }
 
+static FAST_INLINE void masks_get_some(const uint8_t *data, uint32_t size, struct masks *ret_masks)
+{
+    uint64_t used = _bzhi_u64(UINT64_MAX, size < SCAN_BLOCK ? size : SCAN_BLOCK);
+    masks_of(_mm512_mask_loadu_epi8(_mm512_set1_epi8(' '), used, data), ret_masks);
+}
+
 static inline void places_put16(uint32_t *places, __m512i base, __m128i bytes)
 {
     _mm512_storeu_si512(places, _mm512_add_epi32(base, _mm512_cvtepu8_epi32(bytes)));
@@ -61,6 +67,11 @@ static inline uint32_t *places_put(uint32_t *places, uint32_t base, uint64_t bit
 static FAST_INLINE void scan_window(struct json_scan *scan)
 {
     window_scan(scan, masks_get, masks_get_tail, places_put);
+}
+
+static FAST_INLINE const uint32_t *scan_small(struct json_scan *scan, struct sl_slice text)
+{
+    return small_scan(scan, text, masks_get_some, places_put);
 }
 
 /* ------------------------------------------------------------------------------------------ */
@@ -158,7 +169,7 @@ static FAST_INLINE bool has_escape(const uint8_t *begin, size_t size, const uint
 #include "codecs/json/machine.h"
 
 int json_read_avx512(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                     struct sl_value *ret, uint32_t *ret_duplicates)
+                     uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr)
 {
-    return text_read(text, owner, mem, ret, ret_duplicates);
+    return text_read(text, owner, mem, ret_duplicates, ret, reterr);
 }

@@ -3,6 +3,7 @@
 #include "codecs/json/words.h"
 
 #define scan_window json_scan_plain
+#define scan_small  json_scan_small_plain
 #define word_read   word_read_plain
 #define has_escape  has_escape_plain
 static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8_t *next,
@@ -14,7 +15,7 @@ static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8
 #include "codecs/json/machine.h"
 
 int json_read_plain(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
-                    struct sl_value *ret, uint32_t *ret_duplicates)
+                    uint32_t *ret_duplicates, struct sl_value *ret, struct sl_diag *reterr)
 {
-    return text_read(text, owner, mem, ret, ret_duplicates);
+    return text_read(text, owner, mem, ret_duplicates, ret, reterr);
 }

@@ -78,3 +78,12 @@ void json_scan_plain(struct json_scan *scan)
     scan->count = count;
     if (scan->high && end == scan->size) run_end(scan, end);
 }
+
+const uint32_t *json_scan_small_plain(struct json_scan *scan, struct sl_slice text)
+{
+    json_scan_init(scan, text);
+    json_scan_plain(scan);
+    if (scan->bad || scan->escapes || scan->in_string != 0 || scan->count == 0) return NULL;
+    json_scan_end_put(scan->places + scan->count, scan->places[0]);
+    return scan->places + scan->count;
+}

@@ -72,6 +72,13 @@ static inline bool json_scan_keep(struct json_scan *scan, const uint32_t *place)
     return true;
 }
 
+/* The copies behind the last place. */
+static inline void json_scan_end_put(uint32_t *end, uint32_t first)
+{
+    uint64_t pair = first | (uint64_t)first << 32;
+    for (uint32_t i = 0; i < SCAN_AHEAD; i += 2) memcpy(&end[i], &pair, sizeof(pair));
+}
+
 /*
  * Now at least SCAN_AHEAD places stand at scan->places. Those beyond the end of the text are copies
  * of the first token's place: no quote where more than a string is expected. false: the text is bad.
@@ -86,10 +93,7 @@ static inline bool json_scan_close(struct json_scan *scan)
         return true;
     }
     if (scan->in_string != 0) return false; /* it has no end to take */
-    uint64_t pair = scan->first | (uint64_t)scan->first << 32;
-    for (uint32_t i = 0; i < SCAN_AHEAD; i += 2) {
-        memcpy(&scan->places[scan->count + i], &pair, sizeof(pair));
-    }
+    json_scan_end_put(scan->places + scan->count, scan->first);
     return true;
 }
 
@@ -104,6 +108,9 @@ static inline bool json_scan_is_over(const struct json_scan *scan, const uint32_
  * while off < size. The vector ways (scan_block.h) do the same.
  */
 void json_scan_plain(struct json_scan *scan);
+
+/* The same as small_scan of scan_block.h. */
+const uint32_t *json_scan_small_plain(struct json_scan *scan, struct sl_slice text);
 
 /* A run of blocks [begin, end) with bytes beyond ASCII is over: true if it is UTF-8. */
 bool json_scan_is_utf8(const uint8_t *text, uint32_t begin, uint32_t end);

@@ -67,8 +67,9 @@ static inline uint64_t inside_get(struct carry *carry, uint64_t quote)
     return inside;
 }
 
-static inline __attribute__((always_inline)) uint64_t
-block_scan(const uint8_t *text, struct carry *carry, const struct masks *masks, uint32_t off)
+/* The places of a block, of text without regard to what is beyond ASCII. */
+static inline __attribute__((always_inline)) uint64_t block_places(struct carry *carry,
+                                                                   const struct masks *masks)
 {
     uint64_t quote = masks->quote & ~escaped_get(carry, masks->slash);
     uint64_t inside = inside_get(carry, quote);
@@ -76,6 +77,12 @@ block_scan(const uint8_t *text, struct carry *carry, const struct masks *masks, 
     uint64_t starts = scalar & ~(scalar << 1 | carry->scalar);
     carry->scalar = scalar >> 63;
     carry->faults |= masks->control & inside;
+    return (masks->mark & ~inside) | quote | starts;
+}
+
+static inline __attribute__((always_inline)) uint64_t
+block_scan(const uint8_t *text, struct carry *carry, const struct masks *masks, uint32_t off)
+{
     if (__builtin_expect(masks->high != 0, 0)) {
         if (!carry->high) carry->high_off = off;
         carry->high = true;
@@ -83,10 +90,53 @@ block_scan(const uint8_t *text, struct carry *carry, const struct masks *masks, 
         carry->faults |= !json_scan_is_utf8(text, carry->high_off, off);
         carry->high = false;
     }
-    return (masks->mark & ~inside) | quote | starts;
+    return block_places(carry, masks);
 }
 
-/* Scan one window; the functions are known where this is inlined. */
+/*
+ * Scan the blocks from `off` on, `whole` bytes, and `rest` bytes of one more; the end of the places.
+ * The functions are known where this is inlined.
+ */
+static inline __attribute__((always_inline)) uint32_t *
+blocks_scan(const uint8_t *text, uint32_t off, uint32_t whole, uint32_t rest, struct carry *carry,
+            uint32_t *places, masks_get_fn *masks_get, masks_get_tail_fn *masks_get_tail,
+            places_put_fn *places_put)
+{
+    struct masks masks;
+    for (uint32_t end = off + whole; off < end; off += SCAN_BLOCK) {
+        masks_get(text + off, &masks);
+        places = places_put(places, off, block_scan(text, carry, &masks, off));
+    }
+    if (rest == 0) return places;
+    masks_get_tail(text + off, rest, &masks);
+    uint64_t bits = block_scan(text, carry, &masks, off);
+    return places_put(places, off, bits & (UINT64_MAX >> (SCAN_BLOCK - rest)));
+}
+
+/* The text ends at `off`: a run of bytes beyond ASCII does, too. */
+static inline __attribute__((always_inline)) void text_end(const uint8_t *text, uint32_t off,
+                                                           struct carry *carry)
+{
+    if (__builtin_expect(!carry->high, 1)) return;
+    carry->faults |= !json_scan_is_utf8(text, carry->high_off, off);
+    carry->high = false;
+}
+
+static inline __attribute__((always_inline)) void
+carry_put(struct json_scan *scan, const struct carry *carry, uint32_t off, const uint32_t *places)
+{
+    scan->in_string = carry->in_string;
+    scan->escaped = carry->escaped;
+    scan->scalar = carry->scalar;
+    scan->high_off = carry->high_off;
+    scan->high = carry->high;
+    scan->escapes |= carry->slashes != 0;
+    scan->bad |= carry->faults != 0;
+    scan->off = off;
+    scan->count = (uint32_t)(places - scan->places);
+}
+
+/* Scan one window. */
 static inline __attribute__((always_inline)) void window_scan(struct json_scan *scan,
                                                               masks_get_fn *masks_get,
                                                               masks_get_tail_fn *masks_get_tail,
@@ -99,33 +149,46 @@ static inline __attribute__((always_inline)) void window_scan(struct json_scan *
                           .high = scan->high};
     uint32_t left = scan->size - scan->off;
     uint32_t whole = left < SCAN_WINDOW ? left & ~(uint32_t)(SCAN_BLOCK - 1) : SCAN_WINDOW;
-    uint32_t off = scan->off, end = off + whole;
-    uint32_t *places = scan->places + scan->count;
-    struct masks masks;
-    for (; off < end; off += SCAN_BLOCK) {
-        masks_get(scan->text + off, &masks);
-        places = places_put(places, off, block_scan(scan->text, &carry, &masks, off));
-    }
     uint32_t rest = whole == SCAN_WINDOW ? 0 : left - whole;
-    if (rest > 0) {
-        masks_get_tail(scan->text + off, rest, &masks);
-        uint64_t bits = block_scan(scan->text, &carry, &masks, off);
-        places = places_put(places, off, bits & (UINT64_MAX >> (SCAN_BLOCK - rest)));
-        off += rest;
+    uint32_t *places =
+        blocks_scan(scan->text, scan->off, whole, rest, &carry, scan->places + scan->count,
+                    masks_get, masks_get_tail, places_put);
+    uint32_t off = scan->off + whole + rest;
+    if (off == scan->size) text_end(scan->text, off, &carry);
+    carry_put(scan, &carry, off, places);
+}
+
+/*
+ * Scan a text that is one window: what is known of it stays in registers. Only where it is not plain
+ * (it has a backslash or no token, or is bad) the scan is made as if by window_scan.
+ *
+ * masks_get_some  of as many bytes as are left, 64 at most
+ * returns         the end of its places, behind which the first stands SCAN_AHEAD times; NULL: not
+ *                 plain
+ */
+static inline __attribute__((always_inline)) const uint32_t *
+small_scan(struct json_scan *scan, struct sl_slice text, masks_get_tail_fn *masks_get_some,
+           places_put_fn *places_put)
+{
+    struct carry carry = {0};
+    struct masks masks;
+    uint32_t *places = scan->places, size = (uint32_t)text.size, off = 0;
+    uint64_t high = 0;
+    do {
+        masks_get_some(text.data + off, size - off, &masks);
+        high |= masks.high;
+        places = places_put(places, off, block_places(&carry, &masks));
+        off += SCAN_BLOCK;
+    } while (off < size);
+    if (__builtin_expect(high != 0, 0)) carry.faults |= !json_scan_is_utf8(text.data, 0, size);
+    bool plain = (carry.slashes | carry.faults | carry.in_string) == 0 && places > scan->places;
+    if (__builtin_expect(plain, 1)) {
+        json_scan_end_put(places, scan->places[0]);
+        return places;
     }
-    if (__builtin_expect(carry.high, 0) && off == scan->size) {
-        carry.faults |= !json_scan_is_utf8(scan->text, carry.high_off, off);
-        carry.high = false;
-    }
-    scan->in_string = carry.in_string;
-    scan->escaped = carry.escaped;
-    scan->scalar = carry.scalar;
-    scan->high_off = carry.high_off;
-    scan->high = carry.high;
-    scan->escapes |= carry.slashes != 0;
-    scan->bad |= carry.faults != 0;
-    scan->off = off;
-    scan->count = (uint32_t)(places - scan->places);
+    json_scan_init(scan, text);
+    carry_put(scan, &carry, size, places);
+    return NULL;
 }
 
 #endif

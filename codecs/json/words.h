@@ -37,11 +37,11 @@ static_assert(offsetof(struct sl_cell, len) == 4, "FAST_HEAD");
 enum {
     FAST_MARGIN = 16,     /* what may be read behind the end of a number */
     FAST_DIGITS_MAX = 19, /* what always fits 64 bits */
-    FAST_SHORT_MAX = 10,  /* numbers of so many bytes are read digit by digit */
     FAST_EXACT_POWER_MAX = 22,
 };
 
 typedef uint64_t fast_pair __attribute__((vector_size(16)));
+typedef double fast_doubles __attribute__((vector_size(16)));
 
 /*
  * One store of 16 bytes: cells are copied 16 bytes at a time soon after, and a load cannot take
@@ -50,6 +50,15 @@ typedef uint64_t fast_pair __attribute__((vector_size(16)));
 static FAST_INLINE void cell_put(struct sl_cell *cell, uint64_t head, uint64_t word)
 {
     fast_pair pair = {head, word};
+    memcpy(cell, &pair, sizeof(pair));
+}
+
+/* A Float: the two halves meet in a register of vectors, where the value already is. */
+static FAST_INLINE void cell_put_float(struct sl_cell *cell, double value)
+{
+    const uint64_t head = SL_VALUE_FLOAT;
+    fast_doubles pair = {0, value};
+    memcpy(&pair, &head, sizeof(head));
     memcpy(cell, &pair, sizeof(pair));
 }
 
@@ -86,9 +95,11 @@ static const uint64_t fast_masks[9] = {
 static FAST_INLINE uint64_t word_read_plain(const uint8_t *at, size_t size, const uint8_t *end)
 {
 #if defined(__BMI2__)
-    if (FAST_LIKELY(end - at >= 8)) return __builtin_ia32_bzhi_di(load64(at), 8 * size);
+    if (FAST_LIKELY((uintptr_t)at <= (uintptr_t)end - 8)) {
+        return __builtin_ia32_bzhi_di(load64(at), 8 * size);
+    }
 #else
-    if (FAST_LIKELY(end - at >= 8)) return load64(at) & fast_masks[size];
+    if (FAST_LIKELY((uintptr_t)at <= (uintptr_t)end - 8)) return load64(at) & fast_masks[size];
 #endif
     return size == 8 ? load64(at) : sl_hash_tail(at, size);
 }
@@ -106,6 +117,16 @@ static const double fast_exact[FAST_EXACT_POWER_MAX + 1] = {
     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 };
 
+/* The value of eight digits, a byte each: the first byte is the highest digit. */
+static FAST_INLINE uint64_t digits_word(uint64_t digits)
+{
+    const uint64_t mask = UINT64_C(0x000000ff000000ff);
+    digits = digits * 10 + (digits >> 8);
+    return (uint32_t)(((digits & mask) * UINT64_C(0x000f424000000064) +
+                       ((digits >> 16) & mask) * UINT64_C(0x0000271000000001)) >>
+                      32);
+}
+
 /* The digits at `at`, eight at most: their count, and their value in *ret_value. */
 static FAST_INLINE unsigned digits8(const uint8_t *at, uint64_t *ret_value)
 {
@@ -115,12 +136,7 @@ static FAST_INLINE unsigned digits8(const uint8_t *at, uint64_t *ret_value)
     others &= UINT64_C(0x8080808080808080);
     if (others & 0x80) return 0;
     unsigned count = others != 0 ? (unsigned)__builtin_ctzll(others) >> 3 : 8;
-    digits <<= 64 - 8 * count;
-    digits = digits * 10 + (digits >> 8);
-    const uint64_t mask = UINT64_C(0x000000ff000000ff);
-    *ret_value = (uint32_t)(((digits & mask) * UINT64_C(0x000f424000000064) +
-                             ((digits >> 16) & mask) * UINT64_C(0x0000271000000001)) >>
-                            32);
+    *ret_value = digits_word(digits << (64 - 8 * count));
     return count;
 }
 
@@ -269,41 +285,46 @@ static FAST_INLINE bool float_put(uint64_t mantissa, unsigned places, bool negat
     } else if (!sl_text_float_scale(mantissa, -(int32_t)places, &value)) {
         return false;
     }
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    cell_put(cell, SL_VALUE_FLOAT, bits | (uint64_t)negative << 63);
+    cell_put_float(cell, negative ? -value : value);
     return true;
 }
 
 /*
- * Short numbers without an exponent, as most are, digit by digit. There is a next token: so a byte
- * that is no digit comes before the end of the text. false: it is something else.
+ * Short numbers without an exponent, as most are, as the eight bytes before the next token. `text` is
+ * where the whole text begins. false: it is something else.
  */
-static FAST_INLINE bool number_read_short(const uint8_t *at, struct sl_cell *cell)
+static FAST_INLINE bool number_read_short(const uint8_t *at, const uint8_t *next,
+                                          const uint8_t *text, struct sl_cell *cell)
 {
-    bool negative = *at == '-';
-    at += negative;
-    const uint8_t *begin = at;
-    uint64_t mantissa = 0, digit;
-    while ((digit = *at - (uint64_t)'0') <= 9) {
-        mantissa = mantissa * 10 + digit;
-        at++;
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    const bool negative = *at == '-';
+    const size_t size = (size_t)(next - at) - negative;
+    if (size == 1 && !negative) { /* one digit is the most common number */
+        uint64_t digit = (uint64_t)*at - '0';
+        cell_put(cell, SL_VALUE_INT, digit);
+        return digit <= 9;
     }
-    if (FAST_RARE(at == begin || (*begin == '0' && at - begin > 1))) return false;
-    if (FAST_LIKELY(fast_ends[*at])) {
-        if (FAST_RARE(negative && mantissa == 0)) return false;
-        cell_put(cell, SL_VALUE_INT, negative ? 0 - mantissa : mantissa);
+    if (FAST_RARE(size - 1 >= 8) || FAST_RARE(next - text < 8)) return false;
+    /* The digits at the end of the word, zeros before them. */
+    const unsigned spare = 64 - 8 * (unsigned)size;
+    uint64_t word = (load64(next - 8) ^ UINT64_C(0x3030303030303030)) & UINT64_MAX << spare;
+    const uint64_t others = (((word & ~high) + UINT64_C(0x7676767676767676)) | word) & high;
+    if (FAST_LIKELY(others == 0)) {
+        uint64_t value = digits_word(word);
+        if (FAST_RARE((word >> spare & 0xff) == 0)) return false; /* zero alone, or before others */
+        cell_put(cell, SL_VALUE_INT, negative ? 0 - value : value);
         return true;
     }
-    if (FAST_RARE(*at != '.')) return false;
-    const uint8_t *point = at++;
-    while ((digit = *at - (uint64_t)'0') <= 9) {
-        mantissa = mantissa * 10 + digit;
-        at++;
-    }
-    unsigned places = (unsigned)(at - point - 1);
-    if (FAST_RARE(places == 0 || !fast_ends[*at])) return false;
-    return float_put(mantissa, places, negative, cell);
+    /* One point between digits: those before it move up to it. */
+    const unsigned point = (unsigned)__builtin_ctzll(others) & ~7U;
+    if ((others & (others - 1)) != 0 || (word >> point & 0xff) != ('.' ^ '0')) return false;
+    if (FAST_RARE(point == 56 || point == spare)) return false;
+    if ((word >> spare & 0xff) == 0 && point != spare + 8) return false;
+    uint64_t before = word & ((UINT64_C(1) << point) - 1);
+    word = (word >> point >> 8 << point << 8) | before << 8;
+    double value = (double)(int64_t)digits_word(word) / fast_exact[7 - point / 8];
+    cell_put_float(cell, negative ? -value : value);
+    return true;
 }
 
 /*

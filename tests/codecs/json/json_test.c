@@ -584,6 +584,27 @@ static void parse_random_nestings_every_way_agrees(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mem_setup, mem_teardown)
 
+/* All texts of up to five of some bytes as a scalar: each border of the short paths is among them. */
+static void parse_every_short_scalar_is_as_the_stream_says(void **state)
+{
+    static const char bytes[] = "-01.e ";
+    enum { BYTES = sizeof(bytes) - 1, SIZE_MAX_TRIED = 5 };
+    unsigned count = 1, good = 0;
+    for (unsigned size = 0; size < SIZE_MAX_TRIED; size++) {
+        count *= BYTES;
+        for (unsigned number = 0; number < count; number++) {
+            char text[64], scalar[SIZE_MAX_TRIED + 1] = "";
+            for (unsigned i = 0, rest = number; i <= size; i++, rest /= BYTES) {
+                scalar[i] = bytes[rest % BYTES];
+            }
+            (void)snprintf(text, sizeof(text), number % 2 ? "[%s]" : "[\"a text\",%s,0]", scalar);
+            good += json_check_text(*state, sl_slice_from_str(text)) == 0;
+        }
+    }
+    assert_true(good > 100);
+    assert_true(good < count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -592,6 +613,7 @@ int main(void)
         TEST(parse_wrong_text_says_where),
         TEST(parse_depth_limit_holds),
         TEST(parse_duplicates_last_wins_and_counts),
+        TEST(parse_every_short_scalar_is_as_the_stream_says),
         TEST(parse_round_trip_keeps_text),
         TEST(parse_white_space_everywhere),
         TEST(parse_owner_borrows_strings),
