@@ -11,7 +11,7 @@
 #include "core/base/limit.h"
 #include "nodes/script/cel/cel.h"
 #include "nodes/script/cel/eval.h"
-#include "nodes/script/cel/predicate_fast.h"
+#include "nodes/script/cel/predicate.h"
 #include "nodes/script/cel/result.h"
 
 struct cel_script {
@@ -174,7 +174,7 @@ static int cel_test(struct sl_script *base, void *instance, struct sl_script_cal
 {
     const struct sl_cel_instance *own = instance;
     if (own->entry != NULL && call->args_count == 0 && call->input.cell != NULL) {
-        int holds = sl_cel_predicate_test_fast(own, call->input);
+        int holds = sl_cel_predicate_test(own, call->input);
         if (__builtin_expect(holds >= 0, 1)) return holds;
     }
     return test_slow((const struct cel_script *)base, instance, call, ret_error);

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "nodes/script/cel/predicate_fast.h"
+#include "nodes/script/cel/predicate.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/assertion.h"
-#include "nodes/script/cel/eval.h"
 
 enum {
-    TERMS_MAX = 256, /* of one program */
-    WORK_MAX = 1024, /* charges of one search of a text that need not be counted */
-    LOOP_MAX = 64,   /* elements whose turns need not be */
+    TERMS_MAX = 256, /* of one program: so deep gates may call each other */
 };
 
 /* ------------------------------------------------------------------------------------------ */
@@ -236,15 +232,16 @@ static void gate_init(struct sl_cel_instance *instance, uint32_t number)
                                  .with = &term->with};
     const int32_t leads[2] = {term->no, term->yes};
     for (int i = 0; i < 2; i++) {
-        if (leads[i] >= 0) gate->next[i] = &instance->gates[leads[i]];
-        gate->answers[i] = leads[i] == SL_CEL_GOES_TRUE;
+        gate->next[i] = leads[i] >= 0 ? &instance->gates[leads[i]]
+                                      : &sl_cel_gate_answers[leads[i] == SL_CEL_GOES_TRUE];
     }
     if (term->test == SL_CEL_TEST_LOOP) gate->body = &instance->gates[term->body];
     if (term->test == SL_CEL_TEST_MATCHES) gate->regex = instance->regexes[term->pattern];
-    if (term->with.kind != SL_CEL_STRING) return;
-    gate->key = (struct sl_cel_key){.data = term->with.ptr, .size = term->with.len};
-    gate->key.head = (uint64_t)SL_CEL_STRING | (uint64_t)term->with.len << 32;
-    sl_cel_steps_init(&gate->text, &gate->key, 1);
+    if (term->with.kind == SL_CEL_STRING) {
+        gate->key = (struct sl_cel_key){.data = term->with.ptr, .size = term->with.len};
+        sl_cel_steps_init(&gate->text, &gate->key, 1);
+    }
+    sl_cel_gate_choose(gate);
 }
 
 bool sl_cel_predicate_open(struct sl_cel_instance *instance)
@@ -258,71 +255,4 @@ bool sl_cel_predicate_open(struct sl_cel_instance *instance)
     for (uint32_t i = 0; i < count; i++) gate_init(instance, i);
     instance->entry = &instance->gates[instance->program->entry];
     return true;
-}
-
-/* ------------------------------------------------------------------------------------------ */
-/* The tests that are too long for predicate_fast.h                                             */
-
-static int test_in(struct sl_slice text, const struct sl_cel_list *list)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct sl_cel_val *item = &list->items[i];
-        if (item->len == text.size && sl_cel_same_bytes(item->ptr, text.data, item->len)) return 1;
-    }
-    return 0;
-}
-
-static int test_contains(struct sl_slice text, const struct sl_cel_val *with)
-{
-    if (text.size < with->len || with->len == 0) return with->len == 0;
-    if (text.size * (with->len / 16 + 1) / 64 > WORK_MAX) return -1;
-    return memmem(text.data, text.size, with->ptr, with->len) != NULL;
-}
-
-static int test_matches(struct sl_slice text, const struct sl_cel_regex *regex)
-{
-    if (regex == NULL || text.size * sl_cel_regex_size(regex) / 64 > WORK_MAX) return -1;
-    return sl_cel_regex_match(regex, text.data, text.size);
-}
-
-int sl_cel_gate_test_text(struct sl_value value, const struct sl_cel_gate *gate)
-{
-    if (value.cell->kind != SL_VALUE_STRING) return -1;
-    struct sl_slice text = sl_value_slice(value);
-    switch ((enum sl_cel_test)gate->test) {
-    case SL_CEL_TEST_IN: return test_in(text, gate->with->list);
-    case SL_CEL_TEST_CONTAINS: return test_contains(text, gate->with);
-    case SL_CEL_TEST_MATCHES: return test_matches(text, gate->regex);
-    default: sl_unreachable();
-    }
-}
-
-/* has(): the map must be there, its last key need not. */
-int sl_cel_gate_test_has(struct sl_value at, const struct sl_cel_gate *gate)
-{
-    uint32_t count = (uint32_t)(gate->end - gate->step);
-    if (count > 1) at = sl_cel_walk(at, gate->step, count - 1);
-    if (at.cell == NULL || at.cell->kind != SL_VALUE_MAP) return -1;
-    return sl_cel_step_find(at, gate->end - 1) != NULL;
-}
-
-/* Each element until one decides. Where the body gives up, the machine runs all of it. */
-int sl_cel_gate_test_loop(struct sl_value list, const struct sl_cel_gate *gate)
-{
-    if (list.cell->kind != SL_VALUE_LIST || list.cell->len > LOOP_MAX) return -1;
-    const struct sl_cell *cell = list.buf->cells + list.cell->word;
-    for (const struct sl_cell *end = cell + list.cell->len; cell < end; cell++) {
-        int holds = sl_cel_gates_test(gate->body, sl_value_at_cell(list.buf, cell));
-        if (__builtin_expect(holds < 0, 0)) return -1;
-        if (holds == gate->decides) return gate->decides;
-    }
-    return !gate->decides;
-}
-
-int sl_cel_predicate_test(const struct sl_cel_instance *instance, struct sl_value self)
-{
-    sl_assert(instance != NULL);
-    sl_assert(instance->entry != NULL);
-    sl_assert(self.cell != NULL);
-    return sl_cel_predicate_test_fast(instance, self);
 }

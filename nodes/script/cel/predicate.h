@@ -18,6 +18,8 @@
  */
 #pragma once
 
+#include "core/base/assertion.h"
+#include "nodes/script/cel/eval.h"
 #include "nodes/script/cel/gen.h"
 #include "nodes/script/cel/walk.h"
 
@@ -50,22 +52,33 @@ struct sl_cel_term {
     struct sl_cel_val with; /* in the arena of the program */
 };
 
-/* The same in an instance, all looked up. */
+struct sl_cel_gate;
+
+/* Test `self` at a gate and go on to the gates it leads to: 1, 0, or -1: run the machine. */
+typedef int sl_cel_gate_fn(struct sl_value self, const struct sl_cel_gate *gate);
+
+/* The same in an instance, all looked up; what the function that goes on reads comes first. */
 struct sl_cel_gate {
+    sl_cel_gate_fn *go;
+    struct sl_cel_step *step;
+    struct sl_cel_step *end;
+    const struct sl_cel_gate *next[2]; /* for no, yes */
+    struct sl_cel_step text;           /* `with` in the form that a short text is compared in */
+    const struct sl_cel_val *with;
     uint8_t test;
     uint8_t kind;   /* of `with` */
     uint8_t orders; /* of ORDER: bits of the orders that hold: 1 less, 2 equal, 4 greater */
-    struct sl_cel_step *step;
-    struct sl_cel_step *end;
-    const struct sl_cel_gate *next[2]; /* for no, yes; NULL: the answer is `answers` */
-    bool answers[2];
-    bool decides; /* of LOOP */
+    bool decides;   /* of LOOP */
     const struct sl_cel_gate *body;
-    struct sl_cel_step text; /* `with` in the form that a short text is compared in */
-    struct sl_cel_key key;   /* what `text` points to */
-    const struct sl_cel_val *with;
     const struct sl_cel_regex *regex;
+    struct sl_cel_key key; /* what `text` points to */
 };
+
+/* Choose the function of a gate that is made otherwise (gate.c). */
+void sl_cel_gate_choose(struct sl_cel_gate *gate);
+
+/* Where a predicate ends: with false, with true. */
+extern const struct sl_cel_gate sl_cel_gate_answers[2];
 
 /* Add the terms of a checked and folded tree, if it is a predicate. */
 void sl_cel_predicate_gen(struct sl_cel_gen *gen, const struct sl_cel_node *root);
@@ -79,9 +92,9 @@ bool sl_cel_predicate_open(struct sl_cel_instance *instance);
  * self     variable 0, bound
  * returns  1 true, 0 false, -1: run the machine
  */
-int sl_cel_predicate_test(const struct sl_cel_instance *instance, struct sl_value self);
-
-/* The tests of a found value that predicate_fast.h leaves out; 1, 0 or -1. */
-int sl_cel_gate_test_text(struct sl_value value, const struct sl_cel_gate *gate);
-int sl_cel_gate_test_has(struct sl_value at, const struct sl_cel_gate *gate);
-int sl_cel_gate_test_loop(struct sl_value list, const struct sl_cel_gate *gate);
+static inline int sl_cel_predicate_test(const struct sl_cel_instance *instance,
+                                        struct sl_value self)
+{
+    sl_assert_slow(self.cell != NULL);
+    return instance->entry->go(self, instance->entry);
+}

@@ -11,6 +11,7 @@ static void step_init(struct sl_cel_step *step, const struct sl_cel_key *key)
                                  .bytes = data,
                                  .size = size,
                                  .hash = key->hash,
+                                 .inside = UINTPTR_MAX,
                                  .shape = SL_CEL_STEP_LONG};
     if (size > 16) return;
     if (size >= 8) {
@@ -38,8 +39,11 @@ const struct sl_cell *sl_cel_step_search(struct sl_value map, struct sl_cel_step
     sl_assert(map.cell->kind == SL_VALUE_MAP);
     int64_t pair = sl_value_find_hashed(map, step->bytes, step->size, step->hash);
     if (pair < 0) return NULL;
+    const struct sl_cell *key = &map.buf->cells[map.cell->word + 2 * (uint64_t)pair];
     step->hint = (uint32_t)pair;
-    return &map.buf->cells[map.cell->word + 2 * (uint64_t)pair + 1];
+    step->inside = (key->flags & SL_CELL_POINTER) ? 0 : UINTPTR_MAX;
+    memcpy(&step->head, key, sizeof(step->head));
+    return key + 1;
 }
 
 struct sl_value sl_cel_walk(struct sl_value at, struct sl_cel_step *step, uint32_t count)

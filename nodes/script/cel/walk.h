@@ -2,9 +2,9 @@
 /*
  * Paths into payloads: self.body["user"].age as a row of steps, one per key.
  *
- * A step holds all that is compared with the cell of a key, and where that key stood the last time:
- * payloads of one kind have their keys in the same order. Steps belong to an instance, so to one
- * thread.
+ * A step holds all that is compared with the cell of a key, and where and how that key stood the last
+ * time: payloads of one kind have their keys in the same order, and their texts all in the buffer or
+ * all elsewhere. Steps belong to an instance, so to one thread.
  */
 #pragma once
 
@@ -18,13 +18,14 @@ enum sl_cel_step_shape {
 };
 
 struct sl_cel_step {
-    uint64_t head; /* first word of the cell of such a key, flags 0 */
+    uint64_t head; /* first word of the key's cell in the map that had it last */
     uint64_t words[2];
     const uint8_t *bytes;
     uint32_t size;
     uint16_t shape; /* enum sl_cel_step_shape */
     uint16_t hash;
-    uint32_t hint; /* pair number in the map that had it last */
+    uintptr_t inside; /* all ones: the cell's text was in the buffer's bytes; zero: at an address */
+    uint32_t hint;    /* pair number in that map */
 };
 
 /* Fill steps for an array of `count` keys. */
@@ -41,11 +42,6 @@ const struct sl_cell *sl_cel_step_search(struct sl_value map, struct sl_cel_step
  *          asked of is no map
  */
 struct sl_value sl_cel_walk(struct sl_value at, struct sl_cel_step *step, uint32_t count);
-
-/* The first word of a key's cell without its flags. */
-#define SL_CEL_KEY_MASK (~UINT64_C(0xff00))
-
-static_assert(offsetof(struct sl_cell, flags) == 1, "SL_CEL_KEY_MASK leaves the flags out");
 
 static inline uint64_t sl_cel_load64(const uint8_t *from)
 {
@@ -86,33 +82,58 @@ static inline uint64_t sl_cel_load_short(const uint8_t *from, uint32_t size)
     return first | (uint32_t)from[size - 1] << 16;
 }
 
+/* True if `bytes`, of the step's size, are the key, which is not SL_CEL_STEP_LONG. */
+static inline bool sl_cel_step_fits_short(const struct sl_cel_step *step, const uint8_t *bytes)
+{
+    uint32_t size = step->size;
+    if (step->shape == SL_CEL_STEP_FOUR) {
+        return sl_cel_load32(bytes) == (uint32_t)step->words[0] &&
+               sl_cel_load32(bytes + size - 4) == (uint32_t)step->words[1];
+    }
+    if (step->shape == SL_CEL_STEP_EIGHT) {
+        return sl_cel_load64(bytes) == step->words[0] &&
+               sl_cel_load64(bytes + size - 8) == step->words[1];
+    }
+    return sl_cel_load_short(bytes, size) == step->words[0];
+}
+
 /* True if `bytes`, of the step's size, are the key. */
 static inline bool sl_cel_step_fits(const struct sl_cel_step *step, const uint8_t *bytes)
 {
-    uint32_t size = step->size;
-    switch ((enum sl_cel_step_shape)step->shape) {
-    case SL_CEL_STEP_FOUR:
-        return sl_cel_load32(bytes) == (uint32_t)step->words[0] &&
-               sl_cel_load32(bytes + size - 4) == (uint32_t)step->words[1];
-    case SL_CEL_STEP_EIGHT:
-        return sl_cel_load64(bytes) == step->words[0] &&
-               sl_cel_load64(bytes + size - 8) == step->words[1];
-    case SL_CEL_STEP_SHORT: return sl_cel_load_short(bytes, size) == step->words[0];
-    default: return memcmp(bytes, step->bytes, size) == 0;
+    if (__builtin_expect(step->shape == SL_CEL_STEP_LONG, 0)) {
+        return memcmp(bytes, step->bytes, step->size) == 0;
     }
+    return sl_cel_step_fits_short(step, bytes);
+}
+
+/*
+ * The key of a map where it stood the last time, if its cell is the same but for where its bytes are:
+ * those are yet to be compared. Else NULL.
+ */
+static inline const struct sl_cell *sl_cel_step_guess(struct sl_value map,
+                                                      const struct sl_cel_step *step)
+{
+    const struct sl_cell *key = &map.buf->cells[map.cell->word] + 2 * (uint64_t)step->hint;
+    uint64_t head;
+    if (__builtin_expect(step->hint >= map.cell->len, 0)) return NULL;
+    memcpy(&head, key, sizeof(head));
+    return __builtin_expect(head == step->head, 1) ? key : NULL;
+}
+
+/* The bytes of a guessed key. */
+static inline const uint8_t *sl_cel_step_bytes(struct sl_value map, const struct sl_cel_step *step,
+                                               const struct sl_cell *key)
+{
+    return (const uint8_t *)(((uintptr_t)map.buf->bytes & step->inside) + key->word);
 }
 
 /* One step: the cell behind a key of a map, or NULL; Refs and Lazies are not followed. */
 static inline const struct sl_cell *sl_cel_step_find(struct sl_value map, struct sl_cel_step *step)
 {
-    const struct sl_cell *cell = &map.buf->cells[map.cell->word] + 2 * (uint64_t)step->hint;
-    if (__builtin_expect(step->hint < map.cell->len, 1)) {
-        uint64_t head;
-        memcpy(&head, cell, sizeof(head));
-        if (__builtin_expect((head & SL_CEL_KEY_MASK) == step->head, 1) &&
-            __builtin_expect(sl_cel_step_fits(step, sl_cell_bytes(map.buf, cell)), 1)) {
-            return cell + 1;
-        }
+    const struct sl_cell *key = sl_cel_step_guess(map, step);
+    if (__builtin_expect(key != NULL, 1) &&
+        __builtin_expect(sl_cel_step_fits(step, sl_cel_step_bytes(map, step, key)), 1)) {
+        return key + 1;
     }
     return sl_cel_step_search(map, step);
 }

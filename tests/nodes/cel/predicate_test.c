@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "codecs/json/json.h"
 #include "core/mem/mem.h"
 #include "nodes/script/cel/eval.h"
 #include "tests/nodes/cel/fixture.h"
@@ -110,13 +111,71 @@ static const char *const tests_known[] = {
     "self.v.k in ['POST']",
 };
 
-/* Both forms of one script on one value: the same bool, or the same failure. */
-static void compare(struct fixture *fix, const char *code, struct sl_script *script,
-                    struct sl_cel_instance *instance, const char *payload)
+enum form {
+    FORM_COPIED,   /* texts in the buffer's bytes */
+    FORM_BORROWED, /* texts at addresses */
+    FORM_REFS,     /* containers in another buffer */
+    FORM_LAZY,     /* values that are made when somebody asks */
+    FORMS
+};
+
+static struct sl_value lazy_map; /* what lazies of a test stand for: values of this map by number */
+
+static struct sl_value lazy_decode(struct sl_lazy *lazy, struct sl_buf *owner)
 {
-    struct sl_value results[2];
+    (void)owner;
+    return sl_value_ref(sl_value_map_at(lazy_map, lazy->tag));
+}
+
+/* A map with the pairs of `map`, which have to be there for as long as it is. */
+static struct sl_value rebuilt(struct fixture *fix, struct sl_value map, bool lazily)
+{
+    struct sl_builder builder;
+    struct sl_value made;
+    uint32_t count = sl_value_count(map);
+    sl_builder_init(&builder, fix->mem, 0, 0);
+    struct sl_lazy *lazies = sl_builder_lazies_reserve(&builder, count);
+    sl_build_map_begin(&builder);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sl_slice key = sl_value_key_at(map, i);
+        sl_build_key(&builder, key.data, key.size);
+        lazies[i].decode = lazy_decode;
+        lazies[i].tag = i;
+        if (lazily) sl_build_lazy(&builder, i);
+        if (!lazily) sl_build_value(&builder, sl_value_map_at(map, i));
+    }
+    sl_build_map_end(&builder);
+    assert_int_equal(sl_builder_finish(&builder, &made), 0);
+    return made;
+}
+
+/* The payload in one of its forms; what else it needs is in *ret_base. */
+static struct sl_value form_make(struct fixture *fix, const char *payload, enum form form,
+                                 struct sl_value *ret_base)
+{
+    struct sl_value base = cel_json(fix, payload), made;
+    *ret_base = base;
+    if (form == FORM_BORROWED) {
+        struct sl_slice text = sl_slice_from_str(payload);
+        *ret_base = sl_value_new_int(fix->mem, 0);
+        assert_int_equal(sl_json_parse(text, ret_base->buf, fix->mem, 0, &made, NULL), 0);
+        sl_value_unref(base);
+        return made;
+    }
+    if (form == FORM_COPIED || !sl_value_is(base, SL_VALUE_MAP) || sl_value_count(base) == 0) {
+        return sl_value_ref(base);
+    }
+    lazy_map = base;
+    return rebuilt(fix, base, form == FORM_LAZY);
+}
+
+/* Both ways to run one script on one value: the same bool, or the same failure. */
+static void compare_form(struct fixture *fix, const char *code, struct sl_script *script,
+                         struct sl_cel_instance *instance, const char *payload, enum form form)
+{
+    struct sl_value results[2], base;
     const struct sl_cel_gate *entry = instance->entry;
-    struct sl_value self = cel_json(fix, payload);
+    struct sl_value self = form_make(fix, payload, form, &base);
     struct sl_script_call call = {.input = self, .mem = fix->mem, .deadline_ns = UINT64_MAX};
     for (int i = 0; i < 4; i++) { /* twice each: the second time every key has its hint */
         struct sl_value error = sl_value_none();
@@ -133,6 +192,15 @@ static void compare(struct fixture *fix, const char *code, struct sl_script *scr
     }
     instance->entry = entry;
     sl_value_unref(self);
+    sl_value_unref(base);
+}
+
+static void compare(struct fixture *fix, const char *code, struct sl_script *script,
+                    struct sl_cel_instance *instance, const char *payload)
+{
+    for (int form = 0; form < FORMS; form++) {
+        compare_form(fix, code, script, instance, payload, (enum form)form);
+    }
 }
 
 /* On every payload; `known`: there must be a predicate. */
