@@ -9,6 +9,7 @@ enum sl_bench_exit {
     SL_EXIT_TARGET = 3,  /* the target cannot be reached or gave no reply */
     SL_EXIT_INVALID = 4, /* the generator was late: the figures are its own */
     SL_EXIT_INTERNAL = 5,
+    SL_EXIT_SIGNAL = 128, /* plus its number: it was interrupted, and showed what there was */
 };
 
 /* argc and argv begin after the command's name. Returns the exit code. */

@@ -146,7 +146,13 @@ static int values_check(const struct compare_values *values, const struct sl_opt
         if (err < 0) return err;
         comparison->limits_count++;
     }
-    return 0;
+    if (values->fail_if.count > 0 && values->pairs < SL_STATS_INTERVAL_MIN) {
+        return sl_diag_set(reterr, "bad_value", none,
+                           "--fail-if: a limit is set against an interval, which %d pairs or more "
+                           "give",
+                           (int)SL_STATS_INTERVAL_MIN);
+    }
+    return sl_options_output_check("html", values->html, reterr);
 }
 
 /* "NAME=COMMAND": the command if it is for the target of that name, else NULL. */
@@ -215,7 +221,7 @@ static void verdict_print(FILE *out, const struct comparison *comparison, uint32
     struct sl_ratio ratio = sl_pairs_ratio(pairs, 0, target, metric);
     const char *name = pairs->targets[target].name;
     const char *title = sl_pairs_metric_title(metric);
-    if (isnan(ratio.ratio)) return;
+    if (!sl_ratio_has_interval(&ratio)) return;
     if (!sl_ratio_is_different(&ratio, comparison->least)) {
         (void)fprintf(out, "  %s: no difference from %s in %s that this run can tell (%.3f–%.3f)\n",
                       name, pairs->targets[0].name, title, ratio.low, ratio.high);
@@ -270,7 +276,14 @@ static void text_print(FILE *out, const struct comparison *comparison)
                           target->invalid_count, target->name);
         }
     }
-    if (pairs->done_count < 60) {
+    if (pairs->done_count < SL_STATS_INTERVAL_MIN) {
+        (void)fprintf(
+            out,
+            "  note: no interval and no verdict: %u pair%s too few, from %d on the spread of the "
+            "pairs says how far a ratio can be trusted\n",
+            pairs->done_count, pairs->done_count == 1 ? " is" : "s are",
+            (int)SL_STATS_INTERVAL_MIN);
+    } else if (pairs->done_count < 60) {
         (void)fprintf(out, "  note: %u pairs are few: 60 or more tell differences of 1 %%\n",
                       pairs->done_count);
     }
@@ -286,8 +299,9 @@ static void metric_json(struct sl_json *json, const struct comparison *compariso
     sl_json_number(json, "spread", sl_stats_spread(values, pairs->done_count), 4);
     struct sl_ratio ratio = sl_pairs_ratio(pairs, 0, target, metric);
     sl_json_number(json, "ratio", ratio.ratio, 5);
-    sl_json_number(json, "ratio_low", ratio.low, 5);
-    sl_json_number(json, "ratio_high", ratio.high, 5);
+    bool has_interval = sl_ratio_has_interval(&ratio);
+    sl_json_number(json, "ratio_low", has_interval ? ratio.low : (double)NAN, 5);
+    sl_json_number(json, "ratio_high", has_interval ? ratio.high : (double)NAN, 5);
     sl_json_bool(json, "different", sl_ratio_is_different(&ratio, comparison->least));
     sl_json_end(json, '}');
 }
@@ -299,6 +313,9 @@ static void json_print(const struct comparison *comparison)
     sl_json_begin(&json, NULL, '{');
     sl_json_uint(&json, "pairs", pairs->done_count);
     sl_json_number(&json, "slot_s", (double)pairs->slot_ns / 1e9, 3);
+    if (pairs->done_count < SL_STATS_INTERVAL_MIN) {
+        sl_json_string(&json, "note", "no intervals: that takes 5 pairs or more");
+    }
     sl_json_begin(&json, "targets", '[');
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         sl_json_begin(&json, NULL, '{');

@@ -275,13 +275,25 @@ static int pairs_setup(struct hostile *hostile)
 
 enum { COLUMNS = 9 };
 
+/* NaN: nothing was measured. */
+static double percentile_ns(const struct sl_hdr *hdr, double percent)
+{
+    return hdr->total > 0 ? (double)sl_hdr_percentile(hdr, percent) : (double)NAN;
+}
+
+static struct sl_fmt percentile_text(const struct sl_hdr *hdr, double percent)
+{
+    struct sl_fmt none = {.text = "-"};
+    return hdr->total > 0 ? sl_fmt_ns(percentile_ns(hdr, percent)) : none;
+}
+
 static void row_add(struct sl_table *table, const char *name, const struct sl_hdr *hdr,
                     const char *ratio, const char *ends, const char *typed, const char *errors)
 {
-    struct sl_fmt p50 = sl_fmt_ns((double)sl_hdr_percentile(hdr, 50));
-    struct sl_fmt p99 = sl_fmt_ns((double)sl_hdr_percentile(hdr, 99));
-    struct sl_fmt p999 = sl_fmt_ns((double)sl_hdr_percentile(hdr, 99.9));
-    struct sl_fmt max = sl_fmt_ns(hdr->total > 0 ? (double)hdr->max : 0);
+    struct sl_fmt p50 = percentile_text(hdr, 50);
+    struct sl_fmt p99 = percentile_text(hdr, 99);
+    struct sl_fmt p999 = percentile_text(hdr, 99.9);
+    struct sl_fmt max = percentile_text(hdr, 100);
     sl_table_row(table,
                  (const char *const[]){name, p50.text, p99.text, p999.text, max.text, ratio, ends,
                                        typed, errors},
@@ -343,9 +355,9 @@ static void target_json(struct sl_json *json, const struct hostile *hostile, uin
     sl_json_uint(json, "requests", target->requests);
     sl_json_uint(json, "errors", target->errors);
     sl_json_uint(json, "late_slots", target->invalid_count);
-    sl_json_number(json, "p50_us", (double)sl_hdr_percentile(target->latency, 50) / 1e3, 3);
-    sl_json_number(json, "p99_us", (double)sl_hdr_percentile(target->latency, 99) / 1e3, 3);
-    sl_json_number(json, "p99_9_us", (double)sl_hdr_percentile(target->latency, 99.9) / 1e3, 3);
+    sl_json_number(json, "p50_us", percentile_ns(target->latency, 50) / 1e3, 3);
+    sl_json_number(json, "p99_us", percentile_ns(target->latency, 99) / 1e3, 3);
+    sl_json_number(json, "p99_9_us", percentile_ns(target->latency, 99.9) / 1e3, 3);
     sl_json_number(json, "p99_ratio", ratio.ratio, 4);
     sl_json_number(json, "p99_ratio_low", ratio.low, 4);
     sl_json_number(json, "p99_ratio_high", ratio.high, 4);

@@ -136,7 +136,9 @@ static int values_check(const struct http_values *values, const struct sl_option
         if (err < 0) return err;
         thresholds->count++;
     }
-    return 0;
+    int err = sl_options_output_check("html", values->html, reterr);
+    return err < 0 ? err
+                   : sl_options_output_check("baseline-write", values->baseline_write, reterr);
 }
 
 /* What one invocation works with. */

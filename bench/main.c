@@ -4,6 +4,7 @@
  * program. This file finds the subcommand; each has its own file.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -47,10 +48,23 @@ static void help_print(FILE *out)
                        "http://127.0.0.1:8000/ping\n");
 }
 
+static atomic_int signalled; /* the signal that came, or 0 */
+
 static void on_signal(int number)
 {
-    (void)number;
+    atomic_store_explicit(&signalled, number, memory_order_relaxed);
     sl_run_stop();
+}
+
+/*
+ * What was measured until then is shown, and the code says that it is not what was asked for. A
+ * server ends in no other way.
+ */
+static int command_run(const struct command *command, int argc, char **argv)
+{
+    int code = command->run(argc, argv);
+    int number = atomic_load_explicit(&signalled, memory_order_relaxed);
+    return number != 0 && command->run != sl_command_floor ? SL_EXIT_SIGNAL + number : code;
 }
 
 static void process_setup(void)
@@ -100,7 +114,7 @@ int main(int argc, char **argv)
     process_setup();
     for (int i = 0; i < COMMANDS_COUNT; i++) {
         names[i] = COMMANDS[i].name;
-        if (strcmp(name, names[i]) == 0) return COMMANDS[i].run(argc - 2, argv + 2);
+        if (strcmp(name, names[i]) == 0) return command_run(&COMMANDS[i], argc - 2, argv + 2);
     }
     (void)fprintf(stderr, "error: unknown command \"%s\"\n", name);
     const char *near = sl_diag_nearest(name, names, COMMANDS_COUNT);

@@ -3,9 +3,12 @@
 #include "bench/options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bench/fmt.h"
 #include "core/base/assertion.h"
@@ -154,6 +157,30 @@ int sl_options_parse(const struct sl_options_usage *usage, int argc, char **argv
     return SL_OPTIONS_OK;
 }
 
+int sl_options_output_check(const char *name, const char *path, struct sl_diag *reterr)
+{
+    sl_assert(name != NULL);
+    struct stat st;
+    int err = 0;
+    if (path == NULL) return 0;
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode)) {
+            err = EISDIR;
+        } else if (access(path, W_OK) < 0) {
+            err = errno;
+        }
+    } else {
+        /* Whether it can be made is known when it was; a run that fails leaves none behind. */
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0) err = errno;
+        if (fd >= 0) (void)unlink(path);
+        if (fd >= 0) (void)close(fd);
+    }
+    if (err == 0) return 0;
+    return sl_diag_set(reterr, "bad_value", NO_POS, "--%s: %s cannot be written: %s", name, path,
+                       strerror(err));
+}
+
 /* "sluice-bench http " or "script_bench ". */
 static void usage_print_name(const struct sl_options_usage *usage, FILE *out)
 {
@@ -198,7 +225,7 @@ void sl_options_help(const struct sl_options_usage *usage)
     (void)printf(
         "\nExit codes: 0 done; 1 a threshold (--fail-if) failed; 2 usage; 3 the target does "
         "not answer;\n            4 the run is invalid (the generator was late); 5 "
-        "internal error\n");
+        "internal error;\n            130 interrupted (what was measured is shown)\n");
 }
 
 void sl_options_complain(const struct sl_options_usage *usage, const struct sl_diag *diag)

@@ -60,6 +60,12 @@ enum sl_options_outcome { SL_OPTIONS_OK = 0, SL_OPTIONS_HELP = 1 };
 int sl_options_parse(const struct sl_options_usage *usage, int argc, char **argv, void *values,
                      struct sl_option_list *positional, struct sl_diag *reterr);
 
+/*
+ * Can the file that option `name` gives be written, at the end of a run? Nothing of it changes.
+ * `path` NULL: not given. 0, or -EINVAL with a diagnostic.
+ */
+int sl_options_output_check(const char *name, const char *path, struct sl_diag *reterr);
+
 /* Print the whole help to stdout. */
 void sl_options_help(const struct sl_options_usage *usage);
 

@@ -49,6 +49,8 @@ struct sl_fmt sl_pairs_ratio_text(const struct sl_ratio *ratio)
     struct sl_fmt fmt;
     if (isnan(ratio->ratio)) {
         (void)snprintf(fmt.text, sizeof(fmt.text), "-");
+    } else if (!sl_ratio_has_interval(ratio)) {
+        (void)snprintf(fmt.text, sizeof(fmt.text), "×%.3f", ratio->ratio);
     } else {
         (void)snprintf(fmt.text, sizeof(fmt.text), "×%.3f (%.3f–%.3f)", ratio->ratio, ratio->low,
                        ratio->high);

@@ -107,9 +107,14 @@ struct sl_ratio sl_stats_ratio(const double *a, const double *b, size_t count)
     return ratio;
 }
 
+bool sl_ratio_has_interval(const struct sl_ratio *ratio)
+{
+    return !isnan(ratio->ratio) && ratio->pairs >= SL_STATS_INTERVAL_MIN;
+}
+
 bool sl_ratio_is_different(const struct sl_ratio *ratio, double least)
 {
-    if (isnan(ratio->ratio) || ratio->pairs < 5) return false;
+    if (!sl_ratio_has_interval(ratio)) return false;
     bool covered = ratio->low <= 1 && ratio->high >= 1;
     return !covered && fabs(ratio->ratio - 1) > least;
 }

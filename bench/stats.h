@@ -9,7 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SL_STATS_PAIRS_MAX = 100000 };
+enum {
+    SL_STATS_PAIRS_MAX = 100000,
+    SL_STATS_INTERVAL_MIN = 5, /* pairs; an interval of fewer says nothing */
+};
 
 /* Middle value; NaN for none. Does not change `values`. */
 double sl_stats_median(const double *values, size_t count);
@@ -37,6 +40,9 @@ struct sl_ratio {
  * returns  `ratio` NaN when there is no pair
  */
 struct sl_ratio sl_stats_ratio(const double *a, const double *b, size_t count);
+
+/* Are there pairs enough for the interval to say something? */
+bool sl_ratio_has_interval(const struct sl_ratio *ratio);
 
 /* True if the interval leaves out 1 and the ratio is further from 1 than `least` (0.01: 1 %). */
 bool sl_ratio_is_different(const struct sl_ratio *ratio, double least);

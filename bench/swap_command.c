@@ -198,6 +198,7 @@ static int values_check(struct swap *swap, const struct sl_option_list *position
         (void)snprintf(swap->client_cores, sizeof(swap->client_cores), "%ld", online - 1);
         values->job.cores = swap->client_cores;
     }
+    if (sl_options_output_check("html", values->html, reterr) < 0) return -EINVAL;
     return thresholds_read(swap, reterr);
 }
 
@@ -436,10 +437,10 @@ static void hdr_json(struct sl_json *json, const char *key, const struct sl_hdr 
     sl_json_begin(json, key, '{');
     sl_json_uint(json, "count", hdr->total);
     for (int i = 0; i < PERCENTS_COUNT; i++) {
-        sl_json_number(json, PERCENTS[i].key,
-                       (double)sl_hdr_percentile(hdr, PERCENTS[i].percent) / 1e3, 3);
+        double us = (double)sl_hdr_percentile(hdr, PERCENTS[i].percent) / 1e3;
+        sl_json_number(json, PERCENTS[i].key, hdr->total > 0 ? us : (double)NAN, 3);
     }
-    sl_json_number(json, "mean", sl_hdr_mean(hdr) / 1e3, 3);
+    sl_json_number(json, "mean", hdr->total > 0 ? sl_hdr_mean(hdr) / 1e3 : (double)NAN, 3);
     sl_json_end(json, '}');
 }
 

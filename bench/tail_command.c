@@ -189,6 +189,7 @@ static int values_check(struct tail *tail, const struct sl_option_list *targets,
         return bad_value("server-core", "one core", reterr);
     }
     if (sl_capacity_goal_parse(values->goal, &tail->goal, reterr) < 0) return -EINVAL;
+    if (sl_options_output_check("html", values->html, reterr) < 0) return -EINVAL;
     return levels_parse(tail, reterr);
 }
 
@@ -304,7 +305,7 @@ static void hdr_cells(const struct sl_hdr *hdr, struct sl_fmt fmt[PERCENTS_COUNT
             (void)snprintf(fmt[i].text, sizeof(fmt[i].text), "-");
         }
     }
-    fmt[PERCENTS_COUNT] = sl_fmt_ns(hdr->total > 0 ? (double)hdr->max : 0);
+    fmt[PERCENTS_COUNT] = hdr->total > 0 ? sl_fmt_ns((double)hdr->max) : (struct sl_fmt){"-"};
 }
 
 static void row_add(struct sl_table *table, const char *name, const char *rate,
@@ -405,9 +406,9 @@ static void hdr_json(struct sl_json *json, const char *key, const struct sl_hdr 
     sl_json_begin(json, key, '{');
     for (int i = 0; i < PERCENTS_COUNT; i++) {
         double us = (double)sl_hdr_percentile(hdr, PERCENTS[i].percent) / 1e3;
-        sl_json_number(json, PERCENTS[i].key, us, 3);
+        sl_json_number(json, PERCENTS[i].key, hdr->total > 0 ? us : (double)NAN, 3);
     }
-    sl_json_number(json, "max", (double)hdr->max / 1e3, 3);
+    sl_json_number(json, "max", hdr->total > 0 ? (double)hdr->max / 1e3 : (double)NAN, 3);
     sl_json_end(json, '}');
 }
 

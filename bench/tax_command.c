@@ -300,7 +300,7 @@ static int values_check(const struct tax_values *values, const struct sl_option_
         sl_job_cores_parse(values->server_core, ret_server_core, 1) != 1) {
         return sl_diag_set(reterr, "bad_value", none, "--server-core: expected one core");
     }
-    return 0;
+    return sl_options_output_check("html", values->html, reterr);
 }
 
 /* What the rounds of a scenario will take. */

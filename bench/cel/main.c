@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CEL: nanoseconds and allocations of one evaluation, for expressions as routers, switches and
- * snippets have them, over the payload of an HTTP request. usage: cel_bench [MILLISECONDS EACH [NAME]]
+ * snippets have them, over the payload of an HTTP request.
  *
  * What answers true or false is run as a condition. Each line is the median of 101 rounds; the best
  * one says what is left without other work on the machine. Allocations are those of the C heap;
@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/fmt.h"
+#include "bench/options.h"
 #include "codecs/flat/flat_fast.h"
 #include "codecs/json/json.h"
 #include "core/base/assertion.h"
@@ -137,38 +139,99 @@ static void measure(struct subject *subject, const char *name, uint64_t budget_n
                  rounds[ROUNDS - 1], each, (unsigned long long)result_size(subject));
 }
 
+enum { EXPRESSIONS_COUNT = sizeof(expressions) / sizeof(expressions[0]), MS_MAX = 60000 };
+
+static const struct sl_options_usage USAGE = {
+    .program = "cel_bench",
+    .name = "",
+    .synopsis = "[MILLISECONDS [EXPRESSION]]",
+    .about =
+        "Measure one evaluation of each expression, or of one by its name: nanoseconds (median,\n"
+        "best and worst of 101 rounds), allocations, and bytes that the result holds. Each takes\n"
+        "100 ms, or what is given.",
+    .examples = "  cel_bench\n"
+                "  cel_bench 500 \"small regex\"\n",
+};
+
+static int arguments_read(const struct sl_option_list *words, uint64_t *ret_ms,
+                          const char **ret_only, struct sl_diag *reterr)
+{
+    const char *names[EXPRESSIONS_COUNT];
+    struct sl_pos none = {0, 0};
+    double ms = 100;
+    if (words->count > 2) {
+        return sl_diag_set(reterr, "bad_usage", none, "unexpected \"%s\"", words->items[2]);
+    }
+    if (words->count > 0 &&
+        (sl_parse_number(words->items[0], &ms) < 0 || ms < 1 || ms > (double)MS_MAX)) {
+        return sl_diag_set(reterr, "bad_value", none, "\"%s\": expected milliseconds, 1 to %d",
+                           words->items[0], MS_MAX);
+    }
+    *ret_ms = (uint64_t)ms;
+    *ret_only = words->count > 1 ? words->items[1] : NULL;
+    for (size_t i = 0; i < EXPRESSIONS_COUNT; i++) {
+        names[i] = expressions[i].name;
+        if (*ret_only == NULL || strcmp(*ret_only, names[i]) == 0) return 0;
+    }
+    int r = sl_diag_set(reterr, "bad_value", none, "there is no expression \"%s\"", *ret_only);
+    const char *nearest = sl_diag_nearest(*ret_only, names, EXPRESSIONS_COUNT);
+    sl_diag_hint(reterr, nearest != NULL ? "did you mean \"%s\"?" : "one of them is \"%s\"",
+                 nearest != NULL ? nearest : names[0]);
+    return r;
+}
+
+static bool expression_measure(size_t index, struct sl_value self, struct sl_mem *mem, void **shard,
+                               uint64_t ms)
+{
+    struct sl_diag diag = {0};
+    struct subject subject = {
+        .call = {.input = self, .mem = mem, .clock = sl_clock_system(), .deadline_ns = UINT64_MAX}};
+    struct sl_script_source source = {.code = sl_slice_from_str(expressions[index].code)};
+    if (sl_engine_cel.compile(&source, &subject.script, &diag) != 0) {
+        (void)printf("%s: %s\n", expressions[index].name, diag.text);
+        return false;
+    }
+    if (sl_engine_cel.attach(subject.script, shard, &subject.instance, &diag) != 0) return false;
+    struct sl_value once = sl_engine_cel.run(subject.script, subject.instance, &subject.call);
+    sl_assert(once.cell != NULL);
+    subject.condition = once.cell->kind == SL_VALUE_BOOL;
+    sl_value_unref(once);
+    measure(&subject, expressions[index].name, ms * SL_NS_PER_MS);
+    sl_engine_cel.detach(subject.script, *shard, subject.instance);
+    sl_engine_cel.script_free(subject.script);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    long ms = argc > 1 ? strtol(argv[1], NULL, 10) : 100;
+    struct sl_option_list words = {.count = 0};
     struct sl_mem *mem = sl_mem_new((size_t)64 * 1024 * 1024);
     struct sl_value self;
-    struct sl_diag diag;
+    struct sl_diag diag = {0};
+    const char *only = NULL;
+    uint64_t ms = 0;
     void *shard = NULL;
-    if (mem == NULL || ms < 1) return 1;
+    int err = sl_options_parse(&USAGE, argc - 1, argv + 1, &ms, &words, &diag);
+    if (err == SL_OPTIONS_HELP) {
+        sl_options_help(&USAGE);
+        return 0;
+    }
+    if (err == 0) err = arguments_read(&words, &ms, &only, &diag);
+    if (err < 0) {
+        sl_options_complain(&USAGE, &diag);
+        return 2;
+    }
+    if (mem == NULL) return 1;
     if (sl_json_parse(sl_slice_from_str(payload), NULL, mem, 0, &self, &diag) != 0) return 1;
     (void)printf("%-22s %8s %8s %8s %12s %8s\n", "expression", "ns", "best", "worst", "allocations",
                  "result");
-    for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
-        if (argc > 2 && strcmp(argv[2], expressions[i].name) != 0) continue;
-        struct subject subject = {
-            .call = {
-                .input = self, .mem = mem, .clock = sl_clock_system(), .deadline_ns = UINT64_MAX}};
-        struct sl_script_source source = {.code = sl_slice_from_str(expressions[i].code)};
-        if (sl_engine_cel.compile(&source, &subject.script, &diag) != 0) {
-            (void)printf("%s: %s\n", expressions[i].name, diag.text);
-            return 1;
-        }
-        if (sl_engine_cel.attach(subject.script, &shard, &subject.instance, &diag) != 0) return 1;
-        struct sl_value once = sl_engine_cel.run(subject.script, subject.instance, &subject.call);
-        sl_assert(once.cell != NULL);
-        subject.condition = once.cell->kind == SL_VALUE_BOOL;
-        sl_value_unref(once);
-        measure(&subject, expressions[i].name, (uint64_t)ms * SL_NS_PER_MS);
-        sl_engine_cel.detach(subject.script, shard, subject.instance);
-        sl_engine_cel.script_free(subject.script);
+    bool good = true;
+    for (size_t i = 0; good && i < EXPRESSIONS_COUNT; i++) {
+        if (only != NULL && strcmp(only, expressions[i].name) != 0) continue;
+        good = expression_measure(i, self, mem, &shard, ms);
     }
     sl_value_unref(self);
     sl_engine_cel.shard_fini(shard);
     (void)sl_mem_free(mem);
-    return 0;
+    return good ? 0 : 1;
 }

@@ -346,6 +346,67 @@ static int measure(const struct values *values)
     return rows_count > 0 ? 0 : 1;
 }
 
+enum { NAMES_MAX = 64 };
+
+/*
+ * `value` is one of `names` (array of count), or, with `is_prefix`, the begin of one; NULL: not given.
+ * 0, or -EINVAL with what was meant.
+ */
+static int name_check(const char *option, const char *value, const char *const *names, size_t count,
+                      bool is_prefix, struct sl_diag *reterr)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (value == NULL || strcmp(value, names[i]) == 0) return 0;
+        if (is_prefix && strncmp(value, names[i], strlen(value)) == 0) return 0;
+    }
+    const char *nearest = sl_diag_nearest(value, names, count);
+    int r = sl_diag_set(reterr, "bad_value", (struct sl_pos){0, 0}, "--%s: there is no \"%s\"",
+                        option, value);
+    char list[SL_DIAG_HINT_SIZE] = "";
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    if (nearest != NULL) {
+        sl_diag_hint(reterr, "did you mean \"%s\"?", nearest);
+    } else {
+        sl_diag_hint(reterr, "there are: %s", list);
+    }
+    return r;
+}
+
+static int values_check(const struct values *values, const struct sl_option_list *positional,
+                        struct sl_diag *reterr)
+{
+    static const char *const formats[] = {"text", "json"};
+    static const char *const priorities[] = {"idle", "normal"};
+    const char *scenarios[NAMES_MAX];
+    const char *modes[NAMES_MAX];
+    sl_assert(sb_scenarios_count <= NAMES_MAX);
+    sl_assert(sb_modes_count <= NAMES_MAX);
+    for (size_t i = 0; i < sb_scenarios_count; i++) scenarios[i] = sb_scenarios[i].name;
+    for (size_t i = 0; i < sb_modes_count; i++) modes[i] = sb_modes[i].name;
+    if (positional->count > 0) {
+        return sl_diag_set(reterr, "bad_usage", (struct sl_pos){0, 0}, "unexpected \"%s\"",
+                           positional->items[0]);
+    }
+    if (values->rounds == 0 || values->rounds > ROUNDS_MAX || values->slot_ns == 0) {
+        return sl_diag_set(reterr, "bad_value", (struct sl_pos){0, 0},
+                           "--rounds: 1 to %d, and --slot not 0", ROUNDS_MAX);
+    }
+    int r = name_check("format", values->format, formats, 2, false, reterr);
+    if (r == 0) r = name_check("worker-priority", values->priority, priorities, 2, false, reterr);
+    if (r == 0) r = name_check("mode", values->mode, modes, sb_modes_count, false, reterr);
+    if (r == 0) {
+        r = name_check("language", values->language, sb_languages, SB_LANGUAGES_COUNT, false,
+                       reterr);
+    }
+    if (r == 0) {
+        r = name_check("scenario", values->scenario, scenarios, sb_scenarios_count, true, reterr);
+    }
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     sl_kinds_register();
@@ -360,10 +421,7 @@ int main(int argc, char **argv)
         sl_options_help(&USAGE);
         return 0;
     }
-    if (err == 0 && (values.rounds == 0 || values.rounds > ROUNDS_MAX || positional.count > 0)) {
-        err = sl_diag_set(&diag, "bad_usage", (struct sl_pos){0, 0},
-                          "rounds are 1 to %d, and there are no other arguments", ROUNDS_MAX);
-    }
+    if (err == 0) err = values_check(&values, &positional, &diag);
     if (err < 0) {
         sl_options_complain(&USAGE, &diag);
         return 2;

@@ -43,18 +43,19 @@ static int group_teardown(void **state)
     return 0;
 }
 
-/* Run `sluice-bench ARGS`, {url} replaced; both outputs go to `output`. Returns the exit code. */
+/* Run `sluice-bench ARGS`, each {url} replaced; both outputs go to `output`. Returns the exit code. */
 static int bench(const char *args)
 {
     char command[2048];
-    char expanded[1024];
-    const char *url = strstr(args, "{url}");
-    if (url != NULL) {
-        (void)snprintf(expanded, sizeof(expanded), "%.*shttp://127.0.0.1:%u/ping%s",
-                       (int)(url - args), args, floor_server.port, url + 5);
-    } else {
-        (void)snprintf(expanded, sizeof(expanded), "%s", args);
+    char expanded[1024] = "";
+    size_t used = 0;
+    for (const char *url = strstr(args, "{url}"); url != NULL; url = strstr(args, "{url}")) {
+        used += (size_t)snprintf(expanded + used, sizeof(expanded) - used,
+                                 "%.*shttp://127.0.0.1:%u/ping", (int)(url - args), args,
+                                 floor_server.port);
+        args = url + 5;
     }
+    (void)snprintf(expanded + used, sizeof(expanded) - used, "%s", args);
     (void)snprintf(command, sizeof(command), "'%s' %s 2>&1", getenv("SLUICE_BENCH"), expanded);
     FILE *pipe = popen(command, "re");
     assert_non_null(pipe);
@@ -233,9 +234,56 @@ static void compare_same_server_prints_ratios(void **state)
     assert_int_equal(bench(args), 0);
     assert_non_null(strstr(output, "\"pairs\": 3"));
     assert_non_null(strstr(output, "\"cpu_us\": {"));
-    assert_non_null(strstr(output, "\"ratio_low\": "));
     /* Three pairs are never enough to call a difference. */
+    assert_non_null(strstr(output, "\"ratio_low\": null"));
+    assert_non_null(strstr(output, "\"note\": \"no intervals: that takes 5 pairs or more\""));
     assert_null(strstr(output, "\"different\": true"));
+}
+
+static void compare_of_few_pairs_says_why_there_is_no_interval(void **state)
+{
+    (void)state;
+    assert_int_equal(bench("compare -q --pairs 1 --slot 60ms --settle 10ms -c 4 {url} {url}"), 0);
+    assert_non_null(strstr(output, "no interval and no verdict: 1 pair is too few"));
+    assert_null(strstr(output, "no difference"));
+    assert_int_equal(bench("compare -q --pairs 4 --fail-if 'p99>1.1' {url} {url}"), 2);
+    assert_non_null(strstr(output, "5 pairs or more"));
+}
+
+/* Not at the end of an hour. */
+static void file_that_cannot_be_written_is_told_before_the_run(void **state)
+{
+    (void)state;
+    static const char *const runs[] = {
+        "http -q -t 60s --html /nowhere/page.html {url}",
+        "http -q -t 60s --html / {url}",
+        "http -q -t 60s --baseline-write /nowhere/run.hlog {url}",
+        "compare -q --html /nowhere/page.html {url} {url}",
+        "tax -q --html /nowhere/page.html",
+        "tail -q --html /nowhere/page.html {url}",
+        "swap -q --html /nowhere/page.html",
+    };
+    for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+        assert_int_equal(bench(runs[i]), 2);
+        assert_non_null(strstr(output, " cannot be written: "));
+    }
+}
+
+static void interrupted_run_shows_what_there_is_and_exits_130(void **state)
+{
+    (void)state;
+    char command[512];
+    (void)snprintf(command, sizeof(command),
+                   "timeout --preserve-status -s INT 1 '%s' http -q -w 0 -t 60s -c 2 "
+                   "http://127.0.0.1:%u/ping",
+                   getenv("SLUICE_BENCH"), floor_server.port);
+    FILE *pipe = popen(command, "re");
+    assert_non_null(pipe);
+    output[fread(output, 1, sizeof(output) - 1, pipe)] = '\0';
+    int status = pclose(pipe);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+    assert_non_null(strstr(output, "p99"));
 }
 
 /* The file has a letter for the start and each slot of a target: A B A B. */
@@ -307,6 +355,9 @@ int main(void)
         cmocka_unit_test(help_of_every_command_exits_0_with_examples),
         cmocka_unit_test(baseline_and_page_are_written_and_read),
         cmocka_unit_test(compare_same_server_prints_ratios),
+        cmocka_unit_test(compare_of_few_pairs_says_why_there_is_no_interval),
+        cmocka_unit_test(file_that_cannot_be_written_is_told_before_the_run),
+        cmocka_unit_test(interrupted_run_shows_what_there_is_and_exits_130),
         cmocka_unit_test(compare_enter_runs_before_the_start_and_each_slot),
         cmocka_unit_test(tail_prints_percentiles_of_each_rate),
     };

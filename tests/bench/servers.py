@@ -369,7 +369,7 @@ def interrupted(server):
         out, err = run.communicate(timeout=20)
     said = json.loads(out)
     seen = server.settled()[0] - before[0]
-    check(run.returncode in (0, 4), f"{server.name}: interrupted: exit {run.returncode}: {err[:200]}")
+    check(run.returncode == 130, f"{server.name}: interrupted: exit {run.returncode}: {err[:200]}")
     check(0.1 < said["duration_s"] < 30, f"{server.name}: interrupted after {said['duration_s']} s")
     check(0 < said["requests"] <= seen <= said["requests"] + 8, f"{server.name}: {seen} seen, {said['requests']} said")
 
