@@ -240,12 +240,29 @@ static struct sl_spec_texts *texts_make(const struct source_read *read, const st
     return texts;
 }
 
+/* The text does not even parse: whoever mends that will see what is wrong in the rest. */
+static void unread_tell(const struct source_read *read, size_t count_before)
+{
+    static const char note[] = "the rest of the file was not looked at";
+    struct sl_diags *diags = read->diags;
+    if (diags->count == count_before) return;
+    struct sl_diag *last = &diags->items[diags->count - 1];
+    size_t used = strlen(last->hint);
+    (void)snprintf(last->hint + used, sizeof(last->hint) - used, "%s%s", used > 0 ? "; " : "",
+                   note);
+}
+
 static int yaml_read(struct source_read *read)
 {
     struct sl_yaml yaml = {0};
+    size_t count_before = read->diags->count;
     int result = sl_yaml_parse_part(read->text, read->file, read->line, NULL, SL_YAML_TAGS_STRICT,
                                     &yaml, read->diags);
-    if (result < 0) return result == -EINVAL ? 0 : result;
+    if (result == -EINVAL) {
+        unread_tell(read, count_before);
+        return 0;
+    }
+    if (result < 0) return result;
     read->texts = texts_make(read, &yaml);
     if (read->texts == NULL) result = -ENOMEM;
     for (size_t i = 0; i < yaml.docs_count && result == 0; i++) {
@@ -290,8 +307,10 @@ static int json_read(struct source_read *read)
     struct sl_diag diag = {0};
     int result = sl_json_parse(read->text, NULL, NULL, SL_JSON_POSITIONS, &value, &diag);
     if (result == -EINVAL || result == -E2BIG) {
+        size_t count_before = read->diags->count;
         sl_diag_file(&diag, read->file);
         (void)sl_diags_push(read->diags, &diag);
+        unread_tell(read, count_before);
         return 0;
     }
     if (result < 0) return result;
