@@ -235,9 +235,9 @@ static void verdict_print(FILE *out, const struct comparison *comparison, uint32
 static void text_print(FILE *out, const struct comparison *comparison)
 {
     const struct sl_pairs *pairs = &comparison->pairs;
-    (void)fprintf(out, "%u adjacent pairs of %s (first target: %s at %s)\n", pairs->done_count,
-                  sl_fmt_ns((double)pairs->slot_ns).text, pairs->targets[0].name,
-                  comparison->endpoints[0].job.addr.text);
+    (void)fprintf(out, "%u adjacent pair%s of %s (first target: %s at %s)\n", pairs->done_count,
+                  sl_plural(pairs->done_count), sl_fmt_ns((double)pairs->slot_ns).text,
+                  pairs->targets[0].name, comparison->endpoints[0].job.addr.text);
     struct sl_table table = {.columns = 0};
     sl_table_row(
         &table, (const char *const[]){"target", "figure", "median", "spread", "ratio to first"}, 5);
@@ -272,8 +272,8 @@ static void text_print(FILE *out, const struct comparison *comparison)
                           sl_fmt_count(target->errors).text);
         }
         if (target->invalid_count > 0) {
-            (void)fprintf(out, "  note: the generator was late in %u slots of %s: left out\n",
-                          target->invalid_count, target->name);
+            (void)fprintf(out, "  note: the generator was late in %u slot%s of %s: left out\n",
+                          target->invalid_count, sl_plural(target->invalid_count), target->name);
         }
     }
     if (pairs->done_count < SL_STATS_INTERVAL_MIN) {

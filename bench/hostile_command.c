@@ -314,11 +314,12 @@ static void text_print(const struct hostile *hostile)
     struct sl_hdr *late = sl_hdr_new_latency();
     struct sl_table table = {.columns = 0};
     sl_assert(late != NULL);
-    (void)printf("/ping at %s/s%s, open loop, %u rounds of %s; beside it one script at a time, "
+    (void)printf("/ping at %s/s%s, open loop, %u round%s of %s; beside it one script at a time, "
                  "asked for by %u\n",
                  sl_fmt_count((uint64_t)hostile->config.rate_from).text,
                  hostile->capacity > 0 ? " (a tenth of the capacity)" : "", pairs->done_count,
-                 sl_fmt_ns((double)pairs->slot_ns).text, hostile->askers_count);
+                 sl_plural(pairs->done_count), sl_fmt_ns((double)pairs->slot_ns).text,
+                 hostile->askers_count);
     sl_table_row(&table,
                  (const char *const[]){"beside", "p50", "p99", "p99.9", "max", "p99 to alone",
                                        "calls ended", "by an error", "errors of /ping"},

@@ -7,6 +7,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "core/base/diag.h"
+
 /* Copy the first line of a file, or the value after `key` of the first line that begins with it. */
 static void line_read(const char *path, const char *key, char *buf, size_t buf_size)
 {
@@ -52,10 +54,11 @@ void sl_machine_get(struct sl_machine *ret_machine)
 
 void sl_machine_text(const struct sl_machine *machine, char *buf, size_t buf_size)
 {
-    (void)snprintf(buf, buf_size, "%s, %u cores, %s, %s%s%s%s%s", machine->cpu, machine->cores,
-                   sl_fmt_bytes(machine->memory_bytes).text, machine->kernel,
-                   machine->governor[0] != '\0' ? ", governor " : "", machine->governor,
-                   machine->virtualised[0] != '\0' ? ", " : "", machine->virtualised);
+    (void)snprintf(buf, buf_size, "%s, %u core%s, %s, %s%s%s%s%s", machine->cpu, machine->cores,
+                   sl_plural(machine->cores), sl_fmt_bytes(machine->memory_bytes).text,
+                   machine->kernel, machine->governor[0] != '\0' ? ", governor " : "",
+                   machine->governor, machine->virtualised[0] != '\0' ? ", " : "",
+                   machine->virtualised);
 }
 
 void sl_machine_json(struct sl_json *json, const struct sl_machine *machine)

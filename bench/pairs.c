@@ -231,8 +231,8 @@ static void silent_mark(struct sl_pairs *pairs)
     for (uint32_t i = 0; i < pairs->targets_count; i++) {
         struct sl_pairs_target *target = &pairs->targets[i];
         if (target->requests > 0 || target->empty_count == 0 || target->why[0] != '\0') continue;
-        (void)snprintf(target->why, sizeof(target->why), "%s gave not one reply in %u slots",
-                       target->name, target->empty_count);
+        (void)snprintf(target->why, sizeof(target->why), "%s gave not one reply in %u slot%s",
+                       target->name, target->empty_count, sl_plural(target->empty_count));
     }
 }
 

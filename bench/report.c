@@ -27,7 +27,7 @@ static void method_text(FILE *out, const struct sl_run_config *config,
     } else {
         (void)fprintf(out, "closed loop");
     }
-    (void)fprintf(out, ", %u connections", config->connections);
+    (void)fprintf(out, ", %u connection%s", config->connections, sl_plural(config->connections));
     if (config->pipeline > 1) (void)fprintf(out, ", %u pipelined", config->pipeline);
     if (config->close) (void)fprintf(out, ", one request each");
     (void)fprintf(out, ", %s after %s warm-up, %s, %u thread%s\n",
@@ -100,11 +100,11 @@ static void server_text(FILE *out, const struct sl_run_result *result)
     }
     (void)fprintf(out,
                   "            context switches %s/request (%s forced), page faults %s, RSS %s, "
-                  "%u process%s, %u threads\n",
+                  "%u process%s, %u thread%s\n",
                   switches.text, forced.text,
                   sl_fmt_count(usage->faults_minor + usage->faults_major).text,
                   sl_fmt_bytes((double)usage->rss_bytes).text, usage->processes,
-                  usage->processes == 1 ? "" : "es", usage->threads);
+                  usage->processes == 1 ? "" : "es", usage->threads, sl_plural(usage->threads));
 }
 
 static void generator_text(FILE *out, const struct sl_run_result *result)

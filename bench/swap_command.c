@@ -409,9 +409,9 @@ static void text_print(FILE *out, const struct swap *swap)
                   storm->rate > 0 ? swap->values.swap_rate : ":",
                   sl_fmt_ns((double)storm->phase_ns).text, sl_fmt_count(storm->stored_count).text);
     (void)fprintf(
-        out, "  %s loop, %u connections%s, %s after %s warm-up: %s requests, %s/s\n\n",
+        out, "  %s loop, %u connection%s%s, %s after %s warm-up: %s requests, %s/s\n\n",
         result->is_open_loop ? "open" : "closed", config->connections,
-        config->close ? ", a new one for each request" : "",
+        sl_plural(config->connections), config->close ? ", a new one for each request" : "",
         sl_fmt_ns((double)result->load.window_ns).text, sl_fmt_ns((double)config->warmup_ns).text,
         sl_fmt_count(result->load.requests).text, sl_fmt_count((uint64_t)result->rate).text);
     tables_print(out, swap);

@@ -364,9 +364,10 @@ static void text_print(FILE *out, const struct tail *tail)
 {
     const struct sl_pairs *pairs = &tail->pairs;
     (void)fprintf(out,
-                  "open loop, %u connections, %u rounds of %s; latency counts from the planned "
+                  "open loop, %u connection%s, %u round%s of %s; latency counts from the planned "
                   "time\n",
-                  tail->values.job.connections, pairs->done_count,
+                  tail->values.job.connections, sl_plural(tail->values.job.connections),
+                  pairs->done_count, sl_plural(pairs->done_count),
                   sl_fmt_ns((double)pairs->slot_ns).text);
     for (uint32_t i = 0; i < tail->count; i++) {
         if (tail->capacities[i] <= 0) continue;

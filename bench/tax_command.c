@@ -325,8 +325,9 @@ static int scenario_run(struct sl_tax *tax, const struct tax_values *values, con
     int err = servers_open(tax, values, reterr);
     if (err == 0) err = pairs_setup(tax, values);
     if (err == 0 && !values->job.quiet) {
-        (void)fprintf(stderr, "%s: %u servers, %u rounds of %s: about %s\n",
-                      sl_scenario_name(tax->scenario), tax->count, values->rounds,
+        (void)fprintf(stderr, "%s: %u server%s, %u round%s of %s: about %s\n",
+                      sl_scenario_name(tax->scenario), tax->count, sl_plural(tax->count),
+                      values->rounds, sl_plural(values->rounds),
                       sl_fmt_ns((double)values->slot_ns).text,
                       sl_fmt_minutes(time_needed(tax, values)).text);
     }

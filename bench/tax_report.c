@@ -178,10 +178,10 @@ static void head_print(FILE *out, const struct sl_tax_report *report, const stru
         (void)fprintf(out, "%s%s", separator, sl_scenario_name((enum sl_scenario)i));
         separator = ", ";
     }
-    (void)fprintf(out, "; %u rounds of %s; servers on core %d, generator on %s; took %s\n%s\n\n",
-                  first->pairs.done_count, sl_fmt_ns((double)first->pairs.slot_ns).text,
-                  first->server_core, report->job->cores,
-                  sl_fmt_minutes((double)report->took_ns).text, machine_text);
+    (void)fprintf(out, "; %u round%s of %s; servers on core %d, generator on %s; took %s\n%s\n\n",
+                  first->pairs.done_count, sl_plural(first->pairs.done_count),
+                  sl_fmt_ns((double)first->pairs.slot_ns).text, first->server_core,
+                  report->job->cores, sl_fmt_minutes((double)report->took_ns).text, machine_text);
 }
 
 /* Errors, slots left out, and why a cell has no figure. */
@@ -201,13 +201,15 @@ static void notes_print(FILE *out, const struct sl_tax_report *report, const str
             (void)fprintf(out, "  no reply: %s, %s, %s: %s\n", target->name, scenario, mode,
                           target->why);
         } else if (target->empty_count > 0) {
-            (void)fprintf(out, "  note: %s, %s, %s: no reply in %u slots, which are left out\n",
-                          target->name, scenario, mode, target->empty_count);
+            (void)fprintf(out, "  note: %s, %s, %s: no reply in %u slot%s, left out\n",
+                          target->name, scenario, mode, target->empty_count,
+                          sl_plural(target->empty_count));
         }
         if (target->config->connections != report->job->connections) {
-            (void)fprintf(out,
-                          "  note: %s, %s, %s: %u connections, it takes no more requests at once\n",
-                          target->name, scenario, mode, target->config->connections);
+            (void)fprintf(
+                out, "  note: %s, %s, %s: %u connection%s, it takes no more requests at once\n",
+                target->name, scenario, mode, target->config->connections,
+                sl_plural(target->config->connections));
         }
         if (target->errors == 0) continue;
         sl_pairs_errors_text(target, text, sizeof(text));

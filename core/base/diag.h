@@ -39,6 +39,12 @@ struct sl_diag {
     char hint[SL_DIAG_HINT_SIZE]; /* empty, or what to do */
 };
 
+/* "1 file", "2 files": what stands behind the word. */
+static inline const char *sl_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* A growing list of diagnostics. Zero-initialised is empty and valid. */
 struct sl_diags {
     struct sl_diag *items; /* array of `count`, owned */

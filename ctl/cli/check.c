@@ -120,13 +120,14 @@ static void findings_print(const struct check *check)
 {
     size_t errors = cli_print_diags(check->args, &check->diags);
     if (errors > 0) {
-        (void)fprintf(stderr, "%zu error%s\n", errors, errors == 1 ? "" : "s");
+        (void)fprintf(stderr, "%zu error%s\n", errors, sl_plural(errors));
         return;
     }
     (void)printf("%zu spec%s in %u file%s: no mistakes", check->specs.count,
-                 check->specs.count == 1 ? "" : "s", check->specs.files_count,
-                 check->specs.files_count == 1 ? "" : "s");
-    if (check->diags.count > 0) (void)printf(", %zu warnings", check->diags.count);
+                 sl_plural(check->specs.count), check->specs.files_count,
+                 sl_plural(check->specs.files_count));
+    size_t warnings = check->diags.count;
+    if (warnings > 0) (void)printf(", %zu warning%s", warnings, sl_plural(warnings));
     (void)putchar('\n');
     cli_costs_print(&check->costs, stdout);
 }

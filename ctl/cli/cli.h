@@ -141,6 +141,9 @@ bool cli_log_setup(struct cli_args *args);
 
 /* "sluice: error: …" with a hint, to stderr. */
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What failed: the same, or with --format json a diagnostic of this code on stdout. */
+void cli_fail(struct cli_args *args, const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void cli_print_diag(struct cli_args *args, const struct sl_diag *diag);
 
 /* The same with the line of `text` that it is about, and a caret under the column. */

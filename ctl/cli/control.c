@@ -2,6 +2,7 @@
 #include "ctl/cli/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -97,17 +98,25 @@ static int control_path(struct cli_args *args, struct sl_admin_path *ret_path)
     int r = sl_admin_path_make(cli_get(args, "control"), cli_get(args, "data"),
                                cli_get(args, "namespace"), ret_path, &diag);
     if (r < 0) cli_print_diag(args, &diag);
+    if (r == 0 && ret_path->text[0] == '\0') {
+        cli_fail(
+            args, "no_control",
+            "--control none names no socket to ask. A runtime that was started so is ended by a "
+            "signal (kill -TERM PID drains it); any other is found without this option");
+        r = -ENOTCONN;
+    }
     return r;
 }
 
-static void print_unreachable(const char *path, int r)
+static void print_unreachable(struct cli_args *args, const char *path, int r)
 {
     if (r == -ETIMEDOUT) {
-        cli_error("the runtime at %s does not answer", path);
+        cli_fail(args, "no_answer", "the runtime at %s does not answer", path);
     } else {
-        cli_error("no runtime answers at %s: %s; is it started? (--data DIR, -n NAMESPACE or "
-                  "--control PATH say which)",
-                  path, strerror(-r));
+        cli_fail(args, "unreachable",
+                 "no runtime answers at %s: %s; is it started? (--data DIR, -n NAMESPACE or "
+                 "--control PATH say which)",
+                 path, strerror(-r));
     }
 }
 
@@ -124,7 +133,7 @@ int cli_control_ask(struct cli_args *args, const char *method, const char *path,
     if (r == 0) r = answer_cut(ret_answer);
     if (fd >= 0) (void)close(fd);
     if (r < 0) {
-        if (!quiet) print_unreachable(socket_path.text, r);
+        if (!quiet) print_unreachable(args, socket_path.text, r);
         cli_control_fini(ret_answer);
     }
     return r;
@@ -209,16 +218,18 @@ static int stream_lines(struct stream *stream, int (*line)(void *ctx, struct sl_
 /* What the runtime said was wrong. */
 static int print_refusal(void *ctx, struct sl_slice text)
 {
+    struct cli_args *args = ctx;
     struct sl_value value;
-    (void)ctx;
     if (sl_json_parse(text, NULL, NULL, 0, &value, NULL) < 0) {
-        cli_error("the runtime refused: %.*s", SL_SLICE_FMT(text));
+        cli_fail(args, "refused", "the runtime refused: %.*s", SL_SLICE_FMT(text));
         return 0;
     }
     struct sl_value error =
         sl_value_is(value, SL_VALUE_MAP) ? sl_value_get_str(value, "error") : sl_value_none();
     if (sl_value_is(error, SL_VALUE_MAP)) {
-        cli_error("%.*s", SL_SLICE_FMT(cli_text(error, "message")));
+        char code[SL_DIAG_CODE_SIZE];
+        (void)snprintf(code, sizeof(code), "%.*s", SL_SLICE_FMT(cli_text(error, "code")));
+        cli_fail(args, code, "%.*s", SL_SLICE_FMT(cli_text(error, "message")));
     }
     sl_value_unref(value);
     return 0;
@@ -235,12 +246,12 @@ int cli_control_lines(struct cli_args *args, const char *path,
     r = stream.fd < 0 ? stream.fd : control_send(stream.fd, "GET", path, "1.0");
     if (r == 0) r = stream_head(&stream);
     if (r < 0) {
-        print_unreachable(socket_path.text, r);
+        print_unreachable(args, socket_path.text, r);
     } else if (stream.status == 200) {
         r = line(ctx, (struct sl_slice){NULL, 0});
         if (r == 0) r = stream_lines(&stream, line, ctx);
     } else {
-        (void)stream_lines(&stream, print_refusal, NULL);
+        (void)stream_lines(&stream, print_refusal, args);
         r = -EPROTO;
     }
     if (stream.fd >= 0) (void)close(stream.fd);
@@ -254,11 +265,11 @@ int cli_control_get(struct cli_args *args, const char *path, struct sl_value *re
     int r = cli_control_ask(args, "GET", path, false, &answer);
     if (r < 0) return r;
     if (answer.status != 200) {
-        cli_error("the runtime answered %s with %d", path, answer.status);
+        cli_fail(args, "refused", "the runtime answered %s with %d", path, answer.status);
         r = -EPROTO;
     } else {
         r = sl_json_parse(sl_slice_make(answer.body, answer.size), NULL, NULL, 0, ret_value, NULL);
-        if (r < 0) cli_error("the runtime's answer to %s is no JSON", path);
+        if (r < 0) cli_fail(args, "bad_answer", "the runtime's answer to %s is no JSON", path);
     }
     cli_control_fini(&answer);
     return r;

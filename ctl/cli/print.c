@@ -24,6 +24,21 @@ void cli_error(const char *fmt, ...)
     va_end(args);
 }
 
+void cli_fail(struct cli_args *args, const char *code, const char *fmt, ...)
+{
+    va_list list;
+    struct sl_diag diag = {.level = SL_DIAG_ERROR};
+    va_start(list, fmt);
+    (void)vsnprintf(diag.text, sizeof(diag.text), fmt, list);
+    va_end(list);
+    (void)snprintf(diag.code, sizeof(diag.code), "%s", code);
+    if (cli_is_json(args)) {
+        cli_print_diag(args, &diag);
+    } else {
+        cli_error("%s", diag.text);
+    }
+}
+
 static void option_print(FILE *out, const struct cli_option *option)
 {
     char left[64];

@@ -371,7 +371,7 @@ static void ready_lines(struct start *start)
     uint32_t shards;
     (void)sl_runtime_shards(start->runtime, &shards);
     sl_log(SL_LOG_INFO, "namespace %s: ready, %u listener%s on %u core%s", start->cfg.name_space,
-           active, active == 1 ? "" : "s", shards, shards == 1 ? "" : "s");
+           active, sl_plural(active), shards, sl_plural(shards));
 }
 
 /* Why it ends, after all that was logged: the reason with its place, then a line that says so. */

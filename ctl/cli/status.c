@@ -117,7 +117,7 @@ static int drain_wait(struct cli_args *args, uint32_t timeout_ms)
     while (cli_control_ask(args, "GET", "/health", true, &answer) == 0) {
         cli_control_fini(&answer);
         if (now_ms() >= until_ms) {
-            cli_error("the runtime still drains; it goes on doing so");
+            cli_fail(args, "draining", "the runtime still drains; it goes on doing so");
             return CLI_TIMEOUT;
         }
         (void)nanosleep(&step, NULL);
@@ -135,7 +135,7 @@ int cli_drain(struct cli_args *args)
     int status = answer.status;
     cli_control_fini(&answer);
     if (status != 202) {
-        cli_error("the runtime answered with %d", status);
+        cli_fail(args, "refused", "the runtime answered with %d", status);
         return CLI_FAILED;
     }
     return cli_is_set(args, "no-wait") ? CLI_OK : drain_wait(args, timeout_ms);

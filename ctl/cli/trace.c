@@ -213,17 +213,19 @@ static void end_print(struct trace_view *view, struct sl_value end)
     view->is_timeout = sl_slice_eq_str(why, "timeout");
     if (view->is_json) return;
     if (!sl_slice_eq_str(why, "count")) {
-        (void)fprintf(stderr, "sluice: %s after %llu requests\n",
+        (void)fprintf(stderr, "sluice: %s after %llu request%s\n",
                       view->is_timeout ? "the time is up" : "the runtime stopped tracing",
-                      (unsigned long long)cli_uint(end, "traced"));
+                      (unsigned long long)cli_uint(end, "traced"),
+                      sl_plural(cli_uint(end, "traced")));
     }
     if (missed + dropped > 0) {
         (void)fprintf(stderr, "sluice: %llu more went by while no room was free\n",
                       (unsigned long long)(missed + dropped));
     }
     if (errors > 0) {
-        (void)fprintf(stderr, "sluice: --when could not be evaluated for %llu requests: %.*s\n",
-                      (unsigned long long)errors, SL_SLICE_FMT(cli_text(end, "when_error")));
+        (void)fprintf(stderr, "sluice: --when could not be evaluated for %llu request%s: %.*s\n",
+                      (unsigned long long)errors, sl_plural(errors),
+                      SL_SLICE_FMT(cli_text(end, "when_error")));
     }
 }
 
@@ -257,7 +259,9 @@ int cli_trace(struct cli_args *args)
     if (r == -EPROTO) return CLI_FAILED;
     if (r == -EPIPE) return CLI_OK;
     if (r < 0 || !view.is_ended) {
-        if (r == 0 || r == -EBADMSG) cli_error("the runtime ended in the middle of its answer");
+        if (r == 0 || r == -EBADMSG) {
+            cli_fail(args, "cut_off", "the runtime ended in the middle of its answer");
+        }
         return r == -ETIMEDOUT ? CLI_TIMEOUT : CLI_UNREACHABLE;
     }
     return view.is_timeout ? CLI_TIMEOUT : CLI_OK;

@@ -170,18 +170,19 @@ static bool time_tell(const struct sl_tune_try_config *cfg, const struct sl_tune
     time_text(ms, most, sizeof(most));
     time_text(cfg->time_max_ms, wanted, sizeof(wanted));
     if (pairs == 0) {
-        cli_error(
-            "tune: %u proposals take %s with %d pairs each, and --time is %s; give more time, "
-            "or less to try with --only",
-            count, most, SL_TUNE_PAIRS_MIN, wanted);
+        cli_error("tune: %u proposal%s would take %s with %d pairs each, and --time is %s; give "
+                  "more time, "
+                  "or less to try with --only",
+                  count, sl_plural(count), most, SL_TUNE_PAIRS_MIN, wanted);
         return false;
     }
     sl_tune_try_cores(plan, cfg->connections, &sets[0], &sets[1]);
     for (int i = 0; i < 2; i++) sl_tune_cpus_format(&sets[i], cores[i], sizeof(cores[i]));
-    (void)fprintf(stderr,
-                  "%u proposals, %u pairs of %u ms each time; servers on core %s, load from %s: at "
-                  "most %s\n",
-                  count, pairs, cfg->slot_ms, cores[0], cores[1], most);
+    (void)fprintf(
+        stderr,
+        "%u proposal%s, %u pairs of %u ms each time; servers on core %s, load from %s: at "
+        "most %s\n",
+        count, sl_plural(count), pairs, cfg->slot_ms, cores[0], cores[1], most);
     if (strcmp(cores[0], cores[1]) == 0) {
         (void)fprintf(stderr,
                       "one core for servers and load: only CPU a request means something\n");

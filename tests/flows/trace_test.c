@@ -310,8 +310,25 @@ static void command_prints_hops_and_exit_codes(void **state)
                      1);
     flow_assert_has(output, "1:4 of \"when\"");
     free(output);
+    assert_int_equal(flow_run((const char *[]){"trace", "--format", "json", "--when", "1 +",
+                                               "--control", flow_path("control"), NULL},
+                              &output),
+                     1);
+    flow_assert_has(output, "\"diagnostics\": [");
+    flow_assert_has(output, "\"code\": \"cel_syntax\"");
+    flow_assert_has(output, "1:4 of \\\"when\\\"");
+    free(output);
     assert_int_equal(
         flow_run((const char *[]){"trace", "--control", flow_path("nobody"), NULL}, &output), 3);
+    free(output);
+    assert_int_equal(flow_run((const char *[]){"trace", "--format", "json", "--control",
+                                               flow_path("nobody"), NULL},
+                              &output),
+                     3);
+    flow_assert_has(output, "\"code\": \"unreachable\"");
+    free(output);
+    assert_int_equal(flow_run((const char *[]){"drain", "--control", "none", NULL}, &output), 3);
+    flow_assert_has(output, "kill -TERM PID");
     free(output);
 }
 

@@ -70,6 +70,17 @@ static void check_several_mistakes_tells_all_with_nearest_names(void **state)
     assert_true(contains(err, "bad.yaml:8:10: error: unknown kind \"snipet\""));
 }
 
+static void check_counts_one_warning_as_one(void **state)
+{
+    struct fixture *fixture = *state;
+    file_put(fixture, "warned.yaml",
+             "- kind: router\n"
+             "  name: router\n"
+             "  routes: [{method: GET, path: /a, port: 'out[0]'}]\n");
+    assert_int_equal(run(fixture, "check warned.yaml"), 0);
+    assert_true(contains(fixture->run.out, "1 spec in 1 file: no mistakes, 1 warning\n"));
+}
+
 static void check_json_prints_one_document(void **state)
 {
     struct fixture *fixture = *state;
@@ -242,6 +253,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(check_several_mistakes_tells_all_with_nearest_names, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(check_json_prints_one_document, setup, teardown),
+        cmocka_unit_test_setup_teardown(check_counts_one_warning_as_one, setup, teardown),
         cmocka_unit_test_setup_teardown(check_env_given_tells_unbound_names, setup, teardown),
         cmocka_unit_test_setup_teardown(check_config_shows_origins_and_no_values_of_env, setup,
                                         teardown),
