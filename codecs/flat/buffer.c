@@ -51,7 +51,7 @@ static struct sl_value value_no_memory(void)
 __attribute__((cold)) struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint32_t cells_cap,
                                                         uint32_t bytes_cap)
 {
-    struct sl_buf *buf = flat_buf_new(mem, 0, 0);
+    struct sl_buf *buf = sl_buf_new(mem, 0, 0);
     if (buf == NULL) return NULL;
     struct sl_cell *cells = flat_take(mem, (size_t)cells_cap * sizeof(*cells));
     uint8_t *bytes = bytes_cap > 0 ? flat_take(mem, bytes_cap) : NULL;
@@ -70,7 +70,7 @@ __attribute__((cold)) struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint
     return buf;
 }
 
-struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
+struct sl_buf *sl_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
 {
     return flat_buf_new_fast(mem, cells_cap, bytes_cap);
 }
@@ -80,7 +80,7 @@ static __attribute__((noinline)) struct sl_buf *
 owned_new_slow(struct sl_mem *mem, uint32_t cells_cap, struct sl_buf *owner)
 {
     if (cells_cap > SL_PAYLOAD_CELLS_MAX) cells_cap = SL_PAYLOAD_CELLS_MAX;
-    struct sl_buf *buf = flat_buf_new(mem, cells_cap, BUFFER_OWNED_BYTES);
+    struct sl_buf *buf = sl_buf_new(mem, cells_cap, BUFFER_OWNED_BYTES);
     if (buf == NULL || owner->refs == SL_BUF_IMMORTAL) return buf;
     if (flat_buf_own(buf, owner) == 0) return buf;
     sl_buf_unref(buf);
@@ -148,7 +148,7 @@ static void owners_give(struct sl_buf *buf)
  */
 static __attribute__((cold)) int owners_hand_over(struct sl_buf *buf)
 {
-    struct sl_buf *holder = flat_buf_new(buf->mem, 0, 0);
+    struct sl_buf *holder = sl_buf_new(buf->mem, 0, 0);
     struct sl_buf **owners = flat_take(buf->mem, owners_cap(1) * sizeof(struct sl_buf *));
     if (holder == NULL || owners == NULL) {
         sl_buf_unref(holder);

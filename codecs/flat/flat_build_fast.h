@@ -15,6 +15,12 @@ enum { SL_BUILD_COPY_MAX = 48 }; /* strings of so many bytes are copied: cheaper
 void sl_builder_fail(struct sl_builder *builder, int error);
 
 /*
+ * A buffer with room for so many cells and bytes, in one block if that can be; refs is 1 and
+ * everything else empty. Who fills it sets its counts, depth and weight. NULL for no memory.
+ */
+struct sl_buf *sl_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
+
+/*
  * A buffer with room for `cells_cap` cells (at least 1) and some bytes, which lists `owner` as one
  * whose bytes are borrowed. NULL for no memory. For sl_builder_init_with.
  */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "codecs/flat/flat_build_fast.h"
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/mem/mem_fast.h"
@@ -53,14 +54,10 @@ static inline void flat_block_give(struct sl_mem *mem, void *block, size_t size)
 
 static_assert(FLAT_BLOCK_MAX <= 1 << SL_MEM_CLASS_MAX_SHIFT, "blocks have a class");
 
-/*
- * A buffer with room for so many cells and bytes, in one block if that can be; refs is 1 and
- * everything else empty. NULL for no memory.
- */
-struct sl_buf *flat_buf_new(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
+/* sl_buf_new of what does not fit one block. */
 struct sl_buf *flat_buf_new_large(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap);
 
-/* flat_buf_new, inline. */
+/* sl_buf_new (flat_build_fast.h), inline. */
 static inline __attribute__((always_inline)) struct sl_buf *
 flat_buf_new_fast(struct sl_mem *mem, uint32_t cells_cap, uint32_t bytes_cap)
 {

@@ -185,7 +185,7 @@ int sl_flat_open(const void *data, size_t size, struct sl_mem *mem,
     struct flat_view view;
     bool opened = flat_view_open(data, size, &view);
     sl_assert(opened); /* the caller verified */
-    struct sl_buf *buf = flat_buf_new(mem, view.cells_count, view.bytes_size);
+    struct sl_buf *buf = sl_buf_new(mem, view.cells_count, view.bytes_size);
     if (buf == NULL) return -ENOMEM;
     memcpy(buf->cells, view.cells, view.cells_count * sizeof(struct sl_cell));
     if (view.bytes_size > 0) memcpy(buf->bytes, view.bytes, view.bytes_size);
@@ -203,7 +203,7 @@ int sl_flat_open_borrow(const void *data, size_t size, struct sl_mem *mem,
     struct flat_view view;
     bool opened = flat_view_open(data, size, &view);
     sl_assert(opened); /* the caller verified */
-    struct sl_buf *buf = flat_buf_new(mem, 0, 0);
+    struct sl_buf *buf = sl_buf_new(mem, 0, 0);
     if (buf == NULL) return -ENOMEM;
     buf->cells = (struct sl_cell *)(uintptr_t)view.cells; /* never written: published */
     buf->cells_cap = 0;

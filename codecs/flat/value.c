@@ -13,7 +13,7 @@ enum { VALUE_ERROR_TEXT_MAX = 1024 };
 
 static struct sl_value value_new_cell(struct sl_mem *mem, struct sl_cell cell)
 {
-    struct sl_buf *buf = flat_buf_new(mem, 1, 0);
+    struct sl_buf *buf = sl_buf_new(mem, 1, 0);
     if (buf == NULL) return sl_value_none();
     buf->cells[0] = cell;
     buf->cells_count = 1;
@@ -41,7 +41,7 @@ struct sl_value sl_value_new_string(struct sl_mem *mem, const void *data, size_t
 {
     sl_assert(data != NULL || size == 0);
     if (size > SL_PAYLOAD_BYTES_MAX) return sl_value_none();
-    struct sl_buf *buf = flat_buf_new(mem, 1, (uint32_t)size);
+    struct sl_buf *buf = sl_buf_new(mem, 1, (uint32_t)size);
     if (buf == NULL) return sl_value_none();
     if (size > 0) memcpy(buf->bytes, data, size);
     buf->bytes_size = (uint32_t)size;

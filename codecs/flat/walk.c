@@ -134,7 +134,7 @@ int sl_value_copy(struct sl_value value, struct sl_mem *mem, struct sl_value *re
     struct flat_size size;
     int result = flat_measure(value, FLAT_WALK_LAZIES, &size);
     if (result < 0) return result;
-    struct sl_buf *buf = flat_buf_new(mem, (uint32_t)size.cells, (uint32_t)size.bytes);
+    struct sl_buf *buf = sl_buf_new(mem, (uint32_t)size.cells, (uint32_t)size.bytes);
     if (buf == NULL) return -ENOMEM;
     flat_write(value, buf->cells, (uint32_t)size.cells, buf->bytes);
     buf->cells_count = (uint32_t)size.cells;

@@ -239,7 +239,7 @@ static bool run_program(struct test_case *test, const struct sl_cel_program *pro
     bool passed = false;
     if (!bind_all(test, instance->frame)) {
         (void)snprintf(test->got, sizeof(test->got), "bindings that do not exist here");
-    } else if ((val = sl_cel_execute(eval, instance->frame)) != NULL) {
+    } else if ((val = sl_cel_execute(eval, instance->frame, NULL)) != NULL) {
         passed = judge_cost(test, eval) && judge_value(test, eval, val);
     } else {
         passed = wants_error(test);

@@ -380,11 +380,12 @@ static inline bool bind_values(struct sl_cel_eval *eval, struct sl_cel_val *fram
 
 static inline const struct sl_cel_val *run(struct sl_cel_instance *instance,
                                            const struct sl_value *values,
-                                           const struct sl_script_call *call)
+                                           const struct sl_script_call *call,
+                                           const struct sl_cel_ins **ret_record)
 {
     struct sl_cel_eval *eval = begin(instance, call);
     if (__builtin_expect(!bind_values(eval, instance->frame, values), 0)) return NULL;
-    return sl_cel_execute(eval, instance->frame);
+    return sl_cel_execute(eval, instance->frame, ret_record);
 }
 
 struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_value *values,
@@ -397,12 +398,18 @@ struct sl_value sl_cel_run(struct sl_cel_instance *instance, const struct sl_val
         int holds = sl_cel_predicate_test(instance, values[0]);
         if (__builtin_expect(holds >= 0, 1)) return sl_value_bool(holds != 0);
     }
-    const struct sl_cel_val *val = run(instance, values, call);
-    if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(&instance->eval, call->mem);
+    struct sl_cel_eval *eval = &instance->eval;
+    const struct sl_cel_ins *record = NULL;
+    const struct sl_cel_val *val = run(instance, values, call, &record);
+    if (__builtin_expect(val == NULL, 0)) return sl_cel_failure_value(eval, call->mem);
+    if (record != NULL) {
+        if (sl_cel_result_record(eval, instance->frame, record, call->mem, &result)) return result;
+        return sl_cel_failure_value(eval, call->mem);
+    }
     if (val->kind == SL_CEL_BOOL) return sl_value_bool(val->u != 0);
     if (sl_cel_is_cell(val)) return sl_value_ref(sl_cel_payload(val));
-    if (sl_cel_result(&instance->eval, val, call->mem, &result)) return result;
-    return sl_cel_failure_value(&instance->eval, call->mem);
+    if (sl_cel_result(eval, val, call->mem, &result)) return result;
+    return sl_cel_failure_value(eval, call->mem);
 }
 
 int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
@@ -415,7 +422,7 @@ int sl_cel_test(struct sl_cel_instance *instance, const struct sl_value *values,
         if (__builtin_expect(holds >= 0, 1)) return holds;
     }
     struct sl_cel_eval *eval = &instance->eval;
-    const struct sl_cel_val *val = run(instance, values, call);
+    const struct sl_cel_val *val = run(instance, values, call, NULL);
     if (__builtin_expect(val != NULL, 1)) {
         if (__builtin_expect(val->kind == SL_CEL_BOOL, 1)) return val->u != 0;
         (void)sl_cel_fail(eval, "the condition is of type '%s', not bool", sl_cel_type_name(val));

@@ -46,10 +46,13 @@ struct sl_cel_instance {
 /*
  * Run the code over a frame.
  *
- * frame    operand 0
- * returns  the result, in the frame until it is run again; NULL with eval->failure set
+ * frame       operand 0
+ * ret_record  NULL, or where to say that the result is a map that was not made: of this
+ *             instruction, for sl_cel_result_record
+ * returns     the result, in the frame until it is run again; NULL with eval->failure set
  */
-const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame);
+const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame,
+                                        const struct sl_cel_ins **ret_record);
 
 /* ------------------------------------------------------------------------------------------ */
 /* For functions                                                                                */
@@ -76,6 +79,10 @@ static inline bool sl_cel_charge(struct sl_cel_eval *eval, uint64_t cost)
     eval->cost += cost;
     return __builtin_expect(eval->cost < eval->cost_next, 1) || sl_cel_charge_slow(eval);
 }
+
+/* A map of known keys: a charge for each pair, and for what it takes of the memory. */
+#define SL_CEL_RECORD_COST(count)                                                                  \
+    ((count) + (sizeof(struct sl_cel_map) + 2 * (count) * sizeof(struct sl_cel_val)) / 64)
 
 /* Scratch memory, or NULL after sl_cel_fail_memory; its size is charged. */
 void *sl_cel_alloc(struct sl_cel_eval *eval, size_t size);

@@ -371,10 +371,9 @@ static const struct sl_cel_ins *op_record(struct machine m, const struct sl_cel_
 {
     uint32_t count = (uint32_t)ins->c;
     struct sl_cel_map *map;
-    size_t size = sizeof(*map) + 2 * count * sizeof(*map->pairs);
-    if (!sl_cel_charge(m.eval, count)) return NULL;
-    map = sl_cel_alloc(m.eval, size);
-    if (map == NULL) return NULL;
+    if (!sl_cel_charge(m.eval, SL_CEL_RECORD_COST(count))) return NULL;
+    map = sl_cel_arena_take(m.eval->arena, sizeof(*map) + 2 * count * sizeof(*map->pairs));
+    if (map == NULL) return no_memory(m);
     struct sl_cel_val *pair = (struct sl_cel_val *)(map + 1);
     const struct sl_cel_key *key = &m.keys[ins->imm];
     *map = (struct sl_cel_map){.count = count, .cap = count, .pairs = pair, .keys = key};
@@ -600,7 +599,8 @@ static const struct sl_cel_ins *execute_other(struct machine m, const struct sl_
 #define CASE(op, call)                                                                             \
     case SL_CEL_OP_##op: next_ins = call; break
 
-const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame)
+const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_val *frame,
+                                        const struct sl_cel_ins **ret_record)
 {
     struct machine m = {eval, eval->program, eval->program->keys, frame, eval->steps};
     const struct sl_cel_ins *ins = eval->program->code;
@@ -637,7 +637,13 @@ const struct sl_cel_val *sl_cel_execute(struct sl_cel_eval *eval, struct sl_cel_
             CASE(PUSH_OPT, op_push_opt(m, ins));
             CASE(PUT, op_put(m, ins));
             CASE(PUT_OPT, op_put_opt(m, ins));
-            CASE(RECORD, op_record(m, ins));
+        case SL_CEL_OP_RECORD:
+            if (ins->flag && ret_record != NULL) {
+                *ret_record = ins;
+                return &frame[ins->a];
+            }
+            next_ins = op_record(m, ins);
+            break;
             CASE(MERGE, op_merge(m, ins));
             CASE(CALL, op_call(m, ins));
             CASE(MATCH, op_match(m, ins));

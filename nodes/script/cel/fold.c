@@ -69,7 +69,7 @@ static bool fold_code(struct sl_cel_eval *eval, struct sl_cel_node *node,
     eval->program = &program;
     sl_cel_steps_init(steps, program.keys, program.keys_count);
     eval->steps = steps;
-    const struct sl_cel_val *val = sl_cel_execute(eval, frame + program.consts_count);
+    const struct sl_cel_val *val = sl_cel_execute(eval, frame + program.consts_count, NULL);
     if (val != NULL) *ret = *val;
     return val != NULL;
 }

@@ -165,32 +165,10 @@ static __attribute__((noinline)) int slow_go(struct sl_value self, const struct 
 /* ------------------------------------------------------------------------------------------ */
 /* The common way                                                                               */
 
-/* What stands for another value: false if that has to be made first. */
-static GATE_FORCED bool at_resolve(struct sl_value *at)
-{
-    if (at->cell->kind == SL_VALUE_REF) {
-        *at = (struct sl_value){at->cell->ref, &at->cell->ref->cells[at->cell->len]};
-    }
-    if (at->cell->kind != SL_VALUE_LAZY) return true;
-    *at = at->buf->lazies[at->cell->len].value;
-    return at->cell != NULL;
-}
-
 /* The value behind the gate's path; false: it is not as the last time. */
 static GATE_FORCED bool walk(struct sl_value *at, const struct sl_cel_gate *gate)
 {
-    const struct sl_cel_step *step = gate->step, *end = gate->end;
-    for (; step != end; step++) {
-        if (GATE_RARE(at->cell->kind != SL_VALUE_MAP)) {
-            if (!at_resolve(at) || at->cell->kind != SL_VALUE_MAP) return false;
-        }
-        const struct sl_cell *key = sl_cel_step_guess(*at, step);
-        if (GATE_RARE(key == NULL)) return false;
-        const uint8_t *bytes = sl_cel_step_bytes(*at, step, key);
-        if (GATE_RARE(!sl_cel_step_fits_short(step, bytes))) return false;
-        at->cell = key + 1;
-    }
-    return true;
+    return sl_cel_walk_guess(at, gate->step, gate->end) == gate->end;
 }
 
 static int go_order_int(struct sl_value self, const struct sl_cel_gate *gate)

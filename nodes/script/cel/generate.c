@@ -701,11 +701,24 @@ static int16_t expr(struct sl_cel_gen *gen, struct sl_cel_node *node, int16_t ds
     return at;
 }
 
+/* Mark the maps behind which nothing is done but to return them. */
+static void mark_results(const struct sl_cel_gen *gen)
+{
+    struct sl_cel_ins *code = gen->code.items;
+    for (uint32_t i = 0; i < gen->code.count; i++) {
+        if (code[i].op != SL_CEL_OP_RECORD) continue;
+        uint32_t at = i + 1;
+        while (code[at].op == SL_CEL_OP_JUMP && code[at].imm > at) at = code[at].imm;
+        code[i].flag = code[at].op == SL_CEL_OP_RETURN && code[at].b == code[i].a;
+    }
+}
+
 void sl_cel_gen_root(struct sl_cel_gen *gen, struct sl_cel_node *root)
 {
     sl_assert(gen->arena != NULL);
     int16_t at = expr(gen, root, reg_new(gen));
     (void)emit(gen, root, (struct sl_cel_ins){SL_CEL_OP_RETURN, .b = at});
+    if (gen->error == 0) mark_results(gen);
 }
 
 void sl_cel_gen_finish(const struct sl_cel_gen *gen, struct sl_cel_program *program)

@@ -64,7 +64,10 @@ enum sl_cel_op {
     SL_CEL_OP_PUT, /* map a gets b: c */
     SL_CEL_OP_PUT_OPT,
     SL_CEL_OP_MERGE, /* map a gets the pairs of map b */
-    /* a = map of c pairs: keys from imm, all different, values in the operands from imm2 */
+    /*
+     * a = map of c pairs: keys from imm, all different, values in the operands from imm2
+     * (flag: it is the result, and nothing is done with it)
+     */
     SL_CEL_OP_RECORD,
 
     SL_CEL_OP_CALL,  /* a = target imm (flag arguments: operands from imm2) */

@@ -8,6 +8,7 @@
 #include "codecs/flat/flat_build_fast.h"
 #include "core/base/assertion.h"
 #include "nodes/script/cel/program.h"
+#include "nodes/script/cel/walk.h"
 
 static bool build(struct sl_cel_eval *eval, struct sl_builder *builder,
                   const struct sl_cel_val *val, uint32_t depth);
@@ -37,19 +38,27 @@ static bool build_list(struct sl_cel_eval *eval, struct sl_builder *builder,
     return true;
 }
 
-/* A literal whose keys were looked at when the program was compiled. */
+/* The cell of a key that was looked at when the program was compiled. */
+static void key_put(struct sl_cell *cell, const struct sl_cel_key *key)
+{
+    uint64_t head = key->head | (uint64_t)SL_CELL_POINTER << 8;
+    memcpy(cell, &head, sizeof(head));
+    cell->ptr = key->data;
+}
+
+static void build_key(struct sl_builder *builder, const struct sl_cel_key *key)
+{
+    struct sl_cell *cell = sl_builder_push(builder);
+    if (cell != NULL) key_put(cell, key);
+}
+
+/* A literal with such keys. */
 static bool build_record(struct sl_cel_eval *eval, struct sl_builder *builder,
                          const struct sl_cel_map *map, uint32_t depth)
 {
     sl_build_map_begin(builder);
     for (uint32_t i = 0; i < map->count; i++) {
-        const struct sl_cel_key *key = &map->keys[i];
-        struct sl_cell *cell = sl_builder_push(builder);
-        if (cell != NULL) {
-            uint64_t head = key->head | (uint64_t)SL_CELL_POINTER << 8;
-            memcpy(cell, &head, sizeof(head));
-            cell->ptr = key->data;
-        }
+        build_key(builder, &map->keys[i]);
         if (!build(eval, builder, &map->pairs[2 * (size_t)i + 1], depth + 1)) return false;
     }
     sl_builder_map_end_distinct(builder);
@@ -128,6 +137,23 @@ static bool build(struct sl_cel_eval *eval, struct sl_builder *builder,
     return true;
 }
 
+/* The end of a build that may have gone wrong. */
+static bool result_finish(struct sl_cel_eval *eval, struct sl_builder *builder, bool built,
+                          struct sl_value *ret)
+{
+    if (!built) {
+        sl_builder_fini(builder);
+        if (eval->failure.offset == UINT32_MAX) eval->failure.offset = 0;
+        return false;
+    }
+    int result = sl_builder_finish(builder, ret);
+    if (result == 0) return true;
+    if (result == -E2BIG) (void)sl_cel_fail(eval, "the result is beyond the limits of a payload");
+    if (result != -E2BIG) (void)sl_cel_fail_memory(eval);
+    eval->failure.offset = 0;
+    return false;
+}
+
 bool sl_cel_result(struct sl_cel_eval *eval, const struct sl_cel_val *val, struct sl_mem *mem,
                    struct sl_value *ret)
 {
@@ -148,17 +174,106 @@ bool sl_cel_result(struct sl_cel_eval *eval, const struct sl_cel_val *val, struc
     uint32_t cells = container ? 2 * sl_cel_count(val) + 1 : 1;
     eval->failure.offset = 0;
     sl_builder_init(&builder, mem, cells, 0);
-    if (!build(eval, &builder, val, 0)) {
-        sl_builder_fini(&builder);
-        if (eval->failure.offset == UINT32_MAX) eval->failure.offset = 0;
+    return result_finish(eval, &builder, build(eval, &builder, val, 0), ret);
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Maps of known keys                                                                           */
+
+/* True for what is a cell and perhaps a few bytes; *size grows by those. */
+static inline bool is_plain(const struct sl_cel_val *val, uint32_t *size)
+{
+    if (val->kind == SL_CEL_STRING || val->kind == SL_CEL_BYTES) {
+        if ((val->flags & SL_CEL_STATIC) != 0) return true;
+        *size += val->len;
+        return val->len <= SL_BUILD_COPY_MAX;
+    }
+    return val->kind <= SL_CEL_DOUBLE;
+}
+
+static inline void bytes_copy(uint8_t *to, const uint8_t *from, uint32_t size)
+{
+    if (size > 16) {
+        memcpy(to, from, size);
+    } else if (size >= 8) {
+        uint64_t first = sl_cel_load64(from), last = sl_cel_load64(from + size - 8);
+        memcpy(to, &first, sizeof(first));
+        memcpy(to + size - 8, &last, sizeof(last));
+    } else {
+        for (uint32_t i = 0; i < size; i++) to[i] = from[i];
+    }
+}
+
+/* The cell of a plain value. */
+static inline void plain_put(struct sl_buf *buf, struct sl_cell *cell, const struct sl_cel_val *val)
+{
+    uint8_t kind = val->kind;
+    if (kind == SL_CEL_STRING || kind == SL_CEL_BYTES) {
+        uint64_t flags = (val->flags & SL_CEL_STATIC) != 0 ? SL_CELL_POINTER : 0;
+        uint64_t word = flags != 0 ? val->u : buf->bytes_size;
+        if (flags == 0) {
+            bytes_copy(buf->bytes + buf->bytes_size, val->ptr, val->len);
+            buf->bytes_size += val->len;
+        }
+        *cell =
+            (struct sl_cell){.kind = kind, .flags = (uint8_t)flags, .len = val->len, .word = word};
+        return;
+    }
+    if (kind == SL_CEL_UINT && val->u <= INT64_MAX) kind = SL_CEL_INT;
+    *cell = (struct sl_cell){.kind = kind, .word = kind == SL_CEL_NULL ? 0 : val->u};
+}
+
+/* The same by the builder. */
+static __attribute__((noinline)) bool record_build(struct sl_cel_eval *eval,
+                                                   const struct sl_cel_val *frame,
+                                                   const struct sl_cel_ins *ins, struct sl_mem *mem,
+                                                   struct sl_value *ret)
+{
+    const struct sl_cel_program *program = eval->program;
+    struct sl_builder builder;
+    bool built = true;
+    eval->failure.offset = 0;
+    sl_builder_init(&builder, mem, 2 * (uint32_t)ins->c + 1, 0);
+    sl_build_map_begin(&builder);
+    for (int16_t i = 0; i < ins->c && built; i++) {
+        build_key(&builder, &program->keys[ins->imm + (uint32_t)i]);
+        built = build(eval, &builder, &frame[program->operands[ins->imm2 + (uint32_t)i]], 1);
+    }
+    if (built) sl_builder_map_end_distinct(&builder);
+    return result_finish(eval, &builder, built, ret);
+}
+
+bool sl_cel_result_record(struct sl_cel_eval *eval, const struct sl_cel_val *frame,
+                          const struct sl_cel_ins *ins, struct sl_mem *mem, struct sl_value *ret)
+{
+    sl_assert(ins->op == SL_CEL_OP_RECORD);
+    const struct sl_cel_program *program = eval->program;
+    const struct sl_cel_key *key = &program->keys[ins->imm];
+    const int16_t *value = program->operands + ins->imm2, *end = value + ins->c;
+    uint32_t count = (uint32_t)ins->c, size = 0;
+    bool plain = true;
+    if (!sl_cel_charge(eval, SL_CEL_RECORD_COST(count))) {
+        eval->failure.offset = program->offsets[ins - program->code];
         return false;
     }
-    int result = sl_builder_finish(&builder, ret);
-    if (result == 0) return true;
-    if (result == -E2BIG) (void)sl_cel_fail(eval, "the result is beyond the limits of a payload");
-    if (result != -E2BIG) (void)sl_cel_fail_memory(eval);
-    eval->failure.offset = 0;
-    return false;
+    for (const int16_t *at = value; at < end; at++) plain &= is_plain(&frame[*at], &size);
+    if (!plain) return record_build(eval, frame, ins, mem, ret);
+    struct sl_buf *buf = sl_buf_new(mem, 2 * count + 1, size);
+    if (buf == NULL) {
+        (void)sl_cel_fail_memory(eval);
+        eval->failure.offset = 0;
+        return false;
+    }
+    struct sl_cell *cell = buf->cells;
+    for (; value < end; value++, key++, cell += 2) {
+        key_put(cell, key);
+        plain_put(buf, cell + 1, &frame[*value]);
+    }
+    *cell = (struct sl_cell){.kind = SL_VALUE_MAP, .len = count, .word = 0};
+    buf->cells_count = buf->weight = 2 * count + 1;
+    buf->depth = 1;
+    *ret = (struct sl_value){buf, cell};
+    return true;
 }
 
 /* Where it failed: {line, column} and the file, if it is one. */

@@ -13,6 +13,13 @@
 bool sl_cel_result(struct sl_cel_eval *eval, const struct sl_cel_val *val, struct sl_mem *mem,
                    struct sl_value *ret);
 
+/*
+ * The same for a map that sl_cel_execute left to be made: it goes from the operands straight to the
+ * payload.
+ */
+bool sl_cel_result_record(struct sl_cel_eval *eval, const struct sl_cel_val *frame,
+                          const struct sl_cel_ins *ins, struct sl_mem *mem, struct sl_value *ret);
+
 /* The Error value of eval->failure, with one count; cell == NULL for no memory. */
 struct sl_value sl_cel_failure_value(const struct sl_cel_eval *eval, struct sl_mem *mem);
 

@@ -12,7 +12,8 @@ static void step_init(struct sl_cel_step *step, const struct sl_cel_key *key)
                                  .size = size,
                                  .hash = key->hash,
                                  .inside = UINTPTR_MAX,
-                                 .shape = SL_CEL_STEP_LONG};
+                                 .shape = SL_CEL_STEP_LONG,
+                                 .words = {UINT64_MAX}}; /* no short text is that */
     if (size > 16) return;
     if (size >= 8) {
         step->shape = SL_CEL_STEP_EIGHT;
@@ -46,14 +47,27 @@ const struct sl_cell *sl_cel_step_search(struct sl_value map, struct sl_cel_step
     return key + 1;
 }
 
-struct sl_value sl_cel_walk(struct sl_value at, struct sl_cel_step *step, uint32_t count)
+/* The rest of a walk in all ways. */
+static __attribute__((noinline)) struct sl_value
+walk_search(struct sl_value at, struct sl_cel_step *step, const struct sl_cel_step *end)
 {
-    sl_assert_slow(count > 0);
-    for (const struct sl_cel_step *end = step + count; step < end; step++) {
+    at = sl_value_at_cell(at.buf, at.cell);
+    for (; step < end; step++) {
         const struct sl_cell *cell = NULL;
         if (__builtin_expect(at.cell->kind == SL_VALUE_MAP, 1)) cell = sl_cel_step_find(at, step);
         if (__builtin_expect(cell == NULL, 0)) return sl_value_none();
         at = sl_value_at_cell(at.buf, cell);
+    }
+    return at;
+}
+
+struct sl_value sl_cel_walk(struct sl_value at, struct sl_cel_step *step, uint32_t count)
+{
+    sl_assert_slow(count > 0);
+    const struct sl_cel_step *end = step + count;
+    step = sl_cel_walk_guess(&at, step, end);
+    if (__builtin_expect(step != end || at.cell->kind >= SL_VALUE_REF, 0)) {
+        return walk_search(at, step, end);
     }
     return at;
 }

@@ -82,7 +82,7 @@ static inline uint64_t sl_cel_load_short(const uint8_t *from, uint32_t size)
     return first | (uint32_t)from[size - 1] << 16;
 }
 
-/* True if `bytes`, of the step's size, are the key, which is not SL_CEL_STEP_LONG. */
+/* True if `bytes`, of the step's size, are the key; false if it is SL_CEL_STEP_LONG. */
 static inline bool sl_cel_step_fits_short(const struct sl_cel_step *step, const uint8_t *bytes)
 {
     uint32_t size = step->size;
@@ -136,4 +136,38 @@ static inline const struct sl_cell *sl_cel_step_find(struct sl_value map, struct
         return key + 1;
     }
     return sl_cel_step_search(map, step);
+}
+
+/* What stands for another value: false if that has to be made first. */
+static inline bool sl_cel_walk_resolve(struct sl_value *at)
+{
+    if (at->cell->kind == SL_VALUE_REF) {
+        *at = (struct sl_value){at->cell->ref, &at->cell->ref->cells[at->cell->len]};
+    }
+    if (at->cell->kind != SL_VALUE_LAZY) return true;
+    *at = at->buf->lazies[at->cell->len].value;
+    return at->cell != NULL;
+}
+
+/*
+ * Walk steps from `step` up to `end`, as long as each key stands where it did. Nothing is called.
+ *
+ * at       where to begin; where it ended
+ * returns  the step at which more has to be looked at; `end`, where all is done: what was found may
+ *          be a Ref or a Lazy
+ */
+static inline __attribute__((always_inline)) struct sl_cel_step *
+sl_cel_walk_guess(struct sl_value *at, struct sl_cel_step *step, const struct sl_cel_step *end)
+{
+    for (; step != end; step++) {
+        if (__builtin_expect(at->cell->kind != SL_VALUE_MAP, 0)) {
+            if (!sl_cel_walk_resolve(at) || at->cell->kind != SL_VALUE_MAP) return step;
+        }
+        const struct sl_cell *key = sl_cel_step_guess(*at, step);
+        if (__builtin_expect(key == NULL, 0)) return step;
+        const uint8_t *bytes = sl_cel_step_bytes(*at, step, key);
+        if (__builtin_expect(!sl_cel_step_fits_short(step, bytes), 0)) return step;
+        at->cell = key + 1;
+    }
+    return step;
 }

@@ -415,6 +415,63 @@ static void run_results_of_every_kind_become_payloads(void **state)
     cel_expect(fix, "[self, self.b]", "{\"b\":{\"c\":1}}", "[{\"b\":{\"c\":1}},{\"c\":1}]");
 }
 
+/* A map that is the result itself goes to the payload by a way of its own: the same comes out. */
+static void run_map_as_the_result_is_what_it_is_inside(void **state)
+{
+    static const char self[] =
+        "{\"n\": null, \"yes\": true, \"i\": -5, \"u\": 18446744073709551615, \"f\": 1.5,"
+        "\"s\": \"\", \"t\": \"seven77\", \"m\": \"thirteen bytes\", \"l\":"
+        "\"a text of more bytes than are copied from one payload to the next one\","
+        "\"list\": [1, {\"k\": \"v\"}], \"map\": {\"k\": [\"v\"]}}";
+    static const char *const maps[] = {
+        "{'a': self.n, 'b': self.yes, 'c': self.i, 'd': self.u, 'e': self.f}",
+        "{'a': self.s, 'b': self.t, 'c': self.m, 'd': self.t + self.m, 'e': 'static'}",
+        "{'a': 5u, 'b': self.u, 'c': uint(self.f), 'd': bytes(self.t), 'e': b'static'}",
+        "{'a': self.l, 'b': self.s}",
+        "{'a': self.l + self.l, 'b': self.t}",
+        "{'a': self.list, 'b': self.i}",
+        "{'a': self.map, 'b': {'c': self.map.k, 'd': self.t}}",
+        "{'a': [self.t, self.m], 'b': type(self.t), 'c': optional.of(self.t), 'd': "
+        "optional.none()}",
+        "{'a': timestamp(self.i), 'b': duration('1.5s'), 'c': self.t}",
+        "self.yes ? {'a': self.t} : {'b': self.i}",
+        "self.yes ? (self.i > 0 ? {'a': self.t} : {'b': self.i}) : {'c': self.f}",
+        "cel.bind(x, self.t, {'a': x, 'b': x + x})",
+        "{'a': self.list.map(x, {'k': x}), 'b': self.list.size()}",
+        "{}",
+    };
+    struct fixture *fix = *state;
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        char inside[256];
+        (void)snprintf(inside, sizeof(inside), "[%s, self.yes][0]", maps[i]);
+        struct sl_value result = cel_eval(fix, maps[i], self);
+        struct sl_value expected = cel_eval(fix, inside, self);
+        if (!sl_value_is(result, SL_VALUE_MAP)) fail_msg("%s is no map", maps[i]);
+        if (!sl_value_equal(result, expected)) fail_msg("%s is another map inside", maps[i]);
+        sl_value_unref(result);
+        sl_value_unref(expected);
+    }
+}
+
+static void run_map_as_the_result_without_memory_fails(void **state)
+{
+    struct fixture *fix = *state;
+    struct sl_script *script = cel_open(fix, "{'a': self.k, 'b': 1}");
+    void *instance;
+    assert_non_null(script);
+    assert_int_equal(sl_engine_cel.attach(script, &fix->shard, &instance, NULL), 0);
+    struct sl_mem *mem = sl_mem_new(1);
+    struct sl_value self = cel_json(fix, "{\"k\": \"v\"}");
+    struct sl_script_call call = {.input = self, .mem = mem, .deadline_ns = UINT64_MAX};
+    struct sl_value result = sl_engine_cel.run(script, instance, &call);
+    assert_true(result.cell == NULL || result.cell->kind == SL_VALUE_ERROR);
+    sl_value_unref(result);
+    sl_value_unref(self);
+    sl_engine_cel.detach(script, fix->shard, instance);
+    cel_close(script);
+    (void)sl_mem_free(mem);
+}
+
 static void compile_constant_expression_has_its_value_at_once(void **state)
 {
     struct fixture *fix = *state;
@@ -537,6 +594,8 @@ int main(void)
         TEST(run_unpacked_keys_are_names),
         TEST(run_several_inputs_are_a_list),
         TEST(run_results_of_every_kind_become_payloads),
+        TEST(run_map_as_the_result_is_what_it_is_inside),
+        TEST(run_map_as_the_result_without_memory_fails),
         TEST(compile_constant_expression_has_its_value_at_once),
         TEST(compile_cost_is_bounded),
         TEST(compile_cost_names_what_depends_on_the_input),
