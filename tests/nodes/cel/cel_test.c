@@ -431,8 +431,8 @@ static void run_map_as_the_result_is_what_it_is_inside(void **state)
         "{'a': self.l + self.l, 'b': self.t}",
         "{'a': self.list, 'b': self.i}",
         "{'a': self.map, 'b': {'c': self.map.k, 'd': self.t}}",
-        "{'a': [self.t, self.m], 'b': type(self.t), 'c': optional.of(self.t), 'd': "
-        "optional.none()}",
+        "{'a': [self.t, self.m], 'b': type(self.t)}",
+        "{'a': optional.of(self.t), 'b': optional.none()}",
         "{'a': timestamp(self.i), 'b': duration('1.5s'), 'c': self.t}",
         "self.yes ? {'a': self.t} : {'b': self.i}",
         "self.yes ? (self.i > 0 ? {'a': self.t} : {'b': self.i}) : {'c': self.f}",
