@@ -30,6 +30,12 @@ void sl_micro_alloc_begin(void)
     atomic_store(&counting, true);
 }
 
+void sl_micro_alloc_again(void)
+{
+    atomic_store(&calls, 0);
+    atomic_store(&bytes, 0);
+}
+
 bool sl_micro_alloc_end(struct sl_micro_alloc *ret_alloc)
 {
     atomic_store(&counting, false);

@@ -68,5 +68,8 @@ struct sl_micro_alloc {
 /* Count from now on, in all threads. */
 void sl_micro_alloc_begin(void);
 
+/* Forget what was counted, if it is: what came before was no part of it. */
+void sl_micro_alloc_again(void);
+
 /* Stop counting and tell. False: this build does not count (a sanitizer has the allocator). */
 bool sl_micro_alloc_end(struct sl_micro_alloc *ret_alloc);

@@ -136,13 +136,17 @@ static int ring(struct measure *measure, uint64_t *ret_ns)
     return 0;
 }
 
-static int measure_ring(struct measure *measure, size_t rounds, uint64_t *ret_ns)
+static int measure_ring(struct measure *measure, size_t rounds, uint64_t *ret_ns,
+                        void (*begin)(void))
 {
     pthread_t listener;
     int r = sl_watch_open(measure->registry, SL_REVISION_NEWEST, &measure->watch);
     if (r != 0) return r;
     r = -pthread_create(&listener, NULL, listen_main, measure);
     if (r == 0) {
+        uint64_t first_ns; /* the listener is there when it was heard once */
+        r = ring(measure, &first_ns);
+        if (r == 0 && begin != NULL) begin();
         for (size_t i = 0; i < rounds && r == 0; i++) r = ring(measure, &ret_ns[i]);
         atomic_store_explicit(&measure->stop, true, memory_order_release);
         sl_registry_ring(measure->registry);
@@ -172,7 +176,7 @@ const char *sl_registry_measure_name(enum sl_registry_measure_op op)
 }
 
 int sl_registry_measure(struct sl_registry *registry, enum sl_registry_measure_op op, size_t rounds,
-                        uint64_t *ret_ns)
+                        uint64_t *ret_ns, void (*begin)(void))
 {
     sl_assert(registry != NULL);
     sl_assert(op < SL_MEASURE_OPS);
@@ -181,7 +185,8 @@ int sl_registry_measure(struct sl_registry *registry, enum sl_registry_measure_o
     struct sl_clock *clock = sl_clock_system();
     measure.counter = (uint64_t)clock->wall_ns(clock); /* so that each run changes something */
     int r = prepare(&measure);
-    if (r == 0 && op == SL_MEASURE_RING) return measure_ring(&measure, rounds, ret_ns);
+    if (r == 0 && op == SL_MEASURE_RING) return measure_ring(&measure, rounds, ret_ns, begin);
+    if (r == 0 && begin != NULL) begin();
     for (size_t i = 0; i < rounds && r == 0; i++) {
         uint64_t start = sl_clock_now_ns(clock);
         r = run_once(&measure, op);

@@ -28,7 +28,8 @@ const char *sl_registry_measure_name(enum sl_registry_measure_op op);
  * Run `op` `rounds` times, one after another.
  *
  * ret_ns   array of `rounds`: nanoseconds of each
+ * begin    called when all that the rounds need is there, so that a count can leave that out; or NULL
  * returns  0 or -Exxx
  */
 int sl_registry_measure(struct sl_registry *registry, enum sl_registry_measure_op op, size_t rounds,
-                        uint64_t *ret_ns);
+                        uint64_t *ret_ns, void (*begin)(void));

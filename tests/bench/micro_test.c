@@ -68,6 +68,9 @@ static void run_all_cases_gives_figures(void **state)
         cases++;
     }
     assert_true(cases > 40);
+    /* Nothing takes less than nothing. */
+    assert_null(strstr(output, "\"allocated_bytes\": -"));
+    assert_null(strstr(output, "\"allocations\": -"));
     assert_non_null(strstr(output, "\"machine\": {"));
     assert_non_null(strstr(output, "\"lost_share\": "));
 }

@@ -15,7 +15,7 @@ static void print_row(struct sl_registry *registry, enum sl_registry_measure_op 
 {
     uint64_t *ns = calloc(rounds, sizeof(*ns));
     assert_non_null(ns);
-    assert_int_equal(sl_registry_measure(registry, op, rounds, ns), 0);
+    assert_int_equal(sl_registry_measure(registry, op, rounds, ns, NULL), 0);
     qsort(ns, rounds, sizeof(*ns), number_order);
     (void)printf("  %-9s p50 %8.2f us   p99 %8.2f us   max %8.2f us\n",
                  sl_registry_measure_name(op), (double)ns[rounds / 2] / 1e3,
