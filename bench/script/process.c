@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mode "process": a shard in this thread with a node whose script runs in a worker process, as
- * `isolation: process` does it. One call at a time: both sides fall asleep between, and a call is
+ * The mode "process": a shard in this thread with a snippet of `isolation: process`, whose script
+ * runs in a worker. One call at a time: both sides fall asleep between, and a call is
  *
  *     process → node → seal → futex ─► worker: open, run, seal ─► eventfd → copy, verify, open → answer
  *
@@ -30,75 +30,6 @@ enum {
     TIMEOUT_MS = 10000, /* a busy machine must not end a call */
     MEMORY_MAX = 256 * 1024 * 1024,
     NEVER_SHIFT = 1, /* UINT64_MAX >> this: no deadline */
-};
-
-/* ---- a node that calls a worker -------------------------------------------------------------- */
-
-struct node_config {
-    struct sl_script_use use;
-    struct sl_worker_load load;
-};
-
-struct node_state {
-    struct sl_worker_script *script;
-};
-
-static int node_state_init(void *state, const void *config, struct sl_shard *shard,
-                           struct sl_diag *reterr)
-{
-    const struct node_config *own = config;
-    return sl_worker_attach(shard, &own->load, &((struct node_state *)state)->script, reterr);
-}
-
-static void node_state_fini(void *state, const void *config, struct sl_shard *shard)
-{
-    (void)config;
-    (void)shard;
-    sl_worker_detach(((struct node_state *)state)->script);
-}
-
-static enum sl_step node_run(struct sl_call *call)
-{
-    struct node_state *state = call->state;
-    struct sl_value error = sl_value_none();
-    int r =
-        sl_worker_call(state->script, call, call->value, false, sl_frame_data(call->frame), &error);
-    call->value = error;
-    return r < 0 ? SL_STEP_FAIL : SL_STEP_PARK;
-}
-
-static enum sl_step node_resume(struct sl_call *call)
-{
-    return sl_value_is(call->value, SL_VALUE_ERROR) ? SL_STEP_FAIL : SL_STEP_ANSWER;
-}
-
-static void node_cancel(struct sl_frame *frame, struct sl_shard *shard)
-{
-    (void)shard;
-    sl_worker_cancel(sl_frame_data(frame));
-}
-
-static void node_fini(void *config)
-{
-    struct node_config *own = config;
-    sl_worker_load_fini(&own->load);
-    sl_script_use_fini(&own->use);
-}
-
-static const struct sl_kind NODE = {
-    .name = "caller",
-    .config_size = sizeof(struct node_config),
-    .state_size = sizeof(struct node_state),
-    .frame_size = sizeof(struct sl_worker_wait),
-    .flags = SL_KIND_TRANSFORMS | SL_KIND_PARKS,
-    .outs_max = 1,
-    .ins_max = 1,
-    .config_fini = node_fini,
-    .state_init = node_state_init,
-    .state_fini = node_state_fini,
-    .run = node_run,
-    .resume = node_resume,
-    .cancel = node_cancel,
 };
 
 /* ---- the shard of all rows ------------------------------------------------------------------- */
@@ -159,28 +90,60 @@ static void on_task(struct sl_task *task)
     (void)task;
 }
 
+/* What an author would write. */
+static struct sl_value spec_make(const struct sb_row *row)
+{
+    struct sl_builder b;
+    struct sl_value spec;
+    sl_builder_init(&b, NULL, 8, 256);
+    sl_build_map_begin(&b);
+    sl_build_key_str(&b, "kind");
+    sl_build_string_str(&b, "snippet");
+    sl_build_key_str(&b, "language");
+    sl_build_string_str(&b, sb_languages[row->language]);
+    sl_build_key_str(&b, "code");
+    sl_build_string_str(&b, row->scenario->code[row->language]);
+    sl_build_key_str(&b, "isolation");
+    sl_build_string_str(&b, "process");
+    sl_build_key_str(&b, "timeout");
+    sl_build_int(&b, TIMEOUT_MS);
+    sl_build_map_end(&b);
+    int r = sl_builder_finish(&b, &spec);
+    sl_assert(r == 0);
+    return spec;
+}
+
 /* The node, or NULL with row->why. */
 static struct sl_node *node_make(struct sb_row *row)
 {
-    struct sl_diag diag = {0};
-    struct sl_script_source source = {.code = sl_slice_from_str(row->scenario->code[row->language]),
-                                      .file = "",
-                                      .name = "bench",
-                                      .timeout_ms = TIMEOUT_MS};
-    struct node_config *config = calloc(1, sizeof(*config));
+    const struct sl_kind *kind = sl_kind_get("snippet");
+    sl_assert(kind != NULL);
+    struct sl_value spec = spec_make(row);
+    struct sl_diags diags = {0};
+    void *config = calloc(1, kind->config_size);
     sl_assert(config != NULL);
-    int r = sl_script_use_make(sb_languages[row->language], &source, &config->use, &diag);
-    if (r == 0) r = sl_worker_load_init(&config->load, &source, config->use.script, NULL);
-    if (r < 0) {
+    struct sl_compile c = {.kind = kind,
+                           .spec = spec,
+                           .name_space = "bench",
+                           .name = "bench",
+                           .file = "",
+                           .config = config,
+                           .diags = &diags};
+    int r = sl_config_decode(&c, kind->fields, spec, true, "the row", config);
+    if (r == 0) r = kind->compile(&c);
+    sl_script_try_fini(); /* its process is none of those that are looked at */
+    struct sl_node *node = NULL;
+    if (r == 0) {
+        node = sl_node_new(kind, config, "n", "", "", (struct sl_pos){0, 0}, spec, 1);
+        sl_assert(node != NULL);
+    } else {
         (void)snprintf(row->why, sizeof(row->why), "%s",
-                       diag.text[0] != '\0' ? diag.text : "the language is not built in");
-        if (config->use.script != NULL) sl_script_use_fini(&config->use);
+                       diags.count > 0 ? diags.items[0].text : strerror(-r));
+        kind->config_fini(config);
         free(config);
-        return NULL;
+        sl_value_unref(spec);
     }
-    struct sl_node *node =
-        sl_node_new(&NODE, config, "n", "", "", (struct sl_pos){0, 0}, sl_value_none(), 1);
-    sl_assert(node != NULL);
+    sl_diags_fini(&diags);
     return node;
 }
 
