@@ -7,10 +7,11 @@
 #include "nodes/kinds.h"
 #include "nodes/script/worker/worker.h"
 
-/* A worker process (nodes/script/worker) is this program too; no person calls it. */
+/* Worker processes (nodes/script/worker) are this program too, and what starts them; not for people. */
 static int worker_run(int argc, char **argv)
 {
-    if (argc < 3 || strcmp(argv[1], "worker") != 0) return -1;
+    if (argc < 3) return -1;
+    if (strcmp(argv[1], "worker") != 0 && strcmp(argv[1], "nursery") != 0) return -1;
     sl_kinds_register();
     return sl_worker_main(argc, argv);
 }

@@ -43,7 +43,7 @@ struct child {
     int fds[SL_PROC_FDS_MAX]; /* above all numbers that the child gives */
     int null_fd;
     pid_t parent;
-    int error; /* written by the child, which shares our memory */
+    volatile int error; /* written by the child, where it shares our memory, before its end */
 };
 
 static bool child_fds(const struct child *child)
@@ -64,12 +64,7 @@ static __attribute__((noreturn)) void child_run(struct child *child)
 {
     const struct sl_proc_config *cfg = child->cfg;
     struct sched_param param = {0};
-    /*
-     * What starts it may be real-time, or come before others; a child never is. Not SCHED_IDLE yet:
-     * until the exec it shares our memory, and an idle thread that is not let run while it holds the
-     * lock of that (mmap_lock) stops every page fault of the shards for as long.
-     */
-    (void)sched_setscheduler(0, SCHED_OTHER, &param);
+    if (!cfg->is_sibling) (void)sched_setscheduler(0, SCHED_OTHER, &param);
     if (getpriority(PRIO_PROCESS, 0) < 0) (void)setpriority(PRIO_PROCESS, 0, 0);
     if (cfg->cpus != NULL) {
         (void)sched_setaffinity(0, SL_PROC_CPUS_MAX / 8,
@@ -106,14 +101,17 @@ static void fds_close(struct child *child)
     if (child->null_fd >= 0) (void)close(child->null_fd);
 }
 
-/* The child shares this frame until it has called exec. */
+/* The child shares this frame until it has called exec, if it is none of CLONE_PARENT. */
 static __attribute__((noinline)) pid_t child_start(struct child *child)
 {
     sigset_t all, before;
     (void)sigfillset(&all);
     /* A handler of ours must not run in the child, which has our memory. */
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    pid_t pid = vfork();
+    pid_t pid = child->cfg->is_sibling
+                    ? (pid_t)syscall(SYS_clone, CLONE_PARENT | CLONE_VFORK | SIGCHLD, NULL, NULL,
+                                     NULL, NULL)
+                    : vfork();
     if (pid == 0) child_run(child);
     int error = errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -127,7 +125,8 @@ int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
     sl_assert(cfg != NULL);
     sl_assert(ret_proc != NULL);
     sl_assert(cfg->fds_count <= SL_PROC_FDS_MAX);
-    struct child child = {.cfg = cfg, .null_fd = -1, .parent = getpid()};
+    struct child child = {
+        .cfg = cfg, .null_fd = -1, .parent = cfg->is_sibling ? getppid() : getpid()};
     for (uint32_t i = 0; i < SL_PROC_FDS_MAX; i++) child.fds[i] = -1;
     int r = fds_lift(&child);
     if (r < 0) {
@@ -142,18 +141,27 @@ int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
         (void)waitpid(pid, NULL, 0);
         return failed(reterr, r, "cannot start a child");
     }
+    if (cfg->is_sibling) {
+        *ret_proc = (struct sl_proc){pid, -1};
+        return 0;
+    }
+    return sl_proc_init(ret_proc, pid, reterr);
+}
+
+int sl_proc_init(struct sl_proc *proc, pid_t pid, struct sl_diag *reterr)
+{
+    sl_assert(proc != NULL);
+    sl_assert(pid > 0);
     /* Not reaped yet, so the number is still this child's. */
-    struct sched_param param = {0};
-    if (cfg->idle) (void)sched_setscheduler(pid, SCHED_IDLE, &param);
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0) {
-        r = -errno;
+        int r = -errno;
         (void)kill(pid, SIGKILL);
         (void)waitpid(pid, NULL, 0);
         return failed(reterr, r, "pidfd_open");
     }
     (void)fcntl(pidfd, F_SETFD, FD_CLOEXEC);
-    *ret_proc = (struct sl_proc){pid, pidfd};
+    *proc = (struct sl_proc){pid, pidfd};
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Child processes: started by vfork and exec, watched and signalled through a pidfd.
+ * Child processes: started by fork and exec, watched and signalled through a pidfd.
  *
  * A child has no environment but what it is given, no descriptors but those it is given (as 3, 4 …,
  * with /dev/null as 0, 1 and 2), and is killed when the *thread* that started it ends (prctl(2),
@@ -9,7 +9,8 @@
  * It begins with all signals blocked, so that no handler of the parent runs in between.
  *
  * Nothing of the parent is copied: its memory is shared until the exec, which takes the starting
- * thread about a millisecond. So not on a shard.
+ * thread about a millisecond. So not on a shard. Many children are the work of a nursery
+ * (io/proc/nursery.h).
  */
 #pragma once
 
@@ -28,24 +29,35 @@ struct sl_proc_config {
     const int *fds;          /* array of fds_count */
     uint32_t fds_count;      /* at most SL_PROC_FDS_MAX */
     const uint64_t *cpus;    /* bits of SL_PROC_CPUS_MAX processors, or NULL: as the caller's */
-    bool idle;               /* SCHED_IDLE from its exec on; else SCHED_OTHER, not first */
     bool keep_stderr;
+    /*
+     * A brother instead of a child: the caller's parent is its parent, too, and must reap it; it is
+     * of the caller's scheduling class. For callers with one thread, whose memory is copied.
+     */
+    bool is_sibling;
 };
 
 struct sl_proc {
     pid_t pid;
-    int pidfd; /* becomes readable when the process has ended */
+    int pidfd; /* becomes readable when the process has ended; -1: a sibling */
 };
 
 /*
- * Start a process. The caller must reap it (sl_proc_reap).
+ * Start a process. The caller must reap it (sl_proc_reap). A child is of the ordinary scheduling
+ * class, and does not come before others: what starts it may be real-time.
  *
  * returns  0; -errno with `reterr` (may be NULL): -ENOENT and the like mean that exec failed
  * thread   any; it stops until the exec
- * source   vfork(2), pidfd_open(2)
+ * source   vfork(2), clone(2): CLONE_PARENT, pidfd_open(2)
  */
 int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
                   struct sl_diag *reterr);
+
+/*
+ * A child that somebody else has started for this process (is_sibling), not reaped yet. Where this
+ * fails it is ended. 0 or -errno with `reterr` (may be NULL).
+ */
+int sl_proc_init(struct sl_proc *proc, pid_t pid, struct sl_diag *reterr);
 
 /* Send a signal. Harmless if the process has ended. Any thread. */
 void sl_proc_signal(const struct sl_proc *proc, int signal);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@
 #endif
 
 enum {
+    POPULATE_PART = 32 * 1024,
     FD_MEMORY = 0,
     FD_BELLS = 1, /* + side */
     BELL_STEP = 32,
@@ -106,7 +108,8 @@ static int rings_attach(struct sl_shm *shm, const struct sl_shm_head *head, bool
 
 /*
  * All but the slabs is there from the beginning: who faults a page in holds it locked meanwhile, and
- * a peer that hardly runs must not make us wait for that. It is a wish (Linux 5.14).
+ * a peer that hardly runs must not make us wait for that. It is a wish (Linux 5.14). A page takes
+ * microseconds, and the thread may share its processor with a shard: so not all at once.
  */
 static void rings_populate(const struct sl_shm *shm, const struct sl_shm_head *head)
 {
@@ -114,7 +117,11 @@ static void rings_populate(const struct sl_shm *shm, const struct sl_shm_head *h
         uint8_t *ring = (uint8_t *)shm->head + head->ring_off[side];
         uint64_t size = ((const struct sl_ring_head *)(const void *)ring)->slab_off;
         if (size == 0) size = head->ring_size;
-        (void)madvise(ring, size, MADV_POPULATE_WRITE);
+        for (uint64_t done = 0; done < size; done += POPULATE_PART) {
+            uint64_t part = size - done < POPULATE_PART ? size - done : POPULATE_PART;
+            (void)madvise(ring + done, part, MADV_POPULATE_WRITE);
+            (void)sched_yield();
+        }
     }
 }
 

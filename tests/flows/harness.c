@@ -266,6 +266,19 @@ int flow_children(pid_t parent, pid_t *pids, int max)
     return count;
 }
 
+bool flow_is_command(pid_t pid, const char *command)
+{
+    char path[64];
+    char line[256] = "";
+    (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return false;
+    size_t size = fread(line, 1, sizeof(line) - 1, file);
+    (void)fclose(file);
+    size_t name = strlen(line) + 1;
+    return name < size && strcmp(line + name, command) == 0;
+}
+
 bool flow_wait_log(const struct flow_server *server, const char *text)
 {
     for (int waited = 0; waited < FLOW_WAIT_MS; waited += 5) {

@@ -76,6 +76,9 @@ int flow_run(const char *const *args, char **ret_output);
 /* Children of a process, of all its threads; `pids` takes the first `max`. Returns their number. */
 int flow_children(pid_t parent, pid_t *pids, int max);
 
+/* Is it `PROGRAM command …`? Not before its exec, nor when it has ended. */
+bool flow_is_command(pid_t pid, const char *command);
+
 /* Wait until the program said `text`; false after FLOW_WAIT_MS or when it ended. */
 bool flow_wait_log(const struct flow_server *server, const char *text);
 

@@ -90,7 +90,7 @@ static void switch_asks_in_a_worker(void **state)
     expect("/switch", "{}", 500, "cel_error");
 }
 
-/* Killed from outside while it runs: an error, a replacement, and nothing else is disturbed. */
+/* Killed from outside, and what starts them, too: replacements, and nothing else is disturbed. */
 static void killed_worker_is_replaced(void **state)
 {
     (void)state;

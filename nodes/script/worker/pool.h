@@ -89,9 +89,10 @@ struct sl_worker {
 /* process.c */
 /* Are workers SCHED_IDLE? */
 bool worker_is_idle(void);
-/* The process for the other end of `shm`, on these processors (NULL: the caller's). Not on a shard. */
-int worker_spawn(const struct sl_shm *shm, const uint64_t *cpus, bool idle,
-                 struct sl_proc *ret_proc, struct sl_diag *reterr);
+/* A process for the other end of `shm`, of no pool and of the ordinary class. Not on a shard. */
+int worker_spawn(const struct sl_shm *shm, struct sl_proc *ret_proc, struct sl_diag *reterr);
+/* The helper thread that starts workers ends: so does its nursery. On that thread. */
+void worker_nursery_close(void);
 int worker_start(struct sl_worker_pool *pool);
 /* Look at its bell from now on; false: there is something already. */
 void worker_listen(struct sl_worker *worker);

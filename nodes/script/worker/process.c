@@ -11,6 +11,7 @@
 #include "codecs/flat/flat_fast.h"
 #include "core/base/assertion.h"
 #include "core/mem/mem.h"
+#include "io/proc/nursery.h"
 #include "nodes/script/worker/pool.h"
 #include "nodes/script/worker/starter.h"
 
@@ -60,30 +61,87 @@ static void env_make(char lines[ENV_MAX][ENV_SIZE], const char *envp[ENV_MAX + 3
     envp[count] = NULL;
 }
 
-int worker_spawn(const struct sl_shm *shm, const uint64_t *cpus, bool idle,
-                 struct sl_proc *ret_proc, struct sl_diag *reterr)
-{
-    char lines[ENV_MAX][ENV_SIZE];
+/* What a worker is started with. */
+struct command {
+    const char *argv[3 + ARGS_EXTRA_MAX + 1];
     const char *envp[ENV_MAX + 3];
+    char lines[ENV_MAX][ENV_SIZE];
     char parent[16];
-    env_make(lines, envp);
-    (void)snprintf(parent, sizeof(parent), "%d", (int)getpid());
-    const char *argv[3 + ARGS_EXTRA_MAX + 1] = {"sluice", SL_WORKER_COMMAND, parent};
+};
+
+static void command_make(struct command *command)
+{
+    *command = (struct command){.argv = {"sluice", SL_WORKER_COMMAND, command->parent}};
+    env_make(command->lines, command->envp);
+    (void)snprintf(command->parent, sizeof(command->parent), "%d", (int)getpid());
     for (uint32_t i = 0; command_extra != NULL && command_extra[i] != NULL; i++) {
         sl_assert(i < ARGS_EXTRA_MAX);
-        argv[3 + i] = command_extra[i];
+        command->argv[3 + i] = command_extra[i];
     }
+}
+
+int worker_spawn(const struct sl_shm *shm, struct sl_proc *ret_proc, struct sl_diag *reterr)
+{
+    struct command command;
+    command_make(&command);
     struct sl_proc_config cfg = {
         .path = command_path,
-        .argv = argv,
-        .envp = envp,
+        .argv = command.argv,
+        .envp = command.envp,
         .fds = shm->fds,
         .fds_count = SL_SHM_FDS,
-        .cpus = cpus,
-        .idle = idle,
         .keep_stderr = command_extra != NULL,
     };
     return sl_proc_spawn(&cfg, ret_proc, reterr);
+}
+
+/* Of the helper thread that starts workers, of which the program has one. */
+static struct sl_nursery nursery = {.fd = -1};
+
+void worker_nursery_close(void)
+{
+    sl_nursery_close(&nursery);
+}
+
+static int nursery_open(struct sl_diag *reterr)
+{
+    struct command command;
+    command_make(&command);
+    struct sl_nursery_config cfg = {
+        .path = command_path,
+        .argv = command.argv,
+        .envp = command.envp,
+        .is_idle = is_idle,
+        .keep_stderr = command_extra != NULL,
+    };
+    return sl_nursery_open(&nursery, &cfg, reterr);
+}
+
+static int nursery_spawn(struct sl_worker *worker)
+{
+    int r = nursery.fd < 0 ? nursery_open(&worker->start_diag) : 0;
+    if (r < 0) return r;
+    r = sl_nursery_spawn(&nursery, worker->shm.fds, SL_SHM_FDS, worker->pool->cpus, &worker->proc,
+                         &worker->start_diag);
+    /* Somebody killed it. There may be a worker of this channel that nobody knows. */
+    if (r == -EPIPE) sl_nursery_close(&nursery);
+    return r;
+}
+
+static int channel_start(struct sl_worker *worker)
+{
+    struct sl_shm_config cfg = {
+        .ring_size = SL_WORKER_RING_SIZE,
+        .slab_size = SL_WORKER_SLAB_SIZE,
+        .creator_wake = SL_SHM_EVENTFD,
+        .peer_wake = SL_SHM_FUTEX,
+        .hostile = true,
+    };
+    int r = sl_shm_init(&worker->shm, &cfg, &worker->start_diag);
+    if (r < 0) return r;
+    r = nursery_spawn(worker);
+    if (r < 0) sl_shm_fini(&worker->shm);
+    return r;
 }
 
 static void on_started(struct sl_mail *mail);
@@ -93,19 +151,9 @@ static void on_buried(struct sl_mail *mail);
 static void starter_start(struct sl_mail *mail)
 {
     struct sl_worker *worker = sl_container_of(mail, struct sl_worker, mail);
-    struct sl_shm_config cfg = {
-        .ring_size = SL_WORKER_RING_SIZE,
-        .slab_size = SL_WORKER_SLAB_SIZE,
-        .creator_wake = SL_SHM_EVENTFD,
-        .peer_wake = SL_SHM_FUTEX,
-        .hostile = true,
-    };
-    worker->start_error = sl_shm_init(&worker->shm, &cfg, &worker->start_diag);
-    if (worker->start_error == 0) {
-        worker->start_error = worker_spawn(&worker->shm, worker->pool->cpus, is_idle, &worker->proc,
-                                           &worker->start_diag);
-        if (worker->start_error < 0) sl_shm_fini(&worker->shm);
-    }
+    worker->start_error = channel_start(worker);
+    /* A nursery that was killed has a successor. */
+    if (worker->start_error == -EPIPE) worker->start_error = channel_start(worker);
     mail->fn = on_started;
     sl_loop_post(&worker->pool->shard->loop, mail);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/assertion.h"
+#include "nodes/script/worker/pool.h"
 
 /*
  * pairs: bell's add (release) ↔ the helper's load (acquire), then the mailbox's own; the futex
@@ -17,6 +18,7 @@
  */
 struct starter {
     const char *name;
+    void (*end)(void); /* on the thread, last; or NULL */
     struct sl_mailbox box;
     _Atomic uint32_t bell;
     _Atomic bool stopping;
@@ -25,7 +27,7 @@ struct starter {
 };
 
 static struct starter starters[SL_STARTERS] = {
-    [SL_STARTER_START] = {.name = "sluice/starter"},
+    [SL_STARTER_START] = {.name = "sluice/starter", .end = worker_nursery_close},
     [SL_STARTER_REAP] = {.name = "sluice/reaper"},
     [SL_STARTER_BURY] = {.name = "sluice/burier"},
 };
@@ -52,9 +54,11 @@ static void *starter_main(void *arg)
     for (;;) {
         uint32_t seen = atomic_load_explicit(&starter->bell, memory_order_acquire);
         if (sl_mailbox_run(&starter->box) > 0) continue;
-        if (atomic_load_explicit(&starter->stopping, memory_order_acquire)) return NULL;
+        if (atomic_load_explicit(&starter->stopping, memory_order_acquire)) break;
         (void)syscall(SYS_futex, &starter->bell, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
     }
+    if (starter->end != NULL) starter->end();
+    return NULL;
 }
 
 static int starter_open(struct starter *starter, int policy)
@@ -89,12 +93,45 @@ int sl_starter_open(bool workers_idle, struct sl_diag *reterr)
     return -r;
 }
 
+struct drain {
+    struct sl_mail mail;
+    bool is_done; /* under drain_lock */
+};
+
+static pthread_mutex_t drain_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t drain_cond = PTHREAD_COND_INITIALIZER;
+
+static void drain_done(struct sl_mail *mail)
+{
+    struct drain *drain = sl_container_of(mail, struct drain, mail);
+    (void)pthread_mutex_lock(&drain_lock);
+    drain->is_done = true;
+    (void)pthread_cond_broadcast(&drain_cond);
+    (void)pthread_mutex_unlock(&drain_lock);
+}
+
+/* Wait until what was posted before has been run and left: it rings the bells of shards. */
+static void starter_drain(struct starter *starter)
+{
+    struct drain drain = {.mail.fn = drain_done};
+    (void)sl_mailbox_push(&starter->box, &drain.mail);
+    ring(starter);
+    (void)pthread_mutex_lock(&drain_lock);
+    while (!drain.is_done) (void)pthread_cond_wait(&drain_cond, &drain_lock);
+    (void)pthread_mutex_unlock(&drain_lock);
+}
+
 void sl_starter_close(void)
 {
     (void)pthread_mutex_lock(&lock);
     sl_assert(users > 0);
-    if (--users == 0) {
-        for (int i = 0; i < SL_STARTERS; i++) starter_close(&starters[i]);
+    bool is_last = --users == 0;
+    for (int i = 0; i < SL_STARTERS; i++) {
+        if (is_last) {
+            starter_close(&starters[i]);
+        } else {
+            starter_drain(&starters[i]);
+        }
     }
     (void)pthread_mutex_unlock(&lock);
 }

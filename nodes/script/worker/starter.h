@@ -4,7 +4,8 @@
  * for the whole program, there as long as a pool is. Workers die with the one that started them
  * (io/proc/spawn.h).
  *
- *   START  maps the rings, forks and executes
+ *   START  maps the rings and has the nursery start a process (io/proc/nursery.h); opens and closes
+ *          that
  *   REAP   waitid, and nothing else. The kernel takes the dead out of /proc there and may spin for
  *          seconds (release_task → shrink_dcache_parent; seen on Linux 6.18 while others looked
  *          into /proc/PID). An ordinary thread that spins takes the core from a shard, and keeps
@@ -25,7 +26,7 @@ enum sl_starter { SL_STARTER_START, SL_STARTER_REAP, SL_STARTER_BURY, SL_STARTER
  */
 int sl_starter_open(bool workers_idle, struct sl_diag *reterr);
 
-/* One user less: the last one's mail is done, then the threads end. */
+/* One user less: what was posted is done and left; after the last one the threads end. Waits. */
 void sl_starter_close(void);
 
 /* Run mail->fn on that helper thread. Any thread that has opened it; takes no lock. */

@@ -49,7 +49,7 @@ static int try_open(struct sl_diag *reterr)
     int r = sl_shm_init(&tried.shm, &cfg, reterr);
     if (r < 0) return r;
     /* Of the ordinary class: where all processors are busy it would come to no verdict else. */
-    r = worker_spawn(&tried.shm, NULL, false, &tried.proc, reterr);
+    r = worker_spawn(&tried.shm, &tried.proc, reterr);
     if (r < 0) sl_shm_fini(&tried.shm);
     tried.is_open = r == 0;
     tried.is_ready = false;

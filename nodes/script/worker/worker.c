@@ -22,6 +22,7 @@
 #include "core/base/limit.h"
 #include "core/mem/mem.h"
 #include "io/proc/fence.h"
+#include "io/proc/nursery.h"
 #include "io/proc/spawn.h"
 #include "io/shm/shm.h"
 #include "nodes/script/worker/wire.h"
@@ -473,6 +474,8 @@ static void start(struct process *p, pid_t parent, struct wire_ready *ret_ready)
 
 int sl_worker_main(int argc, char **argv)
 {
+    int code = sl_nursery_main(argc, argv);
+    if (code >= 0) return code;
     if (argc < 3 || strcmp(argv[1], SL_WORKER_COMMAND) != 0) return -1;
     long parent = strtol(argv[2], NULL, 10);
     if (parent <= 0) return -1;
