@@ -617,31 +617,42 @@ static FAST_INLINE int machine_finish(struct machine *machine, bool read, struct
 }
 
 /*
- * What is not a plain text of one window that borrows its strings, or is a scalar. Where `scanned`,
- * the first window was.
+ * What is not a plain text of one window that borrows its strings, or is a scalar. It has a machine of
+ * its own: that is nearer than one that is handed over.
+ *
+ * first  what was found in the first window; NULL: nothing was looked for
  */
-static __attribute__((noinline)) int text_read_other(struct machine *machine, struct sl_slice text,
-                                                     struct sl_buf *owner, struct sl_mem *mem,
-                                                     bool scanned)
+static __attribute__((noinline)) int text_read_other(struct sl_slice text, struct sl_buf *owner,
+                                                     struct sl_mem *mem, uint32_t *ret_duplicates,
+                                                     struct sl_value *ret,
+                                                     const struct json_scan *first)
 {
-    struct json_scan *scan = &machine->scan;
-    if (!scanned) json_scan_init(scan, text);
-    scan_on(scan);
+    struct machine machine;
+    struct json_scan *scan = &machine.scan;
+    if (first != NULL) {
+        memcpy(scan, first, offsetof(struct json_scan, places) + first->count * sizeof(uint32_t));
+    } else {
+        json_scan_init(scan, text);
+        scan_on(scan);
+    }
     if (!json_scan_close(scan)) return -EINVAL;
     if (owner != NULL) {
-        sl_builder_init_with(&machine->builder, mem,
-                             sl_buf_new_owned(mem, cells_hint(scan), owner));
+        sl_builder_init_with(&machine.builder, mem, sl_buf_new_owned(mem, cells_hint(scan), owner));
     } else {
-        sl_builder_init(&machine->builder, mem, cells_hint(scan), (uint32_t)text.size / 2 + 1);
+        sl_builder_init(&machine.builder, mem, cells_hint(scan), (uint32_t)text.size / 2 + 1);
     }
-    if (machine->builder.error != 0) return machine->builder.error;
+    if (machine.builder.error != 0) return machine.builder.error;
     const struct text_kind borrowed = {true, false}, copied = {false, false};
     const uint32_t *place = scan->places + 1;
+    bool read;
     if ((text.data[place[-1]] & 0xdf) != '[') {
-        return !scalar_text_read(machine, owner != NULL ? borrowed : copied, place);
+        read = scalar_text_read(&machine, owner != NULL ? borrowed : copied, place);
+    } else if (owner == NULL) {
+        read = containers_read(&machine, copied, text, place, NULL);
+    } else {
+        read = containers_read(&machine, borrowed, text, place, NULL);
     }
-    return owner == NULL ? !containers_read(machine, copied, text, place, NULL)
-                         : !containers_read(machine, borrowed, text, place, NULL);
+    return machine_finish(&machine, read, ret, ret_duplicates);
 }
 
 static FAST_INLINE int text_read(struct sl_slice text, struct sl_buf *owner, struct sl_mem *mem,
@@ -661,8 +672,8 @@ static FAST_INLINE int text_read(struct sl_slice text, struct sl_buf *owner, str
         bool read = containers_read(&machine, kind, text, places + 1, places_end);
         result = machine_finish(&machine, read, ret, ret_duplicates);
     } else {
-        result = text_read_other(&machine, text, owner, mem, small && places_end == NULL);
-        if (result >= 0) result = machine_finish(&machine, result == 0, ret, ret_duplicates);
+        const struct json_scan *first = small && places_end == NULL ? &machine.scan : NULL;
+        result = text_read_other(text, owner, mem, ret_duplicates, ret, first);
     }
     if (FAST_LIKELY(result == 0)) return 0;
     if (reterr == NULL && (result == -EINVAL || result == -E2BIG)) return -EINVAL;
