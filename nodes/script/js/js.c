@@ -52,6 +52,7 @@ void js_options_set(void)
     (void)setenv("JSC_useCodeCache", "0", 0);
     (void)setenv("JSC_useGenerationalGC", "0", 0);
     (void)setenv("JSC_useTailCalls", "0", 0);
+    (void)js_traps_open();
 }
 
 static void control_open(void)

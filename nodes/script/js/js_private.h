@@ -193,6 +193,12 @@ void js_collect(JSContextRef ctx);
 /* True if a loop that never ends was ended: once per process, on a control thread. */
 bool js_limit_self_test(void);
 
+/*
+ * trap.c: true if the library's watchdog is kept from aborting the process. Once per process, after
+ * the options were set and before the first machine is made; later calls only answer. Any thread.
+ */
+bool js_traps_open(void);
+
 /* tape.c: append a value to the input; start with js_input_reset. */
 void js_input_reset(struct js_input *input);
 void js_input_fini(struct js_input *input);
