@@ -16,7 +16,7 @@
 #include "core/base/assertion.h"
 
 /* A nursery that is SCHED_IDLE may have to wait for its processor. */
-enum { ANSWER_SECONDS = 20, AUTOGROUP_TRIES = 3, AUTOGROUP_PAUSE_US = 120000 };
+enum { ANSWER_SECONDS = 60, AUTOGROUP_TRIES = 3, AUTOGROUP_PAUSE_US = 120000 };
 
 struct request {
     uint64_t cpus[SL_PROC_CPUS_MAX / 64];

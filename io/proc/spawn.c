@@ -43,7 +43,7 @@ struct child {
     int fds[SL_PROC_FDS_MAX]; /* above all numbers that the child gives */
     int null_fd;
     pid_t parent;
-    volatile int error; /* written by the child, where it shares our memory, before its end */
+    int error_fds[2]; /* a pipe for the errno of a child that comes to no exec; closed by that */
 };
 
 static bool child_fds(const struct child *child)
@@ -59,8 +59,15 @@ static bool child_fds(const struct child *child)
     return true;
 }
 
-/* In the child. It never returns, takes no lock, and writes nothing but `error`. */
-static __attribute__((noreturn)) void child_run(struct child *child)
+/* In the child. It takes no lock and writes to nothing that its parent reads. */
+static __attribute__((noreturn)) void child_failed(const struct child *child)
+{
+    int error = errno;
+    (void)!write(child->error_fds[1], &error, sizeof(error));
+    _exit(EXEC_FAILED);
+}
+
+static __attribute__((noreturn)) void child_run(const struct child *child)
 {
     const struct sl_proc_config *cfg = child->cfg;
     struct sched_param param = {0};
@@ -70,15 +77,11 @@ static __attribute__((noreturn)) void child_run(struct child *child)
         (void)sched_setaffinity(0, SL_PROC_CPUS_MAX / 8,
                                 (const cpu_set_t *)(const void *)cfg->cpus);
     }
-    if (!child_fds(child) || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) {
-        child->error = -errno;
-        _exit(EXEC_FAILED);
-    }
+    if (!child_fds(child) || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) child_failed(child);
     if (getppid() != child->parent) _exit(EXEC_FAILED); /* it ended before the line above */
     (void)execve(cfg->path != NULL ? cfg->path : "/proc/self/exe",
                  (char *const *)(uintptr_t)cfg->argv, (char *const *)(uintptr_t)cfg->envp);
-    child->error = -errno;
-    _exit(EXEC_FAILED);
+    child_failed(child);
 }
 
 /* Above the numbers that the child will give, so that no dup2 overwrites one that is to come. */
@@ -89,8 +92,13 @@ static int fds_lift(struct child *child)
         child->fds[i] = fcntl(cfg->fds[i], F_DUPFD_CLOEXEC, FD_ABOVE);
         if (child->fds[i] < 0) return -errno;
     }
+    int pair[2];
     child->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    return child->null_fd < 0 ? -errno : 0;
+    if (child->null_fd < 0 || pipe2(pair, O_CLOEXEC) < 0) return -errno;
+    child->error_fds[0] = pair[0];
+    child->error_fds[1] = fcntl(pair[1], F_DUPFD_CLOEXEC, FD_ABOVE);
+    (void)close(pair[1]);
+    return child->error_fds[1] < 0 ? -errno : 0;
 }
 
 static void fds_close(struct child *child)
@@ -99,10 +107,21 @@ static void fds_close(struct child *child)
         if (child->fds[i] >= 0) (void)close(child->fds[i]);
     }
     if (child->null_fd >= 0) (void)close(child->null_fd);
+    if (child->error_fds[0] >= 0) (void)close(child->error_fds[0]);
+    if (child->error_fds[1] >= 0) (void)close(child->error_fds[1]);
+}
+
+/* 0: it has become another program. Both ways to fork come back only when it has, or has ended. */
+static int child_error(struct child *child)
+{
+    int error = 0;
+    (void)close(child->error_fds[1]);
+    child->error_fds[1] = -1;
+    return read(child->error_fds[0], &error, sizeof(error)) == sizeof(error) ? -error : 0;
 }
 
 /* The child shares this frame until it has called exec, if it is none of CLONE_PARENT. */
-static __attribute__((noinline)) pid_t child_start(struct child *child)
+static __attribute__((noinline)) pid_t child_start(const struct child *child)
 {
     sigset_t all, before;
     (void)sigfillset(&all);
@@ -125,8 +144,10 @@ int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
     sl_assert(cfg != NULL);
     sl_assert(ret_proc != NULL);
     sl_assert(cfg->fds_count <= SL_PROC_FDS_MAX);
-    struct child child = {
-        .cfg = cfg, .null_fd = -1, .parent = cfg->is_sibling ? getppid() : getpid()};
+    struct child child = {.cfg = cfg,
+                          .null_fd = -1,
+                          .parent = cfg->is_sibling ? getppid() : getpid(),
+                          .error_fds = {-1, -1}};
     for (uint32_t i = 0; i < SL_PROC_FDS_MAX; i++) child.fds[i] = -1;
     int r = fds_lift(&child);
     if (r < 0) {
@@ -134,18 +155,16 @@ int sl_proc_spawn(const struct sl_proc_config *cfg, struct sl_proc *ret_proc,
         return failed(reterr, r, "descriptors of a child");
     }
     pid_t pid = child_start(&child);
-    r = pid < 0 ? -errno : child.error;
+    r = pid < 0 ? -errno : child_error(&child);
     fds_close(&child);
-    if (pid < 0) return failed(reterr, r, "vfork");
-    if (r < 0) {
-        (void)waitpid(pid, NULL, 0);
-        return failed(reterr, r, "cannot start a child");
-    }
+    if (pid < 0) return failed(reterr, r, "fork");
     if (cfg->is_sibling) {
         *ret_proc = (struct sl_proc){pid, -1};
-        return 0;
+    } else if (r < 0) {
+        (void)waitpid(pid, NULL, 0);
     }
-    return sl_proc_init(ret_proc, pid, reterr);
+    if (r < 0) return failed(reterr, r, "cannot start a child");
+    return cfg->is_sibling ? 0 : sl_proc_init(ret_proc, pid, reterr);
 }
 
 int sl_proc_init(struct sl_proc *proc, pid_t pid, struct sl_diag *reterr)

@@ -31,8 +31,9 @@ struct sl_proc_config {
     const uint64_t *cpus;    /* bits of SL_PROC_CPUS_MAX processors, or NULL: as the caller's */
     bool keep_stderr;
     /*
-     * A brother instead of a child: the caller's parent is its parent, too, and must reap it; it is
-     * of the caller's scheduling class. For callers with one thread, whose memory is copied.
+     * A brother instead of a child: the caller's parent is its parent, too, and must reap it, also
+     * where this fails with a pid; it is of the caller's scheduling class. For callers with one
+     * thread, whose memory is copied.
      */
     bool is_sibling;
 };

@@ -170,8 +170,9 @@ static int group_setup(void **state)
         "- {kind: snippet, name: boom, language: cel, code: self.nothing.here}\n";
     port = flow_port();
     const char *specs = flow_file("span.yaml", flow_text(spec, port, port));
-    flow_start(&server, (const char *[]){"-f", specs, "--access-log", flow_path("access.log"),
-                                         "--control", "none", "--cores", "0-1", NULL});
+    flow_start(&server, (const char *[]){"-f", specs, "--worker-priority", "normal", "--access-log",
+                                         flow_path("access.log"), "--control", "none", "--cores",
+                                         "0-1", NULL});
     return 0;
 }
 

@@ -26,8 +26,9 @@
  * the shard never starts, maps or unmaps anything itself. When the last node with a script in a
  * process has gone, so do the workers.
  *
- * Workers run as SCHED_IDLE on the shard's core and the cores that no shard is pinned to: they
- * take what is left over. On a machine whose cores are all busy they hardly run.
+ * Workers run as SCHED_IDLE on the shard's core and the cores that no shard is pinned to, in the
+ * session of a nursery (io/proc/nursery.h): they take what is left over. On a machine whose cores
+ * are all busy they hardly run.
  */
 #pragma once
 

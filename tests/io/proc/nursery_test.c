@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { EXIT_CODE = 7, WAIT_MS = 20000 };
+enum { EXIT_CODE = 7, WAIT_MS = 60000 };
 
 /* What a child says of itself, through the first descriptor that it was given. */
 struct report {
@@ -231,6 +231,34 @@ static void open_without_a_program_says_why(void **state)
     assert_non_null(strstr(diag.text, "No such file"));
 }
 
+/* As after an upgrade: what it starts goes with the runtime that it belongs to. */
+static void spawn_after_its_file_is_gone_starts_the_same_program(void **state)
+{
+    char path[] = "/tmp/sluice-nursery-XXXXXX";
+    char command[600];
+    struct sl_nursery nursery;
+    struct child child;
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    (void)snprintf(command, sizeof(command), "cp /proc/%d/exe %s && chmod 700 %s", (int)getpid(),
+                   path, path);
+    assert_int_equal(system(command), 0);
+    struct sl_nursery_config cfg = {
+        .path = path, .argv = child_argv, .envp = child_envp, .is_idle = false};
+    assert_int_equal(sl_nursery_open(&nursery, &cfg, NULL), 0);
+    assert_int_equal(child_spawn(&nursery, NULL, &child), 0);
+    (void)child_report(&child);
+    child_end(&child);
+    /* Its own file is what it starts, by a link that outlives the name. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(child_spawn(&nursery, NULL, &child), 0);
+    (void)child_report(&child);
+    child_end(&child);
+    sl_nursery_close(&nursery);
+}
+
 int main(int argc, char **argv)
 {
     int code = sl_nursery_main(argc, argv);
@@ -244,6 +272,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(close_ends_children),
         cmocka_unit_test(spawn_from_a_killed_nursery_is_epipe),
         cmocka_unit_test(open_without_a_program_says_why),
+        cmocka_unit_test(spawn_after_its_file_is_gone_starts_the_same_program),
     };
     return cmocka_run_group_tests_name("nursery", tests, NULL, NULL);
 }
