@@ -63,7 +63,7 @@ enum {
     SL_WORKER_LOAD_MS = 2000,   /* making a script in a worker */
     SL_WORKER_TRY_MS = 1000,    /* the same on the control thread, before any shard has it */
     SL_WORKER_TRY_START_MS = 5000,
-    SL_WORKER_START_MS = 20000, /* from exec to ready, on a busy machine */
+    SL_WORKER_START_MS = 60000, /* from exec to ready, on a busy machine */
     SL_WORKER_IDLE_MS = 30000,  /* without work: beyond the first they are ended */
     SL_WORKER_RING_SIZE = 256 * 1024,
     SL_WORKER_SLAB_SIZE = 32 * 1024 * 1024,   /* the largest packet to or from a worker, bytes */

@@ -11,7 +11,7 @@
  *     takes along what it was owed as an ordinary one (sched(7); EEVDF keeps a task's lag), and runs
  *     for milliseconds before threads that have just been woken.
  *   - A session is a group of its own to the scheduler where autogroups are on (sched(7)); this one
- *     has nice 19. In the session of its parent, what an idle child runs is counted as run by the
+ *     has nice 15. In the session of its parent, what an idle child runs is counted as run by the
  *     parent, too, against other sessions. And idle threads that wake and sleep are owed time by each
  *     other; among themselves in one group, they collect it there, and not from the parent.
  *     A process in a control group of its own has no autogroup: then only the class holds.
@@ -38,7 +38,7 @@ struct sl_nursery_config {
     const char *path;        /* of what it starts, and of itself; NULL: this program's own file */
     const char *const *argv; /* of what it starts; NULL-terminated, at most SL_NURSERY_ARGS_MAX */
     const char *const *envp; /* the same; NULL-terminated */
-    bool is_idle;            /* SCHED_IDLE and nice 19; else as any other session */
+    bool is_idle;            /* SCHED_IDLE and nice 15; else as any other session */
     bool keep_stderr;
 };
 

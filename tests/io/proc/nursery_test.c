@@ -145,9 +145,9 @@ static void spawn_where_it_is_idle_puts_the_child_into_the_last_group(void **sta
         struct report report = child_report(&children[i]);
         assert_int_equal(report.session, nursery.proc.pid);
         assert_int_equal(report.policy, SCHED_IDLE);
-        /* "/autogroup-N nice 19", where the kernel has that */
+        /* "/autogroup-N nice 15", where the kernel has that */
         const char *nice = strstr(report.autogroup, "nice ");
-        if (nice != NULL) assert_string_equal(nice, "nice 19\n");
+        if (nice != NULL) assert_string_equal(nice, "nice 15\n");
     }
     for (int i = 0; i < 2; i++) child_end(&children[i]);
     sl_nursery_close(&nursery);
