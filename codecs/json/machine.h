@@ -7,6 +7,7 @@
  *     scan_small     finds those of a text that is one window
  *     word_read      1..8 bytes as a word
  *     number_read    the common numbers
+ *     order_get      the index of a map
  *
  * Children of a container have to stand in a row before it, and those of an inner one before them.
  * So they are written to the end of the tape as if no container would come, and only if one does
@@ -34,6 +35,7 @@
 enum {
     MACHINE_CHUNK = 4,       /* cells copied at once: so many may be written beyond the last */
     MACHINE_ROOM = 2,        /* cells that a step may write: a key and its value */
+    MACHINE_INDEX_MAX = 64,  /* pairs of a map whose index is made here */
     MACHINE_SPACE = 6,       /* bytes of text for a cell, in texts of many windows */
     MACHINE_BYTES_OWNER = 48 /* bytes for the owner's entry; escapes make room for themselves */
 };
@@ -214,11 +216,50 @@ static FAST_INLINE struct sl_cell *container_begin(struct machine *machine, stru
     return run->tape;
 }
 
-/* The builder's way to end a container. */
+/* The container of `run` is sealed: the one around it goes on. */
+static FAST_INLINE void level_end(struct machine *machine, struct run *run)
+{
+    run->level--;
+    run->first = run->level->first;
+    run->limit = machine->stack_limit;
+}
+
+/*
+ * End a map whose pairs need an index, if their keys have different hashes: the pairs to the tape,
+ * and their index behind them. false: nothing was done, the builder has to look.
+ */
+static FAST_INLINE bool map_end_indexed(struct machine *machine, const struct sl_cell *top)
+{
+    struct sl_builder *builder = &machine->builder;
+    struct run *run = &machine->run;
+    struct sl_cell *tape = run->tape, *own = run->level->first - 1;
+    size_t count = (size_t)(top - run->first), place = (size_t)(tape - machine->cells);
+    const uint32_t size = (uint32_t)(count / 2 * sizeof(uint32_t));
+    if (count > 2 * MACHINE_INDEX_MAX || (machine->repeated && own->flags != 0)) return false;
+    if (count + 1 + MACHINE_CHUNK > builder->buf->cells_cap - place) return false;
+    uint8_t *order = sl_builder_bytes_reserve(builder, size);
+    if (order == NULL || !order_get(run->first, (uint32_t)count / 2, order)) return false;
+    tape = run->first == tape ? tape + count : cells_copy(tape, run->first, count);
+    cell_put(tape, FAST_HEAD(SL_VALUE_BINARY, 0, 0, size), builder->buf->bytes_size);
+    builder->buf->bytes_size += size;
+    run->tape = tape + 1;
+    cell_put(own, FAST_HEAD(SL_VALUE_MAP, SL_CELL_INDEXED, 0, count / 2), place);
+    level_end(machine, run);
+    return true;
+}
+
+/* End a container that is not common, and what is rare by the builder. */
 static __attribute__((noinline)) bool container_end_slow(struct machine *machine,
                                                          const struct sl_cell *top, uint8_t kind)
 {
     struct sl_builder *builder = &machine->builder;
+    if (kind == SL_VALUE_MAP && top - machine->run.first > 2 * SL_PAYLOAD_MAP_INDEX_MIN &&
+        FAST_LIKELY(map_end_indexed(machine, top))) {
+        builder->open[machine->run.level - machine->levels] =
+            (uint32_t)(machine->run.level[1].first - builder->stack);
+        return true;
+    }
+    if (builder->error != 0) return false;
     top = run_grow_slow(machine, top);
     if (top == NULL) return false;
     builder->stack_count = (uint32_t)(top - builder->stack);
@@ -232,7 +273,7 @@ static __attribute__((noinline)) bool container_end_slow(struct machine *machine
     return true;
 }
 
-/* End a container by the builder: *ret_own is its cell. */
+/* The same: *ret_own is its cell. */
 static FAST_INLINE bool container_end_rare(struct machine *machine, struct run *run,
                                            const struct sl_cell *top, uint8_t kind,
                                            struct sl_cell **ret_own)
@@ -266,9 +307,7 @@ static FAST_INLINE struct sl_cell *container_end(struct machine *machine, struct
     run->tape = direct ? top : cells_copy(run->tape, run->first, count);
     cell_put(own, FAST_HEAD(kind, 0, 0, kind == SL_VALUE_MAP ? count / 2 : count),
              count > 0 ? place : 0);
-    run->level--;
-    run->first = run->level->first;
-    run->limit = machine->stack_limit;
+    level_end(machine, run);
     return own + 1;
 }
 

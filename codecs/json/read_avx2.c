@@ -98,6 +98,40 @@ static FAST_INLINE const uint32_t *scan_small(struct json_scan *scan, struct sl_
     return small_scan(scan, text, masks_get_some, places_put);
 }
 
+/*
+ * The numbers of `count` pairs, 64 at most, by the hashes of their keys: the place of each is the
+ * count of smaller hashes. false: two hashes are equal.
+ *
+ * order  receives a uint32_t for each; need not be aligned
+ */
+static FAST_INLINE bool order_get(const struct sl_cell *pairs, uint32_t count, uint8_t *order)
+{
+    enum { LANES = 16, VECTORS = 4, SIGN = 0x8000 };
+    int16_t hashes[VECTORS * LANES] __attribute__((aligned(32)));
+    __m256i parts[VECTORS];
+    for (int i = 0; i < VECTORS; i++) { /* what is smaller than no other */
+        _mm256_store_si256((__m256i *)(void *)(hashes + i * LANES), _mm256_set1_epi16(INT16_MAX));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = (int16_t)(pairs[2 * (size_t)i].hash ^ SIGN);
+    }
+    for (int i = 0; i < VECTORS; i++) {
+        parts[i] = _mm256_load_si256((const __m256i *)(const void *)(hashes + i * LANES));
+    }
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const __m256i hash = _mm256_set1_epi16((int16_t)(pairs[2 * (size_t)i].hash ^ SIGN));
+        uint64_t smaller = mask_join(_mm256_packs_epi16(_mm256_cmpgt_epi16(hash, parts[0]),
+                                                        _mm256_cmpgt_epi16(hash, parts[1])),
+                                     _mm256_packs_epi16(_mm256_cmpgt_epi16(hash, parts[2]),
+                                                        _mm256_cmpgt_epi16(hash, parts[3])));
+        size_t place = (size_t)__builtin_popcountll(smaller);
+        taken |= UINT64_C(1) << place;
+        memcpy(order + sizeof(i) * place, &i, sizeof(i));
+    }
+    return taken == UINT64_MAX >> (VECTORS * LANES - count);
+}
+
 #define word_read  word_read_plain
 #define has_escape has_escape_plain
 static __attribute__((noinline)) bool number_read(const uint8_t *at, const uint8_t *next,

@@ -2,6 +2,7 @@
 /* The parser for AVX-512: a block is one register, and comparisons are bit masks at once. */
 #include <immintrin.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "codecs/json/scan_block.h"
 #include "codecs/json/words.h"
@@ -163,6 +164,34 @@ static FAST_INLINE bool has_escape(const uint8_t *begin, size_t size, const uint
     }
     __mmask64 used = _bzhi_u64(UINT64_MAX, (unsigned)size);
     return _mm512_mask_cmpeq_epi8_mask(used, _mm512_maskz_loadu_epi8(used, begin), slash) != 0;
+}
+
+/* ------------------------------------------------------------------------------------------ */
+/* Maps with an index                                                                           */
+
+/*
+ * The numbers of `count` pairs, 64 at most, by the hashes of their keys: the place of each is the
+ * count of smaller hashes. false: two hashes are equal.
+ *
+ * order  receives a uint32_t for each; need not be aligned
+ */
+static FAST_INLINE bool order_get(const struct sl_cell *pairs, uint32_t count, uint8_t *order)
+{
+    enum { LANES = 32 };
+    uint16_t hashes[2 * LANES] __attribute__((aligned(64)));
+    memset(hashes, 0xff, sizeof(hashes)); /* what is smaller than no other */
+    for (uint32_t i = 0; i < count; i++) hashes[i] = pairs[2 * (size_t)i].hash;
+    const __m512i low = _mm512_load_si512(hashes), high = _mm512_load_si512(hashes + LANES);
+    uint64_t taken = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const __m512i hash = _mm512_set1_epi16((int16_t)pairs[2 * (size_t)i].hash);
+        uint64_t smaller = _mm512_cmplt_epu16_mask(low, hash) |
+                           (uint64_t)_mm512_cmplt_epu16_mask(high, hash) << LANES;
+        size_t place = (size_t)__builtin_popcountll(smaller);
+        taken |= UINT64_C(1) << place;
+        memcpy(order + sizeof(i) * place, &i, sizeof(i));
+    }
+    return taken == UINT64_MAX >> (2 * LANES - count);
 }
 
 #define word_read word_read_plain

@@ -205,6 +205,48 @@ static void parse_depth_limit_holds(void **state)
     }
 }
 
+/* A map of `pairs` keys; every third value is a list; `twice` stands again at the end, if it can. */
+static struct sl_slice map_write(char *text, size_t cap, unsigned pairs, unsigned seed,
+                                 unsigned twice)
+{
+    size_t size = 0;
+    for (unsigned i = 0; i <= pairs; i++) {
+        unsigned number = i < pairs ? i : twice;
+        if (number >= pairs) break;
+        size +=
+            (size_t)snprintf(text + size, cap - size, "%c\"key_%u\":%s%u%s", i > 0 ? ',' : '{',
+                             number * 7919 + seed, i % 3 == 0 ? "[" : "", i, i % 3 == 0 ? "]" : "");
+    }
+    size += (size_t)snprintf(text + size, cap - size, "}");
+    return sl_slice_make(text, size);
+}
+
+static void parse_map_with_index_finds_every_key(void **state)
+{
+    char text[4096], key[32];
+    for (unsigned pairs = 1; pairs <= 72; pairs++) {
+        for (unsigned seed = 0; seed < 24; seed++) {
+            struct sl_value map;
+            unsigned twice = seed % 2 == 0 ? pairs : seed;
+            struct sl_slice slice = map_write(text, sizeof(text), pairs, seed, twice);
+            if (seed < 3) assert_int_equal(json_check_text(*state, slice), 0);
+            struct sl_value owner = sl_value_new_int(*state, 0);
+            assert_int_equal(sl_json_parse(slice, owner.buf, *state, 0, &map, NULL), 0);
+            assert_int_equal(sl_value_count(map), pairs);
+            for (unsigned i = 0; i < pairs; i++) {
+                unsigned number = i == twice ? pairs : i;
+                (void)snprintf(key, sizeof(key), "key_%u", i * 7919 + seed);
+                struct sl_value value = sl_value_get_str(map, key);
+                assert_non_null(value.cell);
+                if (number % 3 == 0) value = sl_value_list_at(value, 0);
+                assert_int_equal(value.cell->i64, number);
+            }
+            sl_value_unref(map);
+            sl_value_unref(owner);
+        }
+    }
+}
+
 static void parse_duplicates_last_wins_and_counts(void **state)
 {
     struct sl_value value;
@@ -613,6 +655,7 @@ int main(void)
         TEST(parse_wrong_text_says_where),
         TEST(parse_depth_limit_holds),
         TEST(parse_duplicates_last_wins_and_counts),
+        TEST(parse_map_with_index_finds_every_key),
         TEST(parse_every_short_scalar_is_as_the_stream_says),
         TEST(parse_round_trip_keeps_text),
         TEST(parse_white_space_everywhere),
