@@ -138,15 +138,17 @@ static inline const struct sl_cell *sl_cel_step_find(struct sl_value map, struct
     return sl_cel_step_search(map, step);
 }
 
-/* What stands for another value: false if that has to be made first. */
+/* What stands for another value: false if that has to be made first, then `at` is what makes it. */
 static inline bool sl_cel_walk_resolve(struct sl_value *at)
 {
     if (at->cell->kind == SL_VALUE_REF) {
         *at = (struct sl_value){at->cell->ref, &at->cell->ref->cells[at->cell->len]};
     }
     if (at->cell->kind != SL_VALUE_LAZY) return true;
-    *at = at->buf->lazies[at->cell->len].value;
-    return at->cell != NULL;
+    struct sl_value made = at->buf->lazies[at->cell->len].value;
+    if (made.cell == NULL) return false;
+    *at = made;
+    return true;
 }
 
 /*
