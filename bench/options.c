@@ -222,10 +222,9 @@ void sl_options_help(const struct sl_options_usage *usage)
     }
     if (usage->examples != NULL) (void)printf("\nExamples:\n%s", usage->examples);
     if (usage->program != NULL) return;
-    (void)printf(
-        "\nExit codes: 0 done; 1 a threshold (--fail-if) failed; 2 usage; 3 the target does "
-        "not answer;\n            4 the run is invalid (the generator was late); 5 "
-        "internal error;\n            130 interrupted (what was measured is shown)\n");
+    (void)printf("\nExit codes: 0 done; 1 a threshold failed; 2 usage; 3 the target does "
+                 "not answer;\n            4 the run is invalid (the generator was late); 5 "
+                 "internal error;\n            130 interrupted (what was measured is shown)\n");
 }
 
 void sl_options_complain(const struct sl_options_usage *usage, const struct sl_diag *diag)

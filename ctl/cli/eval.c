@@ -275,7 +275,7 @@ static const struct wrapping lua_wrappings[WRAPPINGS_COUNT] = {
 /* A function is an expression, too, but what people mean is its result. */
 static const struct wrapping js_wrappings[WRAPPINGS_COUNT] = {
     {"", ""},
-    {"export default (self) => ((it) => typeof it === 'function' ? it(self) : it)(", "\n)"},
+    {"export default (self) => ((it) => typeof it === 'function' ? it(self) : it)((", "\n))"},
     {"export default (self) => {", "\n}"},
 };
 
@@ -519,12 +519,46 @@ static int expression_run(struct eval *eval)
     return prompt_run(eval);
 }
 
+/* One thing to evaluate: of two, one would be left out without a word. */
+static bool subject_check(struct cli_args *args)
+{
+    static const char *const subjects[] = {"cel", "js", "ts", "lua", "json", "yaml", "cases"};
+    const char *first = NULL;
+    size_t operands;
+    (void)cli_operands(args, &operands);
+    for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
+        if (!cli_is_set(args, subjects[i])) continue;
+        if (first != NULL) {
+            cli_error("eval: --%s or --%s, not both", first, subjects[i]);
+            return false;
+        }
+        first = subjects[i];
+    }
+    if (first != NULL && operands > 0 && strcmp(first, "cases") != 0) {
+        cli_error("eval: --%s and one more expression; put it in quotes", first);
+        return false;
+    }
+    return true;
+}
+
+/* Is it JSON where the name of a file was meant? */
+static bool is_json_text(const char *path)
+{
+    return path != NULL && access(path, F_OK) < 0 && strchr("{[\"", path[0]) != NULL;
+}
+
 int cli_eval(struct cli_args *args)
 {
+    if (!subject_check(args)) return CLI_USAGE;
     if (cli_is_set(args, "cases")) return cases_run(args);
     struct sl_value value;
     const char *json = cli_get(args, "json");
     const char *yaml = cli_get(args, "yaml");
+    if (is_json_text(json)) {
+        cli_error("eval: --json takes a file, or - for standard input; JSON itself: --self JSON "
+                  "--cel self");
+        return CLI_USAGE;
+    }
     if (json != NULL || yaml != NULL) {
         if (!file_value(args, json != NULL ? json : yaml, json == NULL, &value)) return CLI_FAILED;
         bool printed = cli_print_value(value, cli_is_set(args, "compact"));

@@ -66,6 +66,28 @@ static void eval_self_may_be_json_itself(void **state)
     assert_true(contains(fixture->run.err, "hint: self is null: --self FILE"));
 }
 
+static void eval_of_two_subjects_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "eval --cel 1 --js 2"), 2);
+    assert_true(contains(fixture->run.err, "--cel or --js, not both"));
+    assert_int_equal(run(fixture, "eval --json self.json --lua 2"), 2);
+    assert_true(contains(fixture->run.err, "--lua or --json, not both"));
+    assert_int_equal(run(fixture, "eval --cel 1 2"), 2);
+    assert_true(contains(fixture->run.err, "one more expression"));
+    assert_int_equal(run(fixture, "eval --json '{\"a\": 1}'"), 2);
+    assert_true(contains(fixture->run.err, "--json takes a file"));
+}
+
+static void eval_js_with_a_comma_is_its_last_value(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(run(fixture, "eval --js '1, 5'"), 0);
+    assert_string_equal(fixture->run.out, "5\n");
+    assert_int_equal(run(fixture, "eval --js '({a: 1}), 6 // last'"), 0);
+    assert_string_equal(fixture->run.out, "6\n");
+}
+
 /* Expressions, statements, modules; and what is none of them shows where, and what was meant. */
 static void eval_lua_of_any_form_runs_and_slips_are_told(void **state)
 {
@@ -352,6 +374,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         T(eval_cel_with_names_and_self_prints_json),
         T(eval_self_may_be_json_itself),
+        T(eval_of_two_subjects_is_refused),
+        T(eval_js_with_a_comma_is_its_last_value),
         T(eval_lua_of_any_form_runs_and_slips_are_told),
         T(eval_javascript_statements_run_and_slips_are_told),
         T(eval_mistakes_exit_1_with_their_place),
