@@ -198,7 +198,8 @@ static void error_print(struct eval *eval, const char *text, struct sl_value err
     struct sl_pos pos = {error_number(data, "line"), error_number(data, "column")};
     (void)sl_diag_set(&diag, "error", pos, "%.*s (%.*s)", SL_SLICE_FMT(message),
                       SL_SLICE_FMT(code));
-    if (sl_value_is(eval->values[0], SL_VALUE_NULL) && strstr(text, "self") != NULL) {
+    bool looks_into_self = strstr(text, "self.") != NULL || strstr(text, "self[") != NULL;
+    if (sl_value_is(eval->values[0], SL_VALUE_NULL) && looks_into_self) {
         sl_diag_hint(&diag, "self is null: --self FILE, or --self '{\"a\": 1}', gives it a value");
     }
     cli_print_diag_in(eval->args, text, &diag);
@@ -290,6 +291,17 @@ static bool is_word_byte(char c)
     return c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
 }
 
+/* Words that are near to others and meant as they stand. */
+static bool is_known(const char *word)
+{
+    static const char *const known[] = {"import", "enum", "async", "await", "throw", "class",
+                                        "from",   "type", "this",  "true",  "case",  "print"};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(word, known[i]) == 0) return true;
+    }
+    return false;
+}
+
 /* A word of the text that is nearly one of the languages', as a slip of the pen is; or NULL. */
 static const char *keyword_meant(const char *text)
 {
@@ -302,7 +314,7 @@ static const char *keyword_meant(const char *text)
         while (is_word_byte(at[size])) size++;
         if (size >= WORD_MIN && size < WORD_SIZE) {
             (void)snprintf(word, sizeof(word), "%.*s", (int)size, at);
-            const char *nearest = sl_diag_nearest(word, words, WORDS_COUNT);
+            const char *nearest = is_known(word) ? NULL : sl_diag_nearest(word, words, WORDS_COUNT);
             if (nearest != NULL && strcmp(nearest, word) != 0) return nearest;
         }
         at += size > 0 ? size : 1;

@@ -153,7 +153,7 @@ static int wrap(struct js_script *script, struct sl_slice output, struct sl_diag
     } else {
         (void)sl_diag_set(reterr, "script_export", (struct sl_pos){1, 1},
                           "the script exports no function");
-        sl_diag_hint(reterr, "begin with: export default function (args) {");
+        sl_diag_hint(reterr, "begin with: export default function (self) {");
     }
     return diag_place(reterr, script);
 }

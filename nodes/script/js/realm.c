@@ -77,7 +77,7 @@ void JSGlobalContextSetEvalEnabled(JSGlobalContextRef ctx, bool enabled, JSStrin
 static void eval_disable(JSGlobalContextRef ctx)
 {
     JSStringRef message = JSStringCreateWithUTF8CString(
-        "strings are not evaluated: the specification does not allow it");
+        "strings are evaluated as code only where the node has \"eval: true\"");
     JSGlobalContextSetEvalEnabled(ctx, false, message);
     JSStringRelease(message);
 }

@@ -117,7 +117,7 @@ static void compile_faults_are_told_with_their_place(void **state)
          "diag: test.yaml:11:17: error: Unexpected \";\""},
         {"export default (a) => (", "diag: test.yaml:10:28: error: Unexpected end of file"},
         {"1 + 1", "diag: test.yaml:10:5: error: the script exports no function\n"
-                  "  hint: begin with: export default function (args) {"},
+                  "  hint: begin with: export default function (self) {"},
         {"\nexport default 1", "diag: test.yaml:10:5: error: the default export is not a function"},
         {"import x from 'y';\nexport default () => x",
          "diag: test.yaml:10:5: error: a script cannot import other modules"},
